@@ -1,0 +1,1 @@
+"""Activities: thin, they unpack, call the core and return JSON."""

@@ -1,0 +1,27 @@
+"""Composition root of the Azure Functions app: reads relay.toml and registers the functions; nothing else."""
+
+from pathlib import Path
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from activities import notices, recovery_steps
+from entities import table_columns
+from orchestrators import notification, recovery
+from rowpost.app import load_app
+from triggers import operator_api, table_changes, watchdog
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+_rowpost = load_app(Path(__file__).parent)
+for _blueprint in (
+    *(table_changes.blueprint(_rowpost, table) for table in _rowpost.config.tables),
+    watchdog.blueprint(_rowpost),
+    operator_api.blueprint(_rowpost),
+    recovery.blueprint(_rowpost),
+    notification.blueprint(),
+    recovery_steps.blueprint(_rowpost),
+    notices.blueprint(_rowpost),
+    table_columns.blueprint(_rowpost),
+):
+    app.register_functions(_blueprint)

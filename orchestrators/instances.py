@@ -1,0 +1,52 @@
+"""Instance ids, and starting or waking what they name: the one place that talks to the durable client about orchestrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import azure.durable_functions as df
+
+from rowpost.config import TableConfig
+
+WAKE = "wake"
+_LIVE = {
+    df.OrchestrationRuntimeStatus.Running,
+    df.OrchestrationRuntimeStatus.Pending,
+    df.OrchestrationRuntimeStatus.ContinuedAsNew,
+    df.OrchestrationRuntimeStatus.Suspended,
+}
+
+
+def recovery_id(table: TableConfig) -> str:
+    """The instance id of the table's recovery: one per table."""
+    return f"recovery-{table.slug}"
+
+
+async def is_live(client: Any, instance_id: str) -> bool:
+    """Whether an instance of that id is running or about to."""
+    status = await client.get_status(instance_id)
+    return status is not None and status.runtime_status in _LIVE
+
+
+async def ensure_recovery(client: Any, table: TableConfig) -> None:
+    """Wake the table's recovery, or start it.
+
+    Each generation of it begins by surveying the database, so that a wake-up that is lost, or sent twice, costs nothing.
+
+    Raises:
+        Exception: the durable backend cannot be reached, or refused.
+    """
+    instance = recovery_id(table)
+    if await is_live(client, instance):
+        await client.raise_event(instance, WAKE, None)
+        return
+    await start_once(client, "recovery", instance, {"table": table.name})
+
+
+async def start_once(client: Any, name: str, instance_id: str, payload: dict[str, Any]) -> None:
+    """Start an orchestration, unless one of that id is live already (another worker may start it at the same moment)."""
+    try:
+        await client.start_new(name, instance_id=instance_id, client_input=payload)
+    except Exception:
+        if not await is_live(client, instance_id):
+            raise

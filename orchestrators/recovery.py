@@ -1,0 +1,75 @@
+"""Recovery of one table: a clockwork that surveys, tells, redelivers and sleeps until a row is due.
+
+One generation is one look: it waits for the wake-up event at most once and then continues as new, so history stays short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+from typing import Any
+
+import azure.durable_functions as df
+
+from orchestrators.instances import WAKE
+from rowpost.app import App
+
+_PAUSE_AFTER_FAILURE_SECONDS = 60  # the database is away: the rows are held, so nothing is in a hurry
+
+
+def blueprint(app: App) -> df.Blueprint:
+    """The orchestration ``recovery``; its input is ``{"table": name}``, and what it carries from generation to generation."""
+    functions = df.Blueprint()
+    notify_after_rounds = app.config.retry.notify_after_rounds
+
+    @functions.function_name("recovery")
+    @functions.orchestration_trigger(context_name="context")
+    def recovery(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
+        state: dict[str, Any] = dict(context.get_input() or {})
+        table = state["table"]
+        # An incident begins with its first generation; its notices carry this id, so that each goes out once.
+        incident = state.setdefault("incident", str(context.new_uuid()))
+        try:
+            survey = yield context.call_activity("survey_table", {"table": table})
+            context.set_custom_status({"table": table, "round": survey["round"], "live": survey["live"], "incident": incident})
+            if survey["round"] >= notify_after_rounds and survey["live"] and not state.get("alarmed"):
+                yield context.call_activity("start_notice", _notice("alarm", incident, survey, table, survey["live"]))
+                state["alarmed"] = True
+            if survey["unnoticed_dead"]:
+                state["notices"] = state.get("notices", 0) + 1
+                number = f"{incident}-{state['notices']}"
+                yield context.call_activity("start_notice", _notice("dead_letter", number, survey, table, survey["unnoticed_dead"]))
+            if not survey["live"]:
+                if state.get("alarmed"):
+                    yield context.call_activity("start_notice", _notice("recovered", incident, survey, table, 0))
+                return {"table": table, "incident": incident, "dead": survey["dead"]}
+            pause = survey["next_seconds"]
+            if survey["orphans_due"]:
+                pause = 0
+                yield context.call_activity("redeliver_table", {"table": table})
+        except Exception as error:  # recovery never fails: it looks again a little later
+            context.set_custom_status({"table": table, "incident": incident, "error": type(error).__name__})
+            pause = _PAUSE_AFTER_FAILURE_SECONDS
+        if pause:
+            timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=pause))
+            woken = context.wait_for_external_event(WAKE)
+            winner = yield context.task_any([timer, woken])
+            if winner is woken:
+                timer.cancel()  # an open timer would keep this generation alive until it fires
+        context.continue_as_new(state)
+        return None
+
+    return functions
+
+
+def _notice(kind: str, number: str, survey: dict[str, Any], table: str, rows: int) -> dict[str, Any]:
+    return {
+        "id": f"notice-{kind}-{number}",
+        "kind": kind,
+        "table": table,
+        "rows": rows,
+        "round": survey["round"],
+        "since": survey["oldest_failure"],
+        "at": survey["as_of"],
+        "last_error": survey["last_error"],
+    }

@@ -1,0 +1,1 @@
+"""The core of Rowpost: no Azure Functions import in here."""

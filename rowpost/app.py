@@ -1,0 +1,55 @@
+"""The app's parts, put together once per process and handed to every function."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from rowpost.config import Config, ConfigError, load_config
+from rowpost.connection_string import translate
+from rowpost.database import Database, odbc_driver
+from rowpost.delivery import Deliverer
+from rowpost.tables import Table, load_table
+
+
+class App:
+    """Configuration, database, downstream and the tables that were looked up so far."""
+
+    def __init__(self, config: Config, database: Database) -> None:
+        self.config = config
+        self.database = database
+        self.deliverer = Deliverer(config.downstream)
+        self._tables: dict[str, Table] = {}
+        self._loading = threading.Lock()
+
+    def table(self, name: str) -> Table:
+        """The checked table of that configured name; looked up in the database at its first use.
+
+        Raises:
+            ConfigError: it is not configured, or cannot be relayed.
+            pyodbc.Error: the database cannot be reached.
+        """
+        config = self.config.table(name)
+        if config is None:
+            known = ", ".join(table.name for table in self.config.tables)
+            raise ConfigError(f"there is no table {name!r} in relay.toml; it has {known}")
+        with self._loading:
+            if config.name not in self._tables:
+                self._tables[config.name] = load_table(self.database, config, self.config.retry)
+            return self._tables[config.name]
+
+
+def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
+    """Build the app from ``relay.toml`` (or the file that the setting ``ROWPOST_CONFIG`` names) and the app settings.
+
+    Nothing is connected yet: a database that is down must not keep the app from starting.
+
+    Raises:
+        ConfigError: the file or the connection string is not usable.
+    """
+    path = Path(settings.get("ROWPOST_CONFIG") or root / "relay.toml")
+    config = load_config(path, settings)
+    setting = config.database.connection
+    return App(config, Database(translate(settings.get(setting, ""), setting, odbc_driver())))

@@ -1,0 +1,171 @@
+"""The claim: one round trip that turns a trigger payload into rows worth posting.
+
+The payload of the SQL trigger is a signal that carries keys. Its values are not used: decimals went through double, offsets and
+date-like strings were rewritten, and it has no change version. What is posted is read here, after the lease's change version: so
+the version that an event carries is never newer than its data.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from rowpost.database import Database
+from rowpost.ledger import LedgerRecord, fetch_records, key_hash, key_text
+from rowpost.tables import JsonValue, Table, literal, quote
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(slots=True)
+class ClaimedRow:
+    """One row of a batch, as the database knows it now.
+
+    Attributes:
+        version: the change version that the event will carry.
+        attempt_count: the lease's count at hand-out, or 0 when the row has no lease (any more).
+        leased: whether a live lease protects the row while we post it.
+        values: the columns that may leave, or None when the row is deleted.
+        watched: whether the change touches a watched column.
+        record: what the ledger knows of the row, if it failed before.
+    """
+
+    key: dict[str, JsonValue]
+    version: int
+    attempt_count: int
+    leased: bool
+    values: dict[str, JsonValue] | None
+    watched: bool = True
+    record: LedgerRecord | None = None
+    key_text: str = field(init=False)
+    key_hash: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.key_text = key_text(self.key)
+        self.key_hash = key_hash(self.key_text)
+
+
+@dataclass(slots=True)
+class Claim:
+    """A claimed batch.
+
+    Attributes:
+        rows: the rows that were found.
+        unknown: how many keys of the payload match neither a lease, nor a tracked change, nor a row.
+        now: the server's clock, UTC.
+        client_columns: the columns that the downstream system narrowed the table to, or None for all.
+    """
+
+    rows: list[ClaimedRow]
+    unknown: int
+    now: datetime
+    client_columns: list[str] | None
+
+
+def payload_keys(table: Table, changes: str) -> list[dict[str, Any]]:
+    """The keys of a trigger payload, numbered; decimals keep the digits that are left in the text."""
+    items = [change["Item"] for change in json.loads(changes, parse_float=Decimal)]
+    return [{"i": i} | {c.name: item.get(c.name) for c in table.key} for i, item in enumerate(items)]
+
+
+def claim_sql(table: Table) -> str:
+    """The claim's batch; its one parameter is the JSON array of numbered keys."""
+    numbered = table.key_with("i int '$.i'")
+    keys = f"OPENJSON(@keys) {numbered} k"
+    lease = table.lease_sql
+    watched, changes = "1", ""
+    if table.watch is not None:
+        # Inserts, deletes and an unknown mask always count. The mask is relative to the trigger's cursor.
+        masks = " OR ".join(
+            f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID({literal(table.sql)}), {literal(name)}, 'ColumnId'), "
+            f"c.SYS_CHANGE_COLUMNS) = 1"
+            for name in table.watch
+        )
+        watched = f"CASE WHEN c.SYS_CHANGE_OPERATION = 'U' AND c.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({masks}) THEN 0 ELSE 1 END"
+        changes = f"LEFT JOIN CHANGETABLE(CHANGES {table.sql}, @last) c ON {table.on('c', 'k')}"
+    last = ""
+    if table.watch is not None:
+        last = (
+            f"DECLARE @last bigint = (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState "
+            f"WHERE UserTableID = OBJECT_ID({literal(table.sql)}));"
+        )
+    columns = ", ".join(column.select("t") for column in table.columns)
+    first_key = quote(table.key[0].name)
+    return f"""
+SET NOCOUNT ON; SET XACT_ABORT ON;
+DECLARE @keys nvarchar(max) = ?, @lock int; {last}
+SELECT k.i, l._az_func_ChangeVersion, l._az_func_AttemptCount,
+       CASE WHEN l._az_func_LeaseExpirationTime IS NOT NULL THEN 1 ELSE 0 END, v.SYS_CHANGE_VERSION
+  FROM {keys}
+  LEFT JOIN {lease} l ON {table.on("l", "k")}
+  OUTER APPLY {table.version_apply} v;
+{guard_sql(table)}
+SELECT k.i, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {table.key_select("k")}, {columns}
+  FROM {keys}
+  LEFT JOIN {table.sql} t ON {table.on("t", "k")}
+  {changes};
+SELECT SYSUTCDATETIME(),
+       CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}) THEN 1 ELSE 0 END,
+       (SELECT ClientColumns FROM rowpost.TableState WHERE TableName = {literal(table.name)});
+"""
+
+
+def guard_sql(table: Table) -> str:
+    """Keep every lease of the table below five hand-outs while anyone has a batch in flight.
+
+    At five the trigger stops counting the row as unprocessed, at once, so that any other row's success sweeps it (and its lease)
+    away. Rows reach five only when hand-outs were never settled (crashes); the application lock is taken only then.
+    """
+    return f"""
+IF EXISTS (SELECT 1 FROM {table.lease_sql} WHERE _az_func_AttemptCount >= 5)
+BEGIN
+  BEGIN TRANSACTION;
+  {APP_LOCK}
+  UPDATE l SET _az_func_AttemptCount = 4 FROM {table.lease_sql} l WHERE l._az_func_AttemptCount >= 5;
+  COMMIT;
+END;"""
+
+
+# The extension's own lock: whoever writes leases without it can deadlock the trigger.
+APP_LOCK = """EXEC @lock = sp_getapplock @Resource = N'_az_func_Trigger', @LockMode = 'Exclusive', @LockOwner = 'Transaction',
+       @LockTimeout = 30000, @DbPrincipal = N'public';
+  IF @lock < 0 THROW 50001, N'the lock _az_func_Trigger was not granted within 30 s', 1;"""
+
+
+def claim(database: Database, table: Table, changes: str) -> Claim:
+    """Claim the batch of a trigger payload: one round trip, and a second one only if the table has anything in the ledger.
+
+    Raises:
+        pyodbc.Error: the database cannot be reached, or refuses.
+    """
+    keys = payload_keys(table, changes)
+    return claim_keys(database, table, keys)
+
+
+def claim_keys(database: Database, table: Table, keys: list[dict[str, Any]]) -> Claim:
+    """Claim rows by numbered keys (``i`` and the key columns); see :func:`claim`."""
+    leases, data, ((now, has_ledger, choice),) = database.run(claim_sql(table), _ENCODER.encode(keys).decode())
+    lease_of = {row[0]: row[1:] for row in leases}
+    rows: list[ClaimedRow] = []
+    unknown = 0
+    width = len(table.key)
+    for index, exists, watched, *values in data:
+        lease_version, attempt_count, leased, tracked_version = lease_of[index]
+        if lease_version is None and tracked_version is None and not exists:
+            unknown += 1
+            continue
+        version = lease_version if lease_version is not None else tracked_version or 0
+        # The row's own spelling of the key: the lease and the payload may differ from it in case or trailing blanks.
+        current = {c.name: c.json_value(v) for c, v in zip(table.columns, values[width:], strict=True)} if exists else None
+        key = {c.name: current[c.name] for c in table.key} if current is not None else table.key_of(values[:width])
+        rows.append(ClaimedRow(key, version, attempt_count or 0, bool(leased), current, bool(watched)))
+    if has_ledger:
+        records = fetch_records(database, table, [row.key_hash for row in rows])
+        for row in rows:
+            row.record = records.get(row.key_hash)
+    return Claim(rows, unknown, now, json.loads(choice) if choice else None)

@@ -1,0 +1,70 @@
+"""The client-side columns: the downstream system's own choice, within the ceiling that the configuration sets.
+
+The durable entity of the table owns the choice; it writes it to ``rowpost.TableState``, where every claim reads it in the
+round trip that it makes anyway. So a choice counts from the first batch that is claimed after the entity has taken it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rowpost.app import App
+from rowpost.ledger import to_json
+from rowpost.tables import Table, literal
+
+
+class ColumnsRefused(ValueError):
+    """A choice of columns that cannot be taken; the text names the columns."""
+
+
+def check_choice(table: Table, every_column: Sequence[str], wanted: object) -> list[str]:
+    """The choice in the table's own spelling, without repeats.
+
+    Args:
+        table: the table, whose columns are the ceiling.
+        every_column: all columns that the table has, to tell unknown ones from forbidden ones.
+        wanted: what the client sent.
+
+    Raises:
+        ColumnsRefused: it is not a list of names, is empty, or names columns that are unknown or above the ceiling.
+    """
+    if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+        raise ColumnsRefused('columns: expected a list of column names, such as {"columns": ["Id", "Total"]}')
+    if not wanted:
+        raise ColumnsRefused("columns: is empty; name columns, or DELETE the choice to receive all")
+    ceiling = {column.name.lower(): column.name for column in table.columns}
+    known = {name.lower() for name in every_column}
+    unknown = [name for name in wanted if name.lower() not in known]
+    if unknown:
+        raise ColumnsRefused(f"columns: {table.name} has no column {', '.join(unknown)}; it may send {', '.join(ceiling.values())}")
+    forbidden = [name for name in wanted if name.lower() not in ceiling]
+    if forbidden:
+        raise ColumnsRefused(
+            f"columns: {', '.join(forbidden)} may not leave {table.name}; the server's ceiling is {', '.join(ceiling.values())}"
+        )
+    return list(dict.fromkeys(ceiling[name.lower()] for name in wanted))
+
+
+def column_names(app: App, table: Table) -> list[str]:
+    """All columns that the table has now."""
+    sql = f"SELECT name FROM sys.columns WHERE object_id = OBJECT_ID({literal(table.sql)}) ORDER BY column_id;"
+    (rows,) = app.database.run(sql)
+    return [row[0] for row in rows]
+
+
+def store_choice(app: App, table_name: str, columns: Sequence[str] | None) -> None:
+    """Write the choice where claims read it; None means all columns.
+
+    Raises:
+        pyodbc.Error: the database failed; the choice is unchanged.
+    """
+    config = app.config.table(table_name)
+    assert config is not None  # the API checks the name before it signals the entity
+    sql = f"""
+SET NOCOUNT ON; SET XACT_ABORT ON;
+DECLARE @choice nvarchar(max) = NULLIF(?, N'');
+BEGIN TRANSACTION;
+UPDATE rowpost.TableState WITH (UPDLOCK, SERIALIZABLE) SET ClientColumns = @choice WHERE TableName = {literal(config.name)};
+IF @@ROWCOUNT = 0 INSERT INTO rowpost.TableState (TableName, ClientColumns) VALUES ({literal(config.name)}, @choice);
+COMMIT;"""
+    app.database.run(sql, "" if columns is None else to_json(list(columns)))

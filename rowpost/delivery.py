@@ -1,0 +1,191 @@
+"""Posting events: concurrently, within a time budget, and no further once the target is seen to be down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from http import HTTPStatus
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+from urllib3.util.retry import Retry
+
+from rowpost.config import DownstreamConfig
+from rowpost.envelope import Event
+
+# An answer's content is never looked at; so much of it is read to keep the connection, each time for at most the timeout.
+_READS_AT_MOST, _BYTES_A_READ = 2, 65536
+_MAX_RETRY_AFTER_SECONDS = 86400
+# An expired credential (401, 403) is not a bad row; a redirect is a wrong address, and following it would leak the credential.
+_TRANSIENT = {401, 403, 408, 425, 429}
+
+
+class Verdict(Enum):
+    """What became of an event."""
+
+    DELIVERED = "delivered"
+    TRANSIENT = "transient"
+    REJECTED = "rejected"
+    UNTRIED = "untried"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of posting one event. ``error`` never holds anything the target sent, which may quote row values."""
+
+    verdict: Verdict
+    status: int | None = None
+    error: str | None = None
+    retry_after_seconds: int | None = None
+
+
+class Deliverer:
+    """Posts events to the downstream API; one per process, safe to use from several batches at once."""
+
+    def __init__(self, config: DownstreamConfig) -> None:
+        self._config = config
+        self._sessions = threading.local()
+        self._executor = ThreadPoolExecutor(config.concurrency, thread_name_prefix="rowpost-post")
+
+    def deliver(self, events: Sequence[Event]) -> list[Answer]:
+        """Post every event, each in its own request, and answer in the order of ``events``.
+
+        After ``breaker_failures`` consecutive failures of the target itself the rest counts as failed without being tried; what
+        the time budget does not reach is ``UNTRIED``.
+        """
+        batch = _Batch(self._config.breaker_failures)
+        budget = threading.Timer(self._config.batch_budget.seconds, batch.budget_spent.set)
+        budget.daemon = True
+        budget.start()
+        try:
+            futures = [self._executor.submit(self._post, event, batch) for event in events]
+            limit = self._config.batch_budget.seconds + 2 * self._config.timeout.seconds
+            wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
+            batch.budget_spent.set()
+            return [_answer_of(future) for future in futures]
+        finally:
+            budget.cancel()
+
+    def _post(self, event: Event, batch: _Batch) -> Answer:
+        if batch.open:
+            failures = self._config.breaker_failures
+            return Answer(Verdict.TRANSIENT, error=f"not tried: the target failed {failures} times in a row in this batch")
+        if batch.budget_spent.is_set():
+            return Answer(Verdict.UNTRIED)
+        answer = self._request(event)
+        batch.count(answer)
+        return answer
+
+    def _request(self, event: Event) -> Answer:
+        timeout = self._config.timeout.seconds
+        headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
+        try:
+            with self._session().post(
+                self._config.url, event.body, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+            ) as response:
+                _drain(response)
+                return classify(response)
+        except requests.RequestException as error:
+            return Answer(Verdict.TRANSIENT, error=_describe(error))
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._sessions, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False  # no credentials from a .netrc, no proxy by surprise
+            # A kept-alive connection that the target closed meanwhile is worth one immediate try, nothing more.
+            adapter = HTTPAdapter(pool_maxsize=1, max_retries=Retry(total=1, connect=1, read=0, redirect=0, status=0, other=0))
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            self._sessions.session = session
+        return session
+
+
+class _Batch:
+    """What the threads of one batch share: the circuit breaker and the end of the time budget."""
+
+    def __init__(self, breaker_failures: int) -> None:
+        self._threshold = breaker_failures
+        self._consecutive = 0
+        self._lock = threading.Lock()
+        self.budget_spent = threading.Event()
+
+    @property
+    def open(self) -> bool:
+        return self._consecutive >= self._threshold
+
+    def count(self, answer: Answer) -> None:
+        with self._lock:
+            if answer.verdict is Verdict.TRANSIENT:
+                self._consecutive += 1
+            elif not self.open:  # an answer about the row, good or bad, shows that the target works
+                self._consecutive = 0
+
+
+def _drain(response: requests.Response) -> None:
+    """Read what little an answer holds. One that is longer, slow, or broken only costs the connection: the verdict is in."""
+    with suppress(HTTPError, OSError):
+        for _ in range(_READS_AT_MOST):
+            if not response.raw.read1(_BYTES_A_READ, decode_content=False):
+                return
+
+
+def classify(response: requests.Response) -> Answer:
+    """The verdict on a response: 2xx delivered; throttling, server errors and refused credentials transient; the rest rejected."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return Answer(Verdict.DELIVERED, status)
+    try:
+        phrase = f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = f"HTTP {status}"
+    if 300 <= status < 400:
+        return Answer(Verdict.TRANSIENT, status, f"{phrase}: redirects are not followed; correct downstream.url")
+    transient = status in _TRANSIENT or status >= 500 or status < 200
+    retry_after = retry_after_seconds(response.headers) if transient else None
+    return Answer(Verdict.TRANSIENT if transient else Verdict.REJECTED, status, phrase, retry_after)
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
+    """The Retry-After among a response's headers in seconds, at most a day; None when absent or unreadable.
+
+    A date is compared with the response's own Date, so that no clock of ours is needed.
+    """
+    text = headers.get("Retry-After", "").strip()
+    seconds: float
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        try:
+            until, sent = parsedate_to_datetime(text), parsedate_to_datetime(headers["Date"])
+            seconds = (until - sent).total_seconds()
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return None
+    return max(0, round(min(seconds, _MAX_RETRY_AFTER_SECONDS)))
+
+
+def _answer_of(future: Future[Answer]) -> Answer:
+    if future.cancel():
+        return Answer(Verdict.UNTRIED)
+    if not future.done():
+        return Answer(Verdict.TRANSIENT, error="no answer within the time budget of the batch")
+    return future.result()
+
+
+def _describe(error: requests.RequestException) -> str:
+    """The kind of failure in words of ours: the exception's text may hold the URL and what the target sent."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "TLS failure: the certificate or the protocol of the target was not accepted"
+    if isinstance(error, requests.ConnectTimeout):
+        return "connection timed out"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "connection failed or was closed by the target"
+    return f"request failed ({type(error).__name__})"

@@ -1,0 +1,170 @@
+"""What becomes of each row of a batch, and the one transaction that writes it down.
+
+Lease and ledger change together, under the extension's own application lock, as the last thing before the batch raises. Each
+lease is touched only if its change version and count are still those that the claim saw: a row that another worker has taken
+meanwhile is left to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rowpost.claim import APP_LOCK, ClaimedRow
+from rowpost.config import RetryConfig
+from rowpost.database import Database
+from rowpost.delivery import Answer, Verdict
+from rowpost.ledger import to_json
+from rowpost.tables import Table, literal
+
+PROTECT_SECONDS = 300  # how long an exhausted row is held for recovery to plan it; later the trigger tries it again by itself
+_BUILT_IN_INTERVAL_SECONDS = 60  # the extension's lease: a failed row comes again when it lapses
+
+# done: delivered, or nothing to deliver. hold: not before a given time. wait: again when the lease lapses.
+# back: never tried, so the hand-out does not count.
+LeaseAction = Literal["done", "hold", "wait", "back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The fate of one row: what happens to its lease and, if ``state`` is set, what the ledger will say."""
+
+    row: ClaimedRow
+    lease: LeaseAction
+    hold_seconds: int = 0
+    state: str | None = None
+    attempts: int = 0
+    next_seconds: int = 0
+    answer: Answer | None = None
+    clears: bool = False
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the target accepted the row."""
+        return self.answer is not None and self.answer.verdict is Verdict.DELIVERED
+
+    @property
+    def failed(self) -> bool:
+        """Whether the row is still to be delivered by the trigger or by recovery."""
+        return self.lease != "done"
+
+
+def early_settlement(row: ClaimedRow) -> Settlement | None:
+    """The fate of a row that is not to be posted: unwatched, dead already, or held for later; None for all others."""
+    record = row.record
+    if record is None:
+        return None if row.watched else Settlement(row, "done")
+    if record.version < row.version:
+        return None  # changed since it failed: the new state gets its chance at once
+    if not record.live:
+        return Settlement(row, "done")
+    if record.state in ("held", "exhausted") and record.wait_seconds > 0:
+        # Handed out early: a renewal of the lease, begun before the hold was written, has overtaken it.
+        return Settlement(row, "hold", hold_seconds=record.wait_seconds)
+    return None
+
+
+def settle_row(row: ClaimedRow, answer: Answer, retry: RetryConfig) -> Settlement:
+    """The fate of a row that was posted, or should have been."""
+    record = row.record
+    if answer.verdict is Verdict.DELIVERED:
+        return Settlement(row, "done", answer=answer, clears=record is not None)
+    if answer.verdict is Verdict.UNTRIED and row.leased:
+        return Settlement(row, "back")
+    known = record.attempts if record is not None and record.live else 0
+    attempts = known + max(row.attempt_count, 1)  # the lease counts hand-outs that nobody settled, such as crashes
+    # Without a lease there is no further hand-out: recovery must take over.
+    final = attempts >= retry.attempts or not row.leased
+    if final and answer.verdict is Verdict.REJECTED and retry.rejected == "dead_letter":
+        return Settlement(row, "done", state="dead", attempts=attempts, answer=answer)
+    if final:
+        hold = max(PROTECT_SECONDS, answer.retry_after_seconds or 0)
+        return Settlement(row, "hold", hold, "exhausted", attempts, hold, answer)
+    wait = answer.retry_after_seconds or 0
+    if wait > _BUILT_IN_INTERVAL_SECONDS:
+        return Settlement(row, "hold", wait, "retrying", attempts, wait, answer)
+    return Settlement(row, "wait", 0, "retrying", attempts, _BUILT_IN_INTERVAL_SECONDS, answer)
+
+
+def settle(database: Database, table: Table, settlements: Sequence[Settlement]) -> None:
+    """Write the fate of a batch's rows: one transaction, the same number of statements for any number of rows.
+
+    Raises:
+        pyodbc.Error: nothing was written; the leases lapse and the rows come again.
+    """
+    database.run(_settle_sql(table), to_json([_row_json(s) for s in settlements]))
+
+
+def clear(database: Database, table: Table, settlements: Sequence[Settlement]) -> None:
+    """Drop the ledger records of delivered rows; all that a batch without a failure has to write, if anything."""
+    rows = [{"h": s.row.key_hash, "v": s.row.version} for s in settlements if s.clears]
+    if rows:
+        sql = f"SET NOCOUNT ON; DECLARE @rows nvarchar(max) = ?; {_clear_sql(table, '1')}"
+        database.run(sql, to_json(rows))
+
+
+def _row_json(settlement: Settlement) -> dict[str, Any]:
+    row, answer = settlement.row, settlement.answer
+    return {
+        **row.key,
+        "rp_h": row.key_hash,
+        "rp_k": row.key_text,
+        "rp_v": row.version,
+        "rp_c": min(row.attempt_count, 4),  # the guard has pushed five back to four
+        "rp_l": settlement.lease,
+        "rp_w": settlement.hold_seconds,
+        "rp_o": "D" if row.values is None else "U",
+        "rp_s": settlement.state,
+        "rp_a": settlement.attempts,
+        "rp_n": settlement.next_seconds,
+        "rp_b": answer.retry_after_seconds if answer else None,
+        "rp_t": answer.status if answer else None,
+        "rp_e": answer.error if answer else None,
+        "rp_x": 1 if settlement.clears else 0,
+        "h": row.key_hash,
+        "v": row.version,
+    }
+
+
+def _clear_sql(table: Table, condition: str) -> str:
+    return f"""
+DELETE g FROM rowpost.Ledger g
+  JOIN OPENJSON(@rows) WITH (h char(64) '$.h', v bigint '$.v', rp_x int '$.rp_x') s ON g.KeyHash = s.h
+ WHERE g.TableName = {literal(table.name)} AND g.ChangeVersion <= s.v AND {condition};"""
+
+
+def _settle_sql(table: Table) -> str:
+    name = literal(table.name)
+    leases = table.key_with("rp_v bigint '$.rp_v'", "rp_c int '$.rp_c'", "rp_l varchar(4) '$.rp_l'", "rp_w int '$.rp_w'")
+    failures = """WITH (h char(64) '$.rp_h', k nvarchar(max) '$.rp_k', v bigint '$.rp_v', o char(1) '$.rp_o',
+       s varchar(10) '$.rp_s', a int '$.rp_a', n int '$.rp_n', b int '$.rp_b', t int '$.rp_t', e nvarchar(400) '$.rp_e')"""
+    return f"""
+SET NOCOUNT ON; SET XACT_ABORT ON;
+DECLARE @rows nvarchar(max) = ?, @lock int;
+BEGIN TRANSACTION;
+{APP_LOCK}
+DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
+UPDATE l
+   SET _az_func_AttemptCount = CASE s.rp_l WHEN 'back' THEN s.rp_c - 1 ELSE 0 END,
+       _az_func_LeaseExpirationTime = CASE s.rp_l WHEN 'done' THEN NULL WHEN 'hold' THEN DATEADD(second, s.rp_w, @now)
+                                                  ELSE l._az_func_LeaseExpirationTime END
+  FROM {table.lease_sql} l
+  JOIN OPENJSON(@rows) {leases} s ON {table.on("l", "s")}
+ WHERE l._az_func_ChangeVersion = s.rp_v AND l._az_func_AttemptCount = s.rp_c;
+{_clear_sql(table, "s.rp_x = 1")}
+UPDATE g
+   SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
+       Rounds = CASE g.State WHEN 'dead' THEN 0 ELSE g.Rounds END,
+       ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
+       Operation = s.o, State = s.s, Attempts = s.a, LastFailure = @utc, NextAttempt = DATEADD(second, s.n, @utc),
+       NotBefore = DATEADD(second, s.b, @utc), LastStatus = s.t, LastError = s.e, Noticed = 0
+  FROM rowpost.Ledger g JOIN OPENJSON(@rows) {failures} s ON g.KeyHash = s.h
+ WHERE g.TableName = {name} AND s.s IS NOT NULL AND (g.State <> 'dead' OR g.ChangeVersion < s.v);
+INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
+                            FirstFailure, LastFailure, NextAttempt, NotBefore, LastStatus, LastError, Noticed)
+SELECT {name}, s.h, s.k, s.v, s.o, s.s, s.a, 0, @utc, @utc, DATEADD(second, s.n, @utc), DATEADD(second, s.b, @utc), s.t, s.e, 0
+  FROM OPENJSON(@rows) {failures} s
+ WHERE s.s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);
+COMMIT;
+"""

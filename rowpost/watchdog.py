@@ -1,0 +1,85 @@
+"""What a crash can leave behind in a table, found and handed to recovery."""
+
+from __future__ import annotations
+
+from rowpost.app import App
+from rowpost.claim import APP_LOCK
+from rowpost.ledger import key_hash, key_text, to_json
+from rowpost.tables import Table, literal
+
+_ADOPT_AT_MOST = 1000
+_UNSETTLED_HAND_OUTS = 3  # settled failures put the count back to 0, so three mean that no hand-out of the row ever ended
+_REASON = "handed out several times without an outcome: the process ended, or the trigger's payload could not be matched"
+
+
+def inspect_table(app: App, table_name: str) -> bool:
+    """Adopt rows that were handed out again and again without an outcome.
+
+    Returns:
+        Whether the table has something for its recovery: live records, or dead letters that nobody was told of.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        pyodbc.Error: the database failed.
+    """
+    table = app.table(table_name)
+    unsettled, ((needs_recovery,),) = app.database.run(_inspect_sql(table))
+    width = len(table.key)
+    rows = []
+    for values in unsettled:
+        key = table.key_of(values[:width])
+        text = key_text(key)
+        version, attempt_count = values[width:]
+        rows.append({**key, "rp_h": key_hash(text), "rp_k": text, "rp_v": version, "rp_c": attempt_count})
+    if rows:
+        app.database.run(_adopt_sql(table), to_json(rows))
+    return bool(rows or needs_recovery)
+
+
+def database_now(app: App) -> str:
+    """The database's clock, ISO 8601, UTC, to the microsecond."""
+    (((now,),),) = app.database.run("SELECT CONVERT(nvarchar(40), CAST(SYSUTCDATETIME() AS datetime2(6)), 126);")
+    return str(now)
+
+
+def _inspect_sql(table: Table) -> str:
+    nothing = ", ".join(f"CAST(NULL AS int) AS c{index}" for index in range(len(table.key) + 2))
+    return f"""
+SET NOCOUNT ON;
+IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NOT NULL
+SELECT TOP ({_ADOPT_AT_MOST}) {table.key_select("l")}, l._az_func_ChangeVersion, l._az_func_AttemptCount
+  FROM {table.lease_sql} l
+ WHERE l._az_func_AttemptCount >= {_UNSETTLED_HAND_OUTS} AND l._az_func_LeaseExpirationTime < SYSDATETIME();
+ELSE SELECT {nothing} WHERE 1 = 0;
+SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
+                            AND (State <> 'dead' OR Noticed = 0)) THEN 1 ELSE 0 END;
+"""
+
+
+def _adopt_sql(table: Table) -> str:
+    name = literal(table.name)
+    lease = table.key_with("rp_v bigint '$.rp_v'", "rp_c int '$.rp_c'")
+    record = "WITH (h char(64) '$.rp_h', k nvarchar(max) '$.rp_k', v bigint '$.rp_v', c int '$.rp_c')"
+    return f"""
+SET NOCOUNT ON; SET XACT_ABORT ON;
+DECLARE @rows nvarchar(max) = ?, @lock int;
+BEGIN TRANSACTION;
+{APP_LOCK}
+DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
+-- "Done" for the trigger, so that it does not fail on the row again; recovery redelivers it from the ledger, by its true key.
+UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = NULL
+  FROM {table.lease_sql} l JOIN OPENJSON(@rows) {lease} s ON {table.on("l", "s")}
+ WHERE l._az_func_ChangeVersion = s.rp_v AND l._az_func_AttemptCount = s.rp_c AND l._az_func_LeaseExpirationTime < @now;
+UPDATE g SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
+             Rounds = CASE g.State WHEN 'dead' THEN 0 ELSE g.Rounds END,
+             ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
+             State = 'exhausted', Attempts = g.Attempts + s.c, LastFailure = @utc, LastError = {literal(_REASON)}
+  FROM rowpost.Ledger g JOIN OPENJSON(@rows) {record} s ON g.KeyHash = s.h
+ WHERE g.TableName = {name} AND (g.State IN ('retrying', 'held') OR (g.State = 'dead' AND g.ChangeVersion < s.v));
+INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
+                            FirstFailure, LastFailure, NextAttempt, LastError, Noticed)
+SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', s.c, 0, @utc, @utc, @utc, {literal(_REASON)}, 0
+  FROM OPENJSON(@rows) {record} s
+ WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);
+COMMIT;
+"""

@@ -1,0 +1,1 @@
+"""The functions that something outside starts: SQL changes, timers, HTTP."""

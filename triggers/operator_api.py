@@ -1,0 +1,157 @@
+"""The operator's HTTP API: status, dead letters, retry now, and the client's choice of columns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+import pyodbc
+
+from entities.table_columns import entity_id
+from orchestrators.instances import ensure_recovery, recovery_id
+from rowpost.app import App
+from rowpost.columns import ColumnsRefused, check_choice, column_names
+from rowpost.config import ConfigError, TableConfig
+from rowpost.operations import replay_dead_letters, retry_now
+from rowpost.status import dead_letters, table_status
+
+_MAX_BODY_BYTES = 65536
+_DEAD_LETTERS_AT_MOST = 1000
+
+
+def blueprint(app: App) -> df.Blueprint:
+    """The routes under ``/api``."""
+    functions = df.Blueprint()
+
+    @functions.function_name("get_status")
+    @functions.route(route="status", methods=["GET"])
+    @functions.durable_client_input(client_name="client")
+    async def get_status(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        return _json({"tables": [await _status(app, client, table) for table in app.config.tables]})
+
+    @functions.function_name("get_columns")
+    @functions.route(route="tables/{table}/columns", methods=["GET"])
+    @functions.durable_client_input(client_name="client")
+    async def get_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            ceiling = [column.name for column in (await asyncio.to_thread(app.table, table.name)).columns]
+            state = await client.read_entity_state(entity_id(table))  # type: ignore[attr-defined]
+            choice = state.entity_state["columns"] if state.entity_exists and state.entity_state else None
+            return _json({"table": table.name, "ceiling": ceiling, "columns": choice, "effective": choice or ceiling})
+
+        return await _answer(app, req, handle)
+
+    @functions.function_name("put_columns")
+    @functions.route(route="tables/{table}/columns", methods=["PUT"])
+    @functions.durable_client_input(client_name="client")
+    async def put_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            wanted = _body(req).get("columns")
+            known = await asyncio.to_thread(app.table, table.name)
+            choice = check_choice(known, await asyncio.to_thread(column_names, app, known), wanted)
+            await client.signal_entity(entity_id(table), "set", {"table": table.name, "columns": choice})  # type: ignore[attr-defined]
+            return _json({"table": table.name, "columns": choice}, 202)
+
+        return await _answer(app, req, handle)
+
+    @functions.function_name("delete_columns")
+    @functions.route(route="tables/{table}/columns", methods=["DELETE"])
+    @functions.durable_client_input(client_name="client")
+    async def delete_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            await client.signal_entity(entity_id(table), "clear", {"table": table.name})  # type: ignore[attr-defined]
+            return _json({"table": table.name, "columns": None}, 202)
+
+        return await _answer(app, req, handle)
+
+    @functions.function_name("get_dead_letters")
+    @functions.route(route="tables/{table}/dead-letters", methods=["GET"])
+    async def get_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            text = req.params.get("limit", "100")
+            if not text.isdigit() or not 1 <= int(text) <= _DEAD_LETTERS_AT_MOST:
+                return _error(400, f"limit: must be a number from 1 to {_DEAD_LETTERS_AT_MOST}")
+            letters = await asyncio.to_thread(dead_letters, app, table.name, int(text))
+            return _json({"table": table.name, "dead_letters": letters})
+
+        return await _answer(app, req, handle)
+
+    @functions.function_name("replay_dead_letters")
+    @functions.route(route="tables/{table}/dead-letters/replay", methods=["POST"])
+    @functions.durable_client_input(client_name="client")
+    async def replay(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            count = await asyncio.to_thread(replay_dead_letters, app, table.name)
+            await ensure_recovery(client, table)
+            return _json({"table": table.name, "rows": count}, 202)
+
+        return await _answer(app, req, handle)
+
+    @functions.function_name("retry_now")
+    @functions.route(route="tables/{table}/retry", methods=["POST"])
+    @functions.durable_client_input(client_name="client")
+    async def retry(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            count = await asyncio.to_thread(retry_now, app, table.name)
+            await ensure_recovery(client, table)
+            return _json({"table": table.name, "rows": count}, 202)
+
+        return await _answer(app, req, handle)
+
+    return functions
+
+
+async def _status(app: App, client: Any, table: TableConfig) -> dict[str, Any]:
+    instance = recovery_id(table)
+    recovery = await client.get_status(instance)
+    running = recovery.runtime_status.name if recovery is not None and recovery.runtime_status is not None else None
+    entry: dict[str, Any] = {"recovery": {"instance": instance, "status": running}}
+    try:
+        return await asyncio.to_thread(table_status, app, table.name) | entry
+    except ConfigError as error:
+        return {"table": table.name, "problem": str(error)} | entry
+    except pyodbc.Error as error:
+        return {"table": table.name, "problem": f"the database failed ({error.args[0]})"} | entry
+
+
+async def _answer(
+    app: App, req: func.HttpRequest, handle: Callable[[TableConfig], Awaitable[func.HttpResponse]]
+) -> func.HttpResponse:
+    """Find the table that the route names, and turn what users can cause into one clear answer."""
+    name = req.route_params["table"]
+    table = app.config.table(name)
+    if table is None:
+        return _error(404, f"there is no table {name!r}; configured are {', '.join(t.name for t in app.config.tables)}")
+    try:
+        return await handle(table)
+    except ColumnsRefused as error:
+        return _error(400, str(error))
+    except ConfigError as error:
+        return _error(409, str(error))
+    except pyodbc.Error as error:
+        return _error(503, f"the database failed ({error.args[0]}); try again")
+
+
+def _body(req: func.HttpRequest) -> dict[str, Any]:
+    raw = req.get_body()
+    if len(raw) > _MAX_BODY_BYTES:
+        raise ColumnsRefused(f"body: larger than {_MAX_BODY_BYTES} bytes")
+    try:
+        document = json.loads(raw)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ColumnsRefused('body: expected a JSON object such as {"columns": ["Id", "Total"]}')
+    return document
+
+
+def _json(document: dict[str, Any], status: int = 200) -> func.HttpResponse:
+    return func.HttpResponse(json.dumps(document), status_code=status, mimetype="application/json")
+
+
+def _error(status: int, message: str) -> func.HttpResponse:
+    return _json({"error": message}, status)

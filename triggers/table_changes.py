@@ -1,0 +1,43 @@
+"""The SQL trigger of one table: relays the batch, and wakes recovery when rows have used up the built-in attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import azure.durable_functions as df
+
+from orchestrators.instances import ensure_recovery
+from rowpost.app import App
+from rowpost.config import TableConfig
+from rowpost.relay import relay_batch
+
+_log = logging.getLogger("rowpost.table_changes")
+
+
+def blueprint(app: App, table: TableConfig) -> df.Blueprint:
+    """The trigger function of ``table``. Its name is part of the trigger's identity: a new name starts from scratch."""
+    functions = df.Blueprint()
+
+    @functions.function_name(f"relay_{table.slug}")
+    @functions.sql_trigger(
+        arg_name="changes",
+        table_name=table.name,
+        connection_string_setting=app.config.database.connection,
+        leases_table_name=table.lease_table,
+    )
+    @functions.durable_client_input(client_name="client")
+    async def relay_table(changes: str, client: str) -> None:
+        outcome = await asyncio.to_thread(relay_batch, app, table.name, changes)
+        _log.info(
+            "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d",
+            *(table.name, outcome.delivered, outcome.skipped, outcome.failed, outcome.exhausted, outcome.dead, outcome.recovered),
+        )
+        if outcome.concerns_recovery:
+            try:
+                await ensure_recovery(client, table)
+            except Exception:  # nothing is lost: the rows are protected, and the watchdog comes by
+                _log.exception("%s: recovery could not be started or woken; the watchdog will try again", table.name)
+        outcome.raise_if_incomplete(table.name)
+
+    return functions

@@ -1,0 +1,56 @@
+"""The timers: the watchdog, and the clean-up of old orchestration history."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+import azure.durable_functions as df
+import azure.functions as func
+import pyodbc
+
+from orchestrators.instances import ensure_recovery
+from rowpost.app import App
+from rowpost.config import ConfigError
+from rowpost.watchdog import database_now, inspect_table
+
+_log = logging.getLogger("rowpost.watchdog")
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def blueprint(app: App) -> df.Blueprint:
+    """``watchdog`` and ``clean_history``."""
+    functions = df.Blueprint()
+    config = app.config.watchdog
+
+    # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
+    @functions.function_name("watchdog")
+    @functions.timer_trigger(arg_name="timer", schedule=config.schedule, run_on_startup=True)
+    @functions.durable_client_input(client_name="client")
+    async def watchdog(timer: func.TimerRequest, client: str) -> None:
+        for table in app.config.tables:
+            try:
+                if await asyncio.to_thread(inspect_table, app, table.name):
+                    await ensure_recovery(client, table)
+            except ConfigError as error:  # told as one sentence, and the other tables go on
+                _log.error("%s", error)
+            except pyodbc.Error as error:
+                _log.error("%s: the database failed (%s); the next run tries again", table.name, error.args[0])
+
+    @functions.function_name("clean_history")
+    @functions.timer_trigger(arg_name="timer", schedule=config.history_schedule)
+    @functions.durable_client_input(client_name="client")
+    async def clean_history(timer: func.TimerRequest, client: str) -> None:
+        now = datetime.fromisoformat(await asyncio.to_thread(database_now, app)).replace(tzinfo=UTC)
+        finished = [
+            df.OrchestrationRuntimeStatus.Completed,
+            df.OrchestrationRuntimeStatus.Failed,
+            df.OrchestrationRuntimeStatus.Terminated,
+        ]
+        result = await client.purge_instance_history_by(  # type: ignore[attr-defined]
+            _LONG_AGO, now - timedelta(seconds=config.history.seconds), finished
+        )
+        _log.info("history of %s finished orchestrations removed", result.instances_deleted)
+
+    return functions
