@@ -8,6 +8,7 @@ the version that an event carries is never newer than its data.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -69,8 +70,12 @@ class Claim:
 
 def payload_keys(table: Table, changes: str) -> list[dict[str, Any]]:
     """The keys of a trigger payload, numbered; decimals keep the digits that are left in the text."""
-    items = [change["Item"] for change in json.loads(changes, parse_float=Decimal)]
-    return [{"i": i} | {c.name: item.get(c.name) for c in table.key} for i, item in enumerate(items)]
+    return numbered_keys(table, [change["Item"] for change in json.loads(changes, parse_float=Decimal)])
+
+
+def numbered_keys(table: Table, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The keys of rows, numbered, as the claim sends them; numbers with a fraction are given as ``Decimal``."""
+    return [{"i": i} | {c.name: c.json_value(item.get(c.name)) for c in table.key} for i, item in enumerate(items)]
 
 
 def claim_sql(table: Table) -> str:

@@ -311,7 +311,13 @@ def _check(config: Config, file: str) -> None:
             if not _is_http_address(email.service[0]):
                 refuse("notifications.email.endpoint", "must be an http or https address")
         except ValueError as error:
-            refuse("notifications.email.connection", str(error))
+            raise ConfigError(f"{file}: notifications.email.connection: {error}") from None
+    if (
+        email is not None
+        and email.connection
+        and not re.match(r"(?i)endpoint=https?://[^;]+;\s*accesskey=[^;]+;?$", email.connection)
+    ):
+        refuse("notifications.email.connection", "expected endpoint=https://…;accesskey=…, as Communication Services shows it")
     if email is not None and not email.recipients:
         refuse("notifications.email.recipients", "is empty; name at least one address or remove the section")
     if not config.tables:

@@ -111,6 +111,7 @@ def _send_email(app: App, notice: Notice, address: str) -> Sent:
     # Imported here: the SDK costs more at a cold start than all of the app, and mails are rare.
     from azure.communication.email import EmailClient
     from azure.core.credentials import AzureKeyCredential
+    from azure.core.credentials import AzureKeyCredential
     from azure.core.exceptions import AzureError, HttpResponseError
 
     config = app.config.notifications.email

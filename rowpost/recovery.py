@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 from rowpost.app import App
-from rowpost.claim import APP_LOCK, claim_keys
+from rowpost.claim import APP_LOCK, claim_keys, numbered_keys
 from rowpost.ledger import to_json
 from rowpost.relay import Outcome, post, summarize
 from rowpost.settlement import settle
@@ -83,7 +84,8 @@ def redeliver(app: App, table_name: str) -> Outcome:
     (rows,) = app.database.run(_lease_sql(table), lease)
     if not rows:
         return summarize([])
-    claimed = claim_keys(app.database, table, [{"i": i} | json.loads(row[0]) for i, row in enumerate(rows)])
+    keys = numbered_keys(table, [json.loads(row[0], parse_float=Decimal) for row in rows])
+    claimed = claim_keys(app.database, table, keys)
     settlements = post(app, table, claimed)
     settle(app.database, table, settlements)
     return summarize(settlements, claimed.unknown)

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from rowpost.config import ConfigError, RetryConfig, TableConfig
 from rowpost.database import Database, Row
 
-JsonValue = str | int | float | bool | Decimal | bytes | None
+JsonValue = str | int | float | bool | Decimal | bytes | msgspec.Raw | None
 
 _WITH_LENGTH = {"char", "varchar", "binary", "varbinary", "nchar", "nvarchar"}
 _WITH_PRECISION = {"decimal", "numeric"}
+_EXACT = {"decimal", "numeric", "money", "smallmoney"}
 _WITH_SCALE = {"datetime2", "datetimeoffset", "time"}
 # Date and time travel as ISO 8601 text (style 126): pyodbc's datetime would cut 100 ns, and an offset would be lost.
 _AS_ISO_TEXT = {"date", "datetime", "datetime2", "smalldatetime", "datetimeoffset", "time"}
@@ -74,6 +77,8 @@ class TableColumn:
             return _shortest_float32(value)
         if self.type == "uniqueidentifier":
             return str(value).lower()
+        if self.type in _EXACT and isinstance(value, Decimal):
+            return msgspec.Raw(f"{value:f}".encode())  # never with an exponent: OPENJSON cannot read one as a decimal
         return bytes(value) if isinstance(value, bytearray | memoryview) else value
 
     @property

@@ -1,0 +1,395 @@
+"""``dev.py demo``: the whole job on real rows, eight days in under a minute, on the embedded stand-ins in virtual time.
+
+What happens is decided here; what is reported is read off the stand-ins afterwards: the database, the API and the mailboxes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from devtools.data import KEYS, airports, flights, weather
+from devtools.stack import Stack
+from emulators.clock import VirtualTime
+
+START = datetime(2026, 1, 5, 8, tzinfo=UTC)  # a Monday
+OUTAGE_HOURS = 72
+WINDOW_HOURS = 168
+THROTTLED = "oncall@example.com"
+_ROWS_PER_TRANSACTION = 50
+_CHANGES_AT_HOURS = (0, 5, 20, 50)  # of the outage
+_KILL_AT_HOURS = 30
+
+
+class Entry(NamedTuple):
+    """A line of the timeline."""
+
+    at: datetime
+    text: str
+
+
+@dataclass
+class Reconciliation:
+    """What the database has against what the API has, for one table."""
+
+    table: str
+    changed: int = 0
+    delivered: int = 0
+    dead: int = 0
+    lost: list[str] = field(default_factory=list)
+
+
+class Demo:
+    """One run of the scenario."""
+
+    def __init__(self, stack: Stack, time: VirtualTime, show: Callable[[str], None], moved: Callable[[datetime], None]) -> None:
+        self.stack, self.time, self._show, self._moved = stack, time, show, moved
+        self.timeline: list[Entry] = []
+        self.problems: list[str] = []
+        self.poison = flights()[40].FlightId
+        self._spare_flights = list(flights()[500:])
+
+    # --- the scenario ---
+
+    def run(self) -> None:
+        """All of it, in order."""
+        self.healthy()
+        self.columns_and_masks()
+        self.poison_row()
+        self.outage()
+        self.back_again()
+        self.window_ends()
+
+    def healthy(self) -> None:
+        self.note("the app starts; three tables, change tracking on, nothing delivered yet")
+        self.insert("dbo.Airports", airports())
+        self.insert("dbo.Weather", weather())
+        self.insert("dbo.Flights", flights()[:500])
+        inserted = len(airports()) + len(weather()) + 500
+        self.note(f"{inserted} rows are inserted with plain INSERTs, {_ROWS_PER_TRANSACTION} to a transaction")
+        self.run_until(timedelta(minutes=10), lambda: self.accepted() >= inserted, "the first rows to arrive")
+        self.note(f"all {inserted} rows have arrived at the API")
+        self.advance(timedelta(minutes=5))
+
+    def columns_and_masks(self) -> None:
+        self.execute("UPDATE dbo.Flights SET DepDelay = DepDelay + 1 WHERE FlightId <= ?", flights()[19].FlightId)
+        self.execute("UPDATE dbo.Airports SET Alt = Alt + 1 WHERE Faa IN (N'JFK', N'EWR', N'LGA')")
+        self.execute("DELETE FROM dbo.Weather WHERE Origin = N'LGA' AND Precip > 0")
+        self.advance(timedelta(minutes=2))
+        before = len(self.stack.downstream.attempts())
+        self.execute("UPDATE dbo.Flights SET AirTime = AirTime + 1 WHERE FlightId = ?", flights()[3].FlightId)
+        self.advance(timedelta(minutes=2))
+        posted = len(self.stack.downstream.attempts()) - before
+        self.check(posted == 0, f"the update of an unwatched column was posted {posted} times")
+        self.note("updates and deletes arrive; an update of a column outside `watch` is acknowledged, not posted")
+
+    def poison_row(self) -> None:
+        self.stack.downstream.add_rule(match={"table": "dbo.Flights", "key": {"FlightId": self.poison}}, status=422)
+        first, last = flights()[35].FlightId, flights()[44].FlightId
+        self.execute("UPDATE dbo.Flights SET ArrDelay = 99 WHERE FlightId BETWEEN ? AND ?", first, last)
+        self.note(f"the API rejects one row from now on (Flights {self.poison}, 422); it changes together with nine neighbours")
+        self.advance(timedelta(seconds=30))
+        fresh = [state for state in self.stack.downstream.state("dbo.Flights") if state.row and state.row.get("ArrDelay") == 99]
+        neighbours = {state.key["FlightId"] for state in fresh if isinstance(state.key, dict)} & set(range(first, last + 1))
+        self.check(len(neighbours) == 9, f"{len(neighbours)} of the nine neighbours of the poison row arrived")
+        self.note(f"{len(neighbours)} neighbours have arrived within 30 s; the poison row goes its own way")
+
+    def outage(self) -> None:
+        begin = START + timedelta(days=1)
+        self.advance_to(begin)
+        self.stack.downstream.set_mode("down", path="/rows")
+        self.stack.email.add_fault(mailbox=THROTTLED, kind="throttle", times=3, retry_after=300)
+        self.note(f"the API is down (503) for {OUTAGE_HOURS} hours; the mailbox {THROTTLED} is throttled as well")
+        happenings: list[tuple[float, Callable[[], None]]] = [(hour, self.change_rows) for hour in _CHANGES_AT_HOURS]
+        happenings.append((_KILL_AT_HOURS, self.kill_host))
+        for hour, happening in sorted(happenings, key=lambda item: item[0]):
+            self.advance_to(begin + timedelta(hours=hour))
+            happening()
+        self.advance_to(begin + timedelta(hours=OUTAGE_HOURS))
+        self.stack.downstream.set_mode("up")
+        self.note("the API is back")
+
+    def change_rows(self) -> None:
+        """Rows go on changing in all three tables: updates, inserts, deletes."""
+        batch, self._spare_flights = self._spare_flights[:12], self._spare_flights[12:]
+        self.insert("dbo.Flights", batch)
+        number = len(self._spare_flights)
+        self.execute("UPDATE dbo.Flights SET DepDelay = ? WHERE FlightId BETWEEN ? AND ?", number, number + 100, number + 130)
+        self.execute("UPDATE dbo.Airports SET Alt = Alt + 10 WHERE Lon < -120")
+        self.execute("UPDATE dbo.Weather SET Temp = Temp + 0.5 WHERE Origin = N'JFK' AND Humid > 70")
+        self.execute("DELETE FROM dbo.Weather WHERE Origin = N'EWR' AND WindDir = ?", (number * 10) % 360)
+        self.note("rows go on changing: inserts, updates and deletes in all three tables")
+
+    def kill_host(self) -> None:
+        host = self.stack.host
+        assert host is not None
+        seen = self.stack.downstream.counters()["requests"]
+
+        def strike() -> None:  # at the very moment a post of the app has reached the API
+            self.stack.downstream.wait_for(lambda: self.stack.downstream.counters()["requests"] > seen, 60)
+            host.kill()
+
+        killer = threading.Thread(target=strike)
+        killer.start()
+        self.run_until(timedelta(hours=7), lambda: not killer.is_alive(), "the moment to kill the host")
+        killer.join()
+        self.note("the Functions host is killed with SIGKILL in the middle of a post")
+        self.advance(timedelta(minutes=10))
+        host.start()
+        self.note("the host is started again, with no recovery step by anybody")
+
+    def back_again(self) -> None:
+        def recovered() -> bool:
+            ((left,),) = self.stack.execute(
+                "SELECT COUNT(*) FROM rowpost.Ledger WHERE State <> 'dead' AND RowKey <> ?", f'{{"FlightId":{self.poison}}}'
+            )
+            return int(left) == 0
+
+        for _ in range(30):
+            self.advance(timedelta(minutes=15))
+            if recovered():
+                break
+        self.check(recovered(), "rows of the outage are still waiting 7.5 hours after the API came back")
+        self.note("every row of the outage has arrived; only the poison row is still being tried")
+
+    def window_ends(self) -> None:
+        ((first,),) = self.stack.execute("SELECT FirstFailure FROM rowpost.Ledger WHERE State <> 'dead'") or ((None,),)
+        if self.check(first is not None, "the poison row is not in the ledger"):
+            self.advance_to(first.replace(tzinfo=UTC) + timedelta(hours=WINDOW_HOURS, minutes=30))
+
+    # --- means ---
+
+    def note(self, text: str) -> None:
+        self.timeline.append(Entry(self.time.now(), text))
+        self._show(text)
+
+    def check(self, holds: bool, problem: str) -> bool:
+        if not holds:
+            self.problems.append(problem)
+            self.note(f"PROBLEM: {problem}")
+        return holds
+
+    def execute(self, sql: str, *parameters: Any) -> None:
+        self.stack.execute(sql, *parameters)
+
+    def insert(self, table: str, rows: Sequence[Any]) -> None:
+        columns = rows[0]._fields
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        connection = self.stack.connection
+        connection.autocommit = False
+        for start in range(0, len(rows), _ROWS_PER_TRANSACTION):
+            connection.cursor().executemany(sql, [tuple(row) for row in rows[start : start + _ROWS_PER_TRANSACTION]])
+            connection.commit()
+        connection.autocommit = True
+
+    def accepted(self) -> int:
+        return self.stack.downstream.counters()["accepted"]
+
+    def advance_to(self, instant: datetime) -> None:
+        self.time.advance_to(instant, progress=self._moved)
+
+    def advance(self, length: timedelta) -> None:
+        self.advance_to(self.time.now() + length)
+
+    def run_until(self, limit: timedelta, condition: Callable[[], bool], what: str) -> None:
+        held = self.time.advance_to(self.time.now() + limit, until=condition, progress=self._moved)
+        self.check(held or condition(), f"waited {limit} in vain for {what}")
+
+    # --- the books ---
+
+    def reconcile(self) -> list[Reconciliation]:
+        """Each row's state in the database against its latest accepted state at the API."""
+        return [self._reconcile(table, key) for table, key in KEYS.items()]
+
+    def _reconcile(self, table: str, key: tuple[str, ...]) -> Reconciliation:
+        config = self.stack.config.table(table)
+        assert config is not None
+        cursor = self.stack.connection.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        sent = {name.lower() for name in config.send or names} | {name.lower() for name in key}
+        wanted: dict[str, dict[str, Any] | None] = {}
+        for row in cursor.fetchall():
+            values = {name: _comparable(value) for name, value in zip(names, row, strict=True)}
+            wanted[_key_text(values, key)] = {name: value for name, value in values.items() if name.lower() in sent}
+        have = {_key_text(state.key, key): state for state in self.stack.downstream.state(table) if isinstance(state.key, dict)}
+        dead = {_key_text(letter["key"], key) for letter in self.dead_letters(table)}
+        result = Reconciliation(table, dead=len(dead))
+        for text in wanted.keys() | have.keys():
+            result.changed += 1
+            state = have.get(text)
+            row_there = None if state is None or state.operation == "delete" else state.row
+            row_here = wanted.get(text)
+            same = row_here == ({n: _comparable(v) for n, v in row_there.items()} if row_there is not None else None)
+            if same and (state is not None):
+                result.delivered += 1
+            elif text not in dead:
+                result.lost.append(text)
+        return result
+
+    def dead_letters(self, table: str) -> list[dict[str, Any]]:
+        assert self.stack.host is not None
+        answer = self.stack.host.request("GET", f"/api/tables/{table}/dead-letters")
+        answer.raise_for_status()
+        letters: list[dict[str, Any]] = answer.json()["dead_letters"]
+        return letters
+
+    def notifications(self) -> list[Entry]:
+        """Every mail that was delivered, and every notice at the webhook."""
+        mails = [
+            Entry(datetime.fromisoformat(message.at), f"mail to {', '.join(message.recipients)}: {message.subject}")
+            for message in self.stack.email.messages()
+        ]
+        hooks = [
+            Entry(datetime.fromisoformat(attempt.at), f"webhook: {attempt.body['subject']}")
+            for attempt in self.stack.downstream.attempts()
+            if attempt.path == "/alerts" and attempt.status is not None and attempt.status < 300
+        ]
+        return sorted(mails + hooks)
+
+    def posting_instants(self, table: str, begin: datetime, end: datetime) -> list[datetime]:
+        """The instants, to the minute, at which the app posted rows of a table."""
+        instants = {
+            datetime.fromisoformat(attempt.at).replace(second=0, microsecond=0)
+            for attempt in self.stack.downstream.attempts()
+            if attempt.table == table
+        }
+        return sorted(instant for instant in instants if begin <= instant < end)
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return value.normalize()
+    return Decimal(value).normalize() if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _key_text(values: dict[str, Any], key: tuple[str, ...]) -> str:
+    return ", ".join(f"{name}={_comparable(values[name])}" for name in key)
+
+
+def _report(demo: Demo, books: list[Reconciliation], seconds: float) -> dict[str, Any]:
+    counters = demo.stack.downstream.counters()
+    notices = demo.notifications()
+    return {
+        "rows_changed": sum(book.changed for book in books),
+        "delivered": sum(book.delivered for book in books),
+        "lost": sum(len(book.lost) for book in books),
+        "dead_lettered": sum(book.dead for book in books),
+        "tables": [book.__dict__ for book in books],
+        "posts": counters["requests"],
+        "duplicates": counters["repeated"],
+        "older_after_newer": counters["stale"],
+        "notifications": [{"at": entry.at.isoformat(), "what": entry.text} for entry in notices],
+        "problems": demo.problems,
+        "virtual_days": round((demo.time.now() - START).total_seconds() / 86400, 1),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _print(console: Console, demo: Demo, books: list[Reconciliation], report: dict[str, Any]) -> None:
+    console.print("\n[bold]Timeline[/bold] (virtual time, UTC)")
+    for entry in sorted([*demo.timeline, *demo.notifications()]):
+        day = (entry.at - START).days + 1
+        console.print(f"  day {day}  {entry.at:%a %H:%M:%S}  {entry.text}", highlight=False, markup=False)
+    begin = START + timedelta(days=1)
+    instants = demo.posting_instants("dbo.Airports", begin, begin + timedelta(hours=_CHANGES_AT_HOURS[1]))
+    steps = [(later - earlier).total_seconds() / 60 for earlier, later in pairwise(instants)]
+    console.print("\n[bold]Backoff[/bold]: minutes between the tries of the first rows of dbo.Airports that failed in the outage")
+    console.print("  " + "  ".join(f"{step:.0f}" for step in steps), highlight=False)
+    table = Table("table", "rows changed", "delivered", "dead letters", "lost", title="Reconciliation: database against API")
+    for book in books:
+        table.add_row(book.table, *map(str, (book.changed, book.delivered, book.dead, len(book.lost))))
+    console.print()
+    console.print(table)
+    for book in books:
+        for text in book.lost[:10]:
+            console.print(f"  [red]lost[/red] {book.table} {text}", highlight=False)
+    kinds = Counter(entry["what"].split(" ")[0] for entry in report["notifications"])
+    console.print(
+        f"posts {report['posts']}, repeats of a change already taken {report['duplicates']}, older after newer "
+        f"{report['older_after_newer']}; notifications: {kinds['mail']} mails, {kinds['webhook:']} webhook calls",
+        highlight=False,
+    )
+    for problem in demo.problems:
+        console.print(f"[red]PROBLEM[/red] {problem}", highlight=False)
+    console.print(
+        "\nThis ran on the embedded stand-ins, in virtual time: the SQL Server, the Functions host, the API and the mail service\n"
+        "live in emulators/ and are spoken to over the wire by the unmodified app.\nThe same on the real services: run "
+        "infra/prepare_database.py against your SQL Server, then `func start` with Azurite (README.md).",
+        highlight=False,
+    )
+    console.print(
+        f"\n{report['virtual_days']} days in {report['seconds']} s\n"
+        f"rows changed {report['rows_changed']}\ndelivered {report['delivered']}\nlost {report['lost']}\n"
+        f"dead-lettered {report['dead_lettered']}",
+        highlight=False,
+    )
+
+
+def main() -> int:
+    """Run the scenario; 0 only if nothing is lost and the poison row is the only dead letter."""
+    parser = argparse.ArgumentParser(prog="dev.py demo", description="The whole job on the embedded stand-ins, in virtual time.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write a machine-readable report")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep data and logs in this folder")
+    options = parser.parse_args()
+    console = Console(soft_wrap=True)
+    console.print("Rowpost demo on the embedded stand-ins: no Azure, no SQL Server, eight days in virtual time.", highlight=False)
+    started = monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        directory: Path = options.keep or Path(scratch)
+        directory.mkdir(parents=True, exist_ok=True)
+        time = VirtualTime(directory, START)
+        columns = (TextColumn("{task.fields[now]}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+            total = (timedelta(hours=WINDOW_HOURS + 24)).total_seconds()
+            task = progress.add_task("starting", total=total, now="")
+
+            def moved(now: datetime) -> None:
+                progress.update(task, completed=(now - START).total_seconds(), now=f"{now:%a %d %b %H:%M}")
+
+            def show(text: str) -> None:
+                progress.update(task, description=text)
+                if not console.is_terminal:
+                    print(f"  {time.now():%a %d %b %H:%M}  {text}", flush=True)
+
+            with Stack(directory, time.spec) as stack:
+                demo = Demo(stack, time, show, moved)
+                demo.run()
+                books = demo.reconcile()
+                report = _report(demo, books, monotonic() - started)
+                progress.stop()
+                _print(console, demo, books, report)
+        time.close()
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2, default=str) + "\n")
+    poison = [letter for letter in books if letter.dead]
+    good = (
+        not report["lost"]
+        and not demo.problems
+        and [book.table for book in poison] == ["dbo.Flights"]
+        and report["dead_lettered"] == 1
+    )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
