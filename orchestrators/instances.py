@@ -28,8 +28,8 @@ async def is_live(client: Any, instance_id: str) -> bool:
     return status is not None and status.runtime_status in _LIVE
 
 
-async def ensure_recovery(client: Any, table: TableConfig) -> None:
-    """Wake the table's recovery, or start it.
+async def ensure_recovery(client: Any, table: TableConfig, *, start: bool = True) -> None:
+    """Wake the table's recovery, or start it if ``start`` is set.
 
     Each generation of it begins by surveying the database, so that a wake-up that is lost, or sent twice, costs nothing.
 
@@ -40,7 +40,8 @@ async def ensure_recovery(client: Any, table: TableConfig) -> None:
     if await is_live(client, instance):
         await client.raise_event(instance, WAKE, None)
         return
-    await start_once(client, "recovery", instance, {"table": table.name})
+    if start:
+        await start_once(client, "recovery", instance, {"table": table.name})
 
 
 async def start_once(client: Any, name: str, instance_id: str, payload: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ class App:
 
         Raises:
             ConfigError: it is not configured, or cannot be relayed.
-            pyodbc.Error: the database cannot be reached.
+            DatabaseError: the database cannot be reached.
         """
         config = self.config.table(name)
         if config is None:

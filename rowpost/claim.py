@@ -146,7 +146,7 @@ def claim(database: Database, table: Table, changes: str) -> Claim:
     """Claim the batch of a trigger payload: one round trip, and a second one only if the table has anything in the ledger.
 
     Raises:
-        pyodbc.Error: the database cannot be reached, or refuses.
+        DatabaseError: the database cannot be reached, or refuses.
     """
     keys = payload_keys(table, changes)
     return claim_keys(database, table, keys)

@@ -56,7 +56,7 @@ def store_choice(app: App, table_name: str, columns: Sequence[str] | None) -> No
     """Write the choice where claims read it; None means all columns.
 
     Raises:
-        pyodbc.Error: the database failed; the choice is unchanged.
+        DatabaseError: the database failed; the choice is unchanged.
     """
     config = app.config.table(table_name)
     assert config is not None  # the API checks the name before it signals the entity

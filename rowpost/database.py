@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,32 @@ import pyodbc
 from rowpost.connection_string import OdbcConnection
 
 Row = tuple[Any, ...]
+
+# Errors whose text quotes names only. All others may quote the value of a column, and are told by number alone.
+_NAMES_ONLY = {207, 208, 229, 230, 262, 297, 1205, 1222, 4060, 10928, 10929, 18456, 40197, 40501, 40613, 50001}
+_NUMBER = re.compile(r"\((\d+)\) \(SQL\w+\)")
+
+
+class DatabaseError(Exception):
+    """The database failed, or could not be reached. The text never holds a value of a row.
+
+    Attributes:
+        state: the SQLSTATE.
+        number: SQL Server's error number, if it answered at all.
+    """
+
+    def __init__(self, error: pyodbc.Error) -> None:
+        self.state = str(error.args[0]) if error.args else ""
+        text = str(error.args[1]) if len(error.args) > 1 else ""
+        found = _NUMBER.search(text)
+        self.number = int(found[1]) if found else None
+        if self.number is None or self.number in _NAMES_ONLY:
+            said = text
+        else:
+            said = f"SQL Server error {self.number}; its text may quote a value and is left out"
+        super().__init__(f"the database failed ({self.state}): {said}")
+
+
 _DEADLOCK = "40001"
 _BROKEN = ("08",)  # the SQLSTATE class of connection exceptions
 _TRIES = 3
@@ -43,16 +70,16 @@ class Database:
         A batch chosen as deadlock victim, or sent over a connection that turned out to be broken, is sent again.
 
         Raises:
-            pyodbc.Error: the statement failed; the message has the number and the text of SQL Server.
+            DatabaseError: the statement failed, or the database cannot be reached.
         """
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
                 with self._checked_out() as connection:
                     return _fetch(connection, sql, parameters)
             except pyodbc.Error as error:
-                state = str(error.args[0]) if error.args else ""
-                if last or not (state == _DEADLOCK or state.startswith(_BROKEN)):
-                    raise
+                failure = DatabaseError(error)
+                if last or not (failure.state == _DEADLOCK or failure.state.startswith(_BROKEN)):
+                    raise failure from None
         raise AssertionError("unreachable")
 
     @contextlib.contextmanager

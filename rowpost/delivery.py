@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
+from http.cookiejar import DefaultCookiePolicy
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -51,7 +52,10 @@ class Deliverer:
     def __init__(self, config: DownstreamConfig) -> None:
         self._config = config
         self._sessions = threading.local()
-        self._executor = ThreadPoolExecutor(config.concurrency, thread_name_prefix="rowpost-post")
+        self._executor = self._new_executor()
+
+    def _new_executor(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="rowpost-post")
 
     def deliver(self, events: Sequence[Event]) -> list[Answer]:
         """Post every event, each in its own request, and answer in the order of ``events``.
@@ -68,7 +72,12 @@ class Deliverer:
             limit = self._config.batch_budget.seconds + 2 * self._config.timeout.seconds
             wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
             batch.budget_spent.set()
-            return [_answer_of(future) for future in futures]
+            answers = [_answer_of(future) for future in futures]
+            if not all(future.done() for future in futures):
+                # A target that answers byte by byte can hold a thread for ever: leave those threads to it, and take new ones.
+                self._executor.shutdown(wait=False)
+                self._executor = self._new_executor()
+            return answers
         finally:
             budget.cancel()
 
@@ -99,7 +108,8 @@ class Deliverer:
         if session is None:
             session = requests.Session()
             session.trust_env = False  # no credentials from a .netrc, no proxy by surprise
-            # A kept-alive connection that the target closed meanwhile is worth one immediate try, nothing more.
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # a cookie would tie us to one, maybe sick, server
+            # A connection that cannot be made is tried once more at once; a request that was sent never is.
             adapter = HTTPAdapter(pool_maxsize=1, max_retries=Retry(total=1, connect=1, read=0, redirect=0, status=0, other=0))
             session.mount("https://", adapter)
             session.mount("http://", adapter)

@@ -96,8 +96,10 @@ def _send_webhook(app: App, notice: Notice, index: int) -> Sent:
         return {"sent": False, "final": True, "retry_after_seconds": None, "error": "the webhook is no longer configured"}
     headers = {"Content-Type": "application/json", "Idempotency-Key": notice["id"], **hooks[index].headers}
     document = {**notice, "subject": subject(notice), "text": body(notice)}
+    session = requests.Session()
+    session.trust_env = False  # no credentials from a .netrc, no proxy by surprise
     try:
-        with requests.post(
+        with session.post(
             hooks[index].url, to_json(document), headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True
         ) as response:
             if 200 <= response.status_code < 300:
@@ -110,7 +112,6 @@ def _send_webhook(app: App, notice: Notice, index: int) -> Sent:
 def _send_email(app: App, notice: Notice, address: str) -> Sent:
     # Imported here: the SDK costs more at a cold start than all of the app, and mails are rare.
     from azure.communication.email import EmailClient
-    from azure.core.credentials import AzureKeyCredential
     from azure.core.credentials import AzureKeyCredential
     from azure.core.exceptions import AzureError, HttpResponseError
 

@@ -15,7 +15,7 @@ def retry_now(app: App, table_name: str) -> int:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database failed; nothing was changed.
+        DatabaseError: the database failed; nothing was changed.
     """
     table = app.table(table_name)
     name = literal(table.name)
@@ -43,7 +43,7 @@ def replay_dead_letters(app: App, table_name: str) -> int:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database failed; nothing was changed.
+        DatabaseError: the database failed; nothing was changed.
     """
     table = app.table(table_name)
     ((row,),) = app.database.run(f"""

@@ -57,7 +57,7 @@ def survey(app: App, table_name: str) -> dict[str, Any]:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database failed; nothing was changed.
+        DatabaseError: the database failed; nothing was changed.
     """
     table = app.table(table_name)
     retry = app.config.retry
@@ -66,7 +66,7 @@ def survey(app: App, table_name: str) -> dict[str, Any]:
     live, rounds, orphans_due, next_seconds, unnoticed, dead, as_of, oldest, error = row
     pause = _SURVEY_AT_MOST_SECONDS if next_seconds is None else next_seconds
     pause = max(_SURVEY_AT_LEAST_SECONDS, min(pause, _SURVEY_AT_MOST_SECONDS))
-    return asdict(Survey(live, rounds or 0, orphans_due or 0, pause, unnoticed or 0, dead or 0, as_of, oldest, error))
+    return asdict(Survey(live or 0, rounds or 0, orphans_due or 0, pause, unnoticed or 0, dead or 0, as_of, oldest, error))
 
 
 def redeliver(app: App, table_name: str) -> Outcome:
@@ -76,7 +76,7 @@ def redeliver(app: App, table_name: str) -> Outcome:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database failed; what was leased lapses and is redelivered later.
+        DatabaseError: the database failed; what was leased lapses and is redelivered later.
     """
     table = app.table(table_name)
     downstream = app.config.downstream

@@ -27,7 +27,7 @@ class Outcome:
         failed: rows that will come again.
         exhausted: failed rows that used up the built-in attempts: recovery must plan them.
         dead: rows that went to the dead letters.
-        recovered: delivered rows that had failed before.
+        recovered: delivered rows that recovery was looking after.
         unknown: keys of the payload that match no leased row: the payload may have rewritten them, so their leases stay.
         error: the reason of one of the failures.
     """
@@ -47,9 +47,14 @@ class Outcome:
         return not self.failed and not self.unknown
 
     @property
+    def needs_recovery(self) -> bool:
+        """Whether the recovery of the table has something to do: it must run."""
+        return bool(self.exhausted or self.dead)
+
+    @property
     def concerns_recovery(self) -> bool:
-        """Whether the recovery of the table has something to do or to learn."""
-        return bool(self.exhausted or self.dead or self.recovered)
+        """Whether the recovery of the table, if it runs, has something to learn."""
+        return self.needs_recovery or bool(self.recovered)
 
     def raise_if_incomplete(self, table: str) -> None:
         """Raises:
@@ -70,7 +75,7 @@ def relay_batch(app: App, table_name: str, changes: str) -> Outcome:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database failed; nothing is lost, the batch comes again.
+        DatabaseError: the database failed; nothing is lost, the batch comes again.
     """
     table = app.table(table_name)
     claimed = claim(app.database, table, changes)
@@ -113,7 +118,7 @@ def summarize(settlements: Sequence[Settlement], unknown: int = 0) -> Outcome:
         failed=sum(s.failed for s in settlements),
         exhausted=sum(s.state == "exhausted" for s in settlements),
         dead=sum(s.state == "dead" for s in settlements),
-        recovered=sum(s.clears for s in settlements),
+        recovered=sum(s.clears and s.row.record is not None and s.row.record.state != "retrying" for s in settlements),
         unknown=unknown,
         error=errors[-1] if errors else None,
     )

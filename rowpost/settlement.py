@@ -91,7 +91,7 @@ def settle(database: Database, table: Table, settlements: Sequence[Settlement]) 
     """Write the fate of a batch's rows: one transaction, the same number of statements for any number of rows.
 
     Raises:
-        pyodbc.Error: nothing was written; the leases lapse and the rows come again.
+        DatabaseError: nothing was written; the leases lapse and the rows come again.
     """
     database.run(_settle_sql(table), to_json([_row_json(s) for s in settlements]))
 
@@ -100,7 +100,7 @@ def clear(database: Database, table: Table, settlements: Sequence[Settlement]) -
     """Drop the ledger records of delivered rows; all that a batch without a failure has to write, if anything."""
     rows = [{"h": s.row.key_hash, "v": s.row.version} for s in settlements if s.clears]
     if rows:
-        sql = f"SET NOCOUNT ON; DECLARE @rows nvarchar(max) = ?; {_clear_sql(table, '1')}"
+        sql = f"SET NOCOUNT ON; DECLARE @rows nvarchar(max) = ?; {_clear_sql(table, '1 = 1')}"
         database.run(sql, to_json(rows))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from rowpost.app import App
@@ -16,7 +17,7 @@ def table_status(app: App, table_name: str) -> dict[str, Any]:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database cannot be reached.
+        DatabaseError: the database cannot be reached.
     """
     table = app.table(table_name)
     sets = app.database.run(_status_sql(table))
@@ -44,7 +45,7 @@ def dead_letters(app: App, table_name: str, limit: int) -> list[dict[str, Any]]:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database cannot be reached.
+        DatabaseError: the database cannot be reached.
     """
     table = app.table(table_name)
     (rows,) = app.database.run(
@@ -55,7 +56,7 @@ SELECT TOP ({int(limit)}) g.RowKey, g.ChangeVersion, g.Operation, g.Attempts, g.
     )
     return [
         {
-            "key": json.loads(row[0]),
+            "key": json.loads(row[0], parse_float=Decimal),
             "version": row[1],
             "operation": "delete" if row[2] == "D" else "upsert",
             "attempts": row[3],

@@ -146,7 +146,7 @@ _DESCRIBE = """
 SET NOCOUNT ON;
 SELECT c.name, t.name, c.max_length, c.precision, c.scale, k.key_ordinal
   FROM sys.columns c
-  JOIN sys.types t ON t.user_type_id = c.system_type_id
+  LEFT JOIN sys.types t ON t.user_type_id = c.system_type_id
   LEFT JOIN (SELECT ic.object_id, ic.column_id, ic.key_ordinal
                FROM sys.indexes i JOIN sys.index_columns ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
               WHERE i.is_primary_key = 1) k ON k.object_id = c.object_id AND k.column_id = c.column_id
@@ -169,7 +169,7 @@ def load_table(database: Database, config: TableConfig, retry: RetryConfig) -> T
     Raises:
         ConfigError: the table is missing or may not be read, has no primary key, change tracking is off or kept too short,
             a configured column does not exist, or the app's own tables are missing.
-        pyodbc.Error: the database cannot be reached.
+        DatabaseError: the database cannot be reached.
     """
     name = config.name
     quoted = ".".join(quote(part) for part in name.split("."))
@@ -202,6 +202,12 @@ def _check_table(config: TableConfig, columns: Sequence[Row], facts: Row | None,
         missing = "SELECT" if not may_select else "VIEW CHANGE TRACKING"
         raise ConfigError(
             f"tables.name {name}: the app's user lacks the permission {missing}; run infra/sql/40-grant-table.sql for it"
+        )
+    odd = [row[0] for row in columns if row[1] is None]
+    if odd:
+        raise ConfigError(
+            f"tables.name {name}: the SQL trigger does not support the CLR types (geography, geometry, hierarchyid) of the columns "
+            f"{', '.join(odd)}; relay a table without them"
         )
     if not any(row[5] for row in columns):
         raise ConfigError(f"tables.name {name}: the table has no primary key, which change tracking needs; add one")

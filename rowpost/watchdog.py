@@ -20,7 +20,7 @@ def inspect_table(app: App, table_name: str) -> bool:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        pyodbc.Error: the database failed.
+        DatabaseError: the database failed.
     """
     table = app.table(table_name)
     unsettled, ((needs_recovery,),) = app.database.run(_inspect_sql(table))

@@ -9,13 +9,14 @@ from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
-import pyodbc
 
 from entities.table_columns import entity_id
 from orchestrators.instances import ensure_recovery, recovery_id
 from rowpost.app import App
 from rowpost.columns import ColumnsRefused, check_choice, column_names
 from rowpost.config import ConfigError, TableConfig
+from rowpost.database import DatabaseError
+from rowpost.ledger import to_json
 from rowpost.operations import replay_dead_letters, retry_now
 from rowpost.status import dead_letters, table_status
 
@@ -114,8 +115,8 @@ async def _status(app: App, client: Any, table: TableConfig) -> dict[str, Any]:
         return await asyncio.to_thread(table_status, app, table.name) | entry
     except ConfigError as error:
         return {"table": table.name, "problem": str(error)} | entry
-    except pyodbc.Error as error:
-        return {"table": table.name, "problem": f"the database failed ({error.args[0]})"} | entry
+    except DatabaseError as error:
+        return {"table": table.name, "problem": str(error)} | entry
 
 
 async def _answer(
@@ -132,8 +133,8 @@ async def _answer(
         return _error(400, str(error))
     except ConfigError as error:
         return _error(409, str(error))
-    except pyodbc.Error as error:
-        return _error(503, f"the database failed ({error.args[0]}); try again")
+    except DatabaseError as error:
+        return _error(503, f"{error}; try again")
 
 
 def _body(req: func.HttpRequest) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _body(req: func.HttpRequest) -> dict[str, Any]:
 
 
 def _json(document: dict[str, Any], status: int = 200) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(document), status_code=status, mimetype="application/json")
+    return func.HttpResponse(to_json(document), status_code=status, mimetype="application/json")
 
 
 def _error(status: int, message: str) -> func.HttpResponse:

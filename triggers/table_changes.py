@@ -35,7 +35,7 @@ def blueprint(app: App, table: TableConfig) -> df.Blueprint:
         )
         if outcome.concerns_recovery:
             try:
-                await ensure_recovery(client, table)
+                await ensure_recovery(client, table, start=outcome.needs_recovery)
             except Exception:  # nothing is lost: the rows are protected, and the watchdog comes by
                 _log.exception("%s: recovery could not be started or woken; the watchdog will try again", table.name)
         outcome.raise_if_incomplete(table.name)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import azure.durable_functions as df
 import azure.functions as func
-import pyodbc
 
 from orchestrators.instances import ensure_recovery
 from rowpost.app import App
 from rowpost.config import ConfigError
+from rowpost.database import DatabaseError
 from rowpost.watchdog import database_now, inspect_table
 
 _log = logging.getLogger("rowpost.watchdog")
@@ -35,8 +35,8 @@ def blueprint(app: App) -> df.Blueprint:
                     await ensure_recovery(client, table)
             except ConfigError as error:  # told as one sentence, and the other tables go on
                 _log.error("%s", error)
-            except pyodbc.Error as error:
-                _log.error("%s: the database failed (%s); the next run tries again", table.name, error.args[0])
+            except DatabaseError as error:
+                _log.error("%s: %s; the next run tries again", table.name, error)
 
     @functions.function_name("clean_history")
     @functions.timer_trigger(arg_name="timer", schedule=config.history_schedule)

@@ -1,0 +1,207 @@
+"""What the downstream API remembers: the latest state of each row, by change version, and what became of every event.
+
+It behaves as a careful consumer does: a version lower than the last accepted one is dropped, and the same event twice
+counts as a repeat. Accepted changes go to a file of JSON lines before the answer leaves, so a kill loses none of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import simplejson
+
+from emulators.http_server import to_json
+
+ACCEPTED, REPEATED, STALE, NOTED = "accepted", "repeated", "stale", "noted"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One event, read tolerantly. ``table`` and ``key`` are None if the document is no row change."""
+
+    event_id: str | None
+    source: str | None
+    table: str | None
+    key: dict[str, Any] | str | None
+    version: int | None
+    operation: str | None
+    row: dict[str, Any] | None
+    idempotency_key: str | None
+    document: Any
+
+    @classmethod
+    def read(cls, document: Any, idempotency_key: str | None = None) -> Change:
+        """A change from a CloudEvent, or from the bare ``data`` of one. Anything else is kept as a document only."""
+        event: dict[str, Any] = document if isinstance(document, dict) else {}
+        envelope = "specversion" in event
+        data = event.get("data") if envelope else event
+        data = data if isinstance(data, dict) else {}
+        table, key = data.get("table"), data.get("key")
+        subject = event.get("subject") if envelope else None
+        if isinstance(subject, str):
+            name, _, rest = subject.partition("/")
+            table, key = table or name, key if key is not None else rest or None
+        operation = data.get("operation")
+        if operation is None and envelope:
+            operation = {"upserted": "upsert", "deleted": "delete"}.get(str(event.get("type")).rpartition(".")[2])
+        version = data.get("version", event.get("rowpostversion"))
+        event_id = event.get("id") if envelope else data.get("id")
+        return cls(
+            event_id=event_id,
+            source=event.get("source") if envelope else None,
+            table=table,
+            key=key,
+            version=None if version is None else int(version),
+            operation=operation,
+            row=data.get("row"),
+            idempotency_key=idempotency_key or event_id,
+            document=document,
+        )
+
+    @property
+    def is_row(self) -> bool:
+        return self.table is not None and self.key is not None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where the row's state is kept: table, and the key as canonical JSON."""
+        return str(self.table), canonical(self.key)
+
+
+@dataclass
+class RowState:
+    """The latest accepted state of one row. A deleted row stays, so that older versions are still recognised."""
+
+    table: str
+    key: dict[str, Any] | str
+    version: int | None
+    operation: str | None
+    row: dict[str, Any] | None
+    event_id: str | None
+    at: str
+    deliveries: int = 1
+
+
+def canonical(value: Any) -> str:
+    """JSON text that is equal for equal values, whatever the order of their names."""
+    return simplejson.dumps(value, use_decimal=True, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+class Store:
+    """Thread-safe. Counters: accepted, repeated (same idempotency key again), stale (lower version: dropped), noted
+    (documents that are no row change), conflicting (same version of a row, other content).
+
+    Args:
+        file: JSON lines of what was accepted; None: memory only. An incomplete last line (a kill) is dropped.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.lock = threading.RLock()
+        self.counters: Counter[str] = Counter()
+        self._rows: dict[tuple[str, str], RowState] = {}
+        self._seen: set[str] = set()
+        self._path = file
+        self._file: TextIO | None = None
+        if file is not None:
+            self._load(file)
+            self._open()
+
+    def _load(self, file: Path) -> None:
+        whole = file.read_bytes() if file.exists() else b""
+        complete = whole[: whole.rfind(b"\n") + 1]
+        for line in complete.decode().splitlines():
+            record = simplejson.loads(line, use_decimal=True)
+            self._apply(Change(**record["change"], document=None), record["at"])
+        if complete != whole:
+            file.write_bytes(complete)
+
+    def _open(self) -> None:
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a", encoding="utf-8", newline="\n")
+
+    def apply(self, change: Change, at: str) -> str:
+        """Accept one change at the ISO 8601 instant ``at``; returns accepted, repeated, stale or noted."""
+        with self.lock:
+            if self._file is not None and change.is_row:
+                kept = {name: value for name, value in asdict(change).items() if name != "document"}
+                self._file.write(to_json({"at": at, "change": kept}) + "\n")
+                self._file.flush()
+            return self._apply(change, at)
+
+    def _apply(self, change: Change, at: str) -> str:
+        outcome = self._outcome(change)
+        self.counters[outcome] += 1
+        if not change.is_row:
+            return outcome
+        if change.idempotency_key is not None:
+            self._seen.add(change.idempotency_key)
+        known = self._rows.get(change.place)
+        if known is not None:
+            known.deliveries += 1
+            same_version = change.version is not None and change.version == known.version
+            if same_version and (known.operation, known.row) != (change.operation, change.row):
+                self.counters["conflicting"] += 1
+        if outcome == ACCEPTED:
+            assert change.table is not None and change.key is not None
+            self._rows[change.place] = RowState(
+                table=change.table,
+                key=change.key,
+                version=change.version,
+                operation=change.operation,
+                row=change.row,
+                event_id=change.event_id,
+                at=at,
+                deliveries=known.deliveries if known else 1,
+            )
+        return outcome
+
+    def _outcome(self, change: Change) -> str:
+        if not change.is_row:
+            return NOTED
+        known = self._rows.get(change.place)
+        if known and change.version is not None and known.version is not None and change.version < known.version:
+            return STALE
+        if change.idempotency_key is not None and change.idempotency_key in self._seen:
+            return REPEATED
+        return ACCEPTED
+
+    def rows(self, table: str | None = None) -> list[RowState]:
+        """The latest states, deleted rows included; of one table, or of all."""
+        with self.lock:
+            return [RowState(**asdict(state)) for state in self._rows.values() if table in (None, state.table)]
+
+    def find(self, table: str, key: dict[str, Any] | str) -> RowState | None:
+        """The latest state of one row, or None if it never came."""
+        with self.lock:
+            return self._rows.get((table, canonical(key)))
+
+    def tables(self) -> list[str]:
+        with self.lock:
+            return sorted({table for table, _ in self._rows})
+
+    def count(self, names: Iterable[str]) -> dict[str, int]:
+        with self.lock:
+            return {name: self.counters[name] for name in names}
+
+    def reset(self) -> None:
+        """Forget everything, in the file too."""
+        with self.lock:
+            self.close()
+            self.counters.clear()
+            self._rows.clear()
+            self._seen.clear()
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
+                self._open()
+
+    def close(self) -> None:
+        with self.lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None

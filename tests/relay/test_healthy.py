@@ -1,0 +1,135 @@
+"""While all is well: what a batch costs, what is posted, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from tests.relay.harness import Relay, body_of, changed_config
+
+
+def test_a_healthy_batch_costs_one_round_trip_and_no_durable_call(relay: Relay) -> None:
+    relay.insert(0)
+    relay.advance(5)  # the first batch of a process also looks the table up
+    relay.stack.sql.reset_stats()
+    calls_before = relay.host_log().count("/durabletask/")
+    for batch in range(5):
+        relay.insert(*range(batch * 10 + 1, batch * 10 + 11))
+        relay.advance(3)
+    assert len(relay.posts()) == 51
+    app = relay.stack.sql.stats()["applications"]["rowpost"]
+    assert app["requests"] == 5, [statement["text"][:80] for statement in app["statements"]]
+    instances = relay.stack.host.request("GET", "/runtime/webhooks/durabletask/instances")  # type: ignore[union-attr]
+    assert instances.json() == []
+    assert relay.host_log().count("/durabletask/") == calls_before
+
+
+def test_the_event_is_a_cloud_event_with_key_version_and_row(relay: Relay) -> None:
+    relay.insert(7, total="12345678901234.5600")
+    relay.advance(5)
+    (attempt,) = relay.posts()
+    event = body_of(attempt)
+    assert attempt.headers["Content-Type"] == "application/cloudevents+json"
+    assert attempt.headers["X-Api-Key"] == "local-key"
+    assert event["specversion"] == "1.0"
+    assert event["type"] == "rowpost.row.upserted"
+    assert attempt.headers["Idempotency-Key"] == event["id"]
+    data = event["data"]
+    assert data["table"] == "dbo.Orders"
+    assert data["key"] == {"OrderId": 7}
+    assert data["operation"] == "upsert"
+    assert data["row"] == {"OrderId": 7, "Customer": "customer 7", "Total": Decimal("12345678901234.5600"), "Secret": "hidden 7"}
+    assert int(event["sequence"]) == data["version"]
+
+
+def test_updates_deletes_and_plain_form(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(timeout='"5s"\nformat = "plain"'))
+    relay.insert(1, 2)
+    relay.advance(5)
+    relay.execute("UPDATE dbo.Orders SET Total = NULL WHERE OrderId = 1")
+    relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 2")
+    relay.advance(5)
+    first, second = relay.posts()[2:]
+    assert body_of(first)["row"]["Total"] is None
+    assert first.headers["Content-Type"] == "application/json"
+    assert (second.operation, second.key, body_of(second)["row"]) == ("delete", {"OrderId": 2}, None)
+    assert second.version is not None
+    assert first.version is not None
+    assert second.version > first.version
+
+
+def test_send_is_a_ceiling_and_watch_decides_which_updates_count(make_relay: Callable[..., Relay]) -> None:
+    config = changed_config(name='"dbo.Orders"\nsend = ["Customer", "Total"]\nwatch = ["Total"]')
+    relay = make_relay(config)
+    relay.insert(1)
+    relay.insert(2)
+    relay.insert(3)
+    relay.advance(5)
+    assert {tuple(body_of(attempt)["data"]["row"]) for attempt in relay.posts()} == {("OrderId", "Customer", "Total")}
+    relay.advance(5)
+    before = len(relay.posts())
+    relay.execute("UPDATE dbo.Orders SET Secret = N'changed' WHERE OrderId = 1")
+    relay.execute("UPDATE dbo.Orders SET Customer = N'changed' WHERE OrderId = 1")
+    relay.advance(5)
+    assert len(relay.posts()) == before
+    relay.execute("UPDATE dbo.Orders SET Total = 11 WHERE OrderId = 1")
+    relay.advance(5)
+    assert len(relay.posts()) == before + 1
+    row = relay.accepted(1)
+    assert row is not None
+    assert row["Customer"] == "changed"
+    relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 1")
+    relay.advance(5)
+    assert relay.accepted(1) is None
+    assert "hidden" not in str([attempt.body for attempt in relay.posts()])
+
+
+EVERY_TYPE = """
+CREATE TABLE dbo.Types (
+    Id bigint NOT NULL, Code nvarchar(20) NOT NULL,
+    Tiny tinyint NULL, Small smallint NULL, Flag bit NULL, Amount decimal(38, 10) NULL, Price money NULL,
+    Ratio float NULL, Short real NULL, Fixed char(5) NULL, Wide nchar(5) NULL, Long nvarchar(max) NULL,
+    Raw varbinary(20) NULL, Guid uniqueidentifier NULL, Day date NULL, Clock time(7) NULL, Old datetime NULL,
+    Precise datetime2(7) NULL, Zoned datetimeoffset(7) NULL, Minute smalldatetime NULL,
+    CONSTRAINT PK_Types PRIMARY KEY (Id, Code)
+)
+"""
+
+
+def test_every_sql_type_arrives_without_losing_a_digit(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(name='"dbo.Types"'), EVERY_TYPE)
+    relay.execute(
+        """INSERT INTO dbo.Types VALUES (9223372036854775807, N'2024-01-01T00:00:00.000', 255, -32768, 1,
+           1234567890123456789012345678.0123456789, 922337203685477.5807, 0.1, CAST(0.1 AS real), 'ab', N'cd', N'żółć 🐘',
+           0x00FF10, '6F9619FF-8B86-D011-B42D-00C04FC964FF', '0001-01-01', '23:59:59.9999999', '2026-01-02T03:04:05.123',
+           '9999-12-31T23:59:59.9999999', '2026-01-02T03:04:05.1234567+02:00', '2026-01-02T03:04:00')"""
+    )
+    relay.execute("INSERT INTO dbo.Types (Id, Code) VALUES (-1, N'')")
+    relay.advance(5)
+    states = {state.key["Id"]: state.row for state in relay.stack.downstream.state("dbo.Types") if isinstance(state.key, dict)}
+    row = states[9223372036854775807]
+    assert row == {
+        "Id": 9223372036854775807,
+        "Code": "2024-01-01T00:00:00.000",
+        "Tiny": 255,
+        "Small": -32768,
+        "Flag": True,
+        "Amount": Decimal("1234567890123456789012345678.0123456789"),
+        "Price": Decimal("922337203685477.5807"),
+        "Ratio": Decimal("0.1"),
+        "Short": Decimal("0.1"),
+        "Fixed": "ab   ",
+        "Wide": "cd   ",
+        "Long": "żółć 🐘",
+        "Raw": "AP8Q",
+        "Guid": "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+        "Day": "0001-01-01",
+        "Clock": "23:59:59.9999999",
+        "Old": "2026-01-02T03:04:05.123",
+        "Precise": "9999-12-31T23:59:59.9999999",
+        "Zoned": "2026-01-02T03:04:05.1234567+02:00",
+        "Minute": "2026-01-02T03:04:00",
+    }
+    empty = states[-1]
+    assert empty is not None
+    assert {value for name, value in empty.items() if name not in ("Id", "Code")} == {None}
