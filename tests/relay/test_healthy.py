@@ -49,7 +49,7 @@ def test_updates_deletes_and_plain_form(make_relay: Callable[..., Relay]) -> Non
     relay.execute("UPDATE dbo.Orders SET Total = NULL WHERE OrderId = 1")
     relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 2")
     relay.advance(5)
-    first, second = relay.posts()[2:]
+    first, second = sorted(relay.posts()[2:], key=lambda attempt: str(attempt.key))  # posted at the same time
     assert body_of(first)["row"]["Total"] is None
     assert first.headers["Content-Type"] == "application/json"
     assert (second.operation, second.key, body_of(second)["row"]) == ("delete", {"OrderId": 2}, None)

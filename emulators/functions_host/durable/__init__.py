@@ -1,0 +1,1 @@
+"""A durable engine: orchestrations and entities, event-sourced in one SQLite file."""

@@ -1,0 +1,173 @@
+"""The text a function receives: changed rows as JSON, byte for byte as the extension's serializer writes it.
+
+The extension writes each row to JSON, reads it back with date recognition on and numbers as doubles, and writes it
+again. Hence decimals lose digits past the seventeenth, offsets are turned into the host's local time, and texts that
+look like a date-time are re-written.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+OPERATIONS = {"I": 0, "U": 1, "D": 2}
+_DIGITS = 17  # of a double that survives a round trip; larger whole parts are written with an exponent
+_ISO_DATE_TIME = re.compile(
+    r"(?P<moment>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,7}))?"
+    r"(?P<zone>Z|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)?)?",
+    re.ASCII,
+)
+_ESCAPED = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the watched table.
+
+    Attributes:
+        name: as the table has it.
+        type: name of its type without length.
+    """
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One changed row.
+
+    Attributes:
+        operation: I, U or D.
+        values: of all columns of the table, in their order; of a deleted row only the keys count.
+    """
+
+    operation: str
+    values: Sequence[Any]
+
+
+def text_token(text: str) -> str:
+    """``text`` as a JSON string."""
+    token = json.dumps(text, ensure_ascii=False)
+    for character, escape in _ESCAPED.items():
+        token = token.replace(character, escape)
+    return token
+
+
+def double_token(value: float) -> str:
+    """``value`` as .NET writes a double: shortest digits, always with a fraction or an exponent."""
+    if value == 0:
+        return "-0.0" if str(value).startswith("-") else "0.0"
+    digits, _, exponent_text = f"{Decimal(repr(value)).normalize():E}".partition("E")
+    exponent = int(exponent_text)
+    sign = "-" if digits.startswith("-") else ""
+    mantissa = digits.lstrip("-").replace(".", "")
+    if exponent + 1 > _DIGITS or exponent < -4:
+        head, tail = mantissa[0], mantissa[1:]
+        return f"{sign}{head}{'.' + tail if tail else ''}E{'-' if exponent < 0 else '+'}{abs(exponent):02}"
+    if exponent < 0:
+        return f"{sign}0.{'0' * (-exponent - 1)}{mantissa}"
+    whole, fraction = mantissa[: exponent + 1].ljust(exponent + 1, "0"), mantissa[exponent + 1 :]
+    return f"{sign}{whole}.{fraction or '0'}"
+
+
+def single_to_double(value: float) -> float:
+    """The double that the shortest text of a 32-bit float stands for (1.1, not 1.10000002384...)."""
+    packed = struct.pack("<f", value)
+    for digits in range(6, 10):
+        candidate = float(f"{value:.{digits}g}")
+        if struct.pack("<f", candidate) == packed:
+            return candidate
+    return value
+
+
+def _date_time(moment: str, fraction: str) -> str:
+    fraction = fraction.rstrip("0")
+    return f"{moment}.{fraction}" if fraction else moment
+
+
+def _localised(moment: datetime, fraction: str) -> str:
+    """A moment with an offset, in the host's own zone."""
+    local = moment.astimezone()
+    offset = local.utcoffset() or timedelta()
+    minutes = abs(offset) // timedelta(minutes=1)
+    sign = "-" if offset < timedelta() else "+"
+    text = local.strftime("%Y-%m-%dT%H:%M:%S").zfill(19)  # strftime does not pad years
+    return f"{_date_time(text, fraction)}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+
+def rewrite_date_like(text: str) -> str:
+    """What becomes of a text that passes through date recognition; other texts stay as they are."""
+    match = _ISO_DATE_TIME.fullmatch(text)
+    if match is None or len(text) > 40:
+        return text
+    try:
+        moment = datetime.fromisoformat(match["moment"])
+        fraction = match["fraction"] or ""
+        if match["zone"] is None:
+            return _date_time(match["moment"], fraction)
+        if match["zone"] == "Z":
+            return _date_time(match["moment"], fraction) + "Z"
+        offset = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"] or 0))
+        zone = timezone(offset if match["sign"] == "+" else -offset)
+        return _localised(moment.replace(tzinfo=zone), fraction)
+    except (ValueError, OverflowError):  # no such day, or beyond the calendar: an ordinary text
+        return text
+
+
+def value_token(value: Any, type_name: str) -> str:
+    """A column's value as JSON.
+
+    Raises:
+        TypeError: a value of a kind that no supported column type has.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal):
+        return double_token(float(value))
+    if isinstance(value, float):
+        return double_token(single_to_double(value) if type_name == "real" else value)
+    if isinstance(value, (bytes, bytearray)):
+        return text_token(base64.b64encode(value).decode())
+    if type_name == "date":
+        return f'"{value}T00:00:00"'
+    if type_name == "uniqueidentifier":
+        return f'"{str(value).lower()}"'
+    if isinstance(value, str):
+        if type_name == "time":
+            return f'"{value.removesuffix(".0000000")}"'
+        return text_token(rewrite_date_like(value))
+    raise TypeError(f"a value of type {type(value).__name__} (column type {type_name}) has no JSON form")
+
+
+def changes_json(changes: Iterable[Change], columns: Sequence[Column], keys: Sequence[str]) -> str:
+    """The argument of one invocation.
+
+    Args:
+        changes: the rows of the batch, in the order of hand-out.
+        columns: all columns of the table.
+        keys: names of the key columns; a deleted row has no others.
+    """
+    names = [text_token(column.name) for column in columns]
+    is_key = [column.name in keys for column in columns]
+    texts: list[str] = []
+    for change in changes:
+        deleted = change.operation == "D"
+        pairs = [
+            f"{name}:{value_token(value, column.type)}"
+            for name, column, key, value in zip(names, columns, is_key, change.values, strict=True)
+            if key or not deleted
+        ]
+        texts.append(f'{{"Operation":{OPERATIONS[change.operation]},"Item":{{{",".join(pairs)}}}}}')
+    return f"[{','.join(texts)}]"

@@ -1,0 +1,650 @@
+"""sys.* and INFORMATION_SCHEMA.*: columns of each view and how its rows come out of the catalogue.
+
+The rows are put into temporary SQLite tables before a statement that names the view runs.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .catalogue import DEFAULT_COLLATION, Catalogue, Index, Table, TableColumn, constraints_of
+from .datatypes import (
+    ASSEMBLY_TYPES,
+    BIGINT,
+    BIT,
+    DATETIME,
+    INT,
+    NVARCHAR_MAX,
+    STRINGS,
+    SYSNAME,
+    TEMPORALS,
+    display,
+    max_length_bytes,
+    precision_scale,
+    system_type_id,
+    system_types,
+    user_type_id,
+)
+from .results import SqlType
+
+if TYPE_CHECKING:
+    from .engine import Session
+
+TINYINT, SMALLINT = SqlType("tinyint"), SqlType("smallint")
+_CHAR2, _NV60, _SID = SqlType("char", 2), SqlType("nvarchar", 60), SqlType("varbinary", 85)
+Row = tuple[Any, ...]
+Columns = list[tuple[str, SqlType]]
+
+
+def _columns(text: str, **special: SqlType) -> Columns:
+    """``name:code`` words; codes: i int, b bit, n sysname, t tinyint, s smallint, l bigint, d datetime, x nvarchar(max), c char(2), v nvarchar(60)."""
+    codes = {
+        "i": INT,
+        "b": BIT,
+        "n": SYSNAME,
+        "t": TINYINT,
+        "s": SMALLINT,
+        "l": BIGINT,
+        "d": DATETIME,
+        "x": NVARCHAR_MAX,
+        "c": _CHAR2,
+        "v": _NV60,
+        "y": _SID,
+    }
+    columns = []
+    for word in text.split():
+        name, _, code = word.partition(":")
+        columns.append((name, special.get(name) or codes[code]))
+    return columns
+
+
+_OBJECT = "name:n object_id:i principal_id:i schema_id:i parent_object_id:i type:c type_desc:v create_date:d modify_date:d is_ms_shipped:b"
+
+SYSTEM_VIEWS: dict[str, Columns] = {
+    "sys.schemas": _columns("name:n schema_id:i principal_id:i"),
+    "sys.objects": _columns(_OBJECT),
+    "sys.all_objects": _columns(_OBJECT),
+    "sys.tables": _columns(
+        _OBJECT + " is_published:b max_column_id_used:i temporal_type:t temporal_type_desc:v is_memory_optimized:b "
+        "is_filetable:b is_external:b lock_escalation:t uses_ansi_nulls:b"
+    ),
+    "sys.views": _columns(_OBJECT + " is_replicated:b with_check_option:b"),
+    "sys.procedures": _columns(_OBJECT),
+    "sys.triggers": _columns("name:n object_id:i parent_id:i type:c is_disabled:b"),
+    "sys.columns": _columns(
+        "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t collation_name:n "
+        "is_nullable:b is_ansi_padded:b is_rowguidcol:b is_identity:b is_computed:b is_sparse:b is_hidden:b "
+        "default_object_id:i generated_always_type:t"
+    ),
+    "sys.all_columns": _columns(
+        "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t "
+        "collation_name:n is_nullable:b is_identity:b is_computed:b"
+    ),
+    "sys.types": _columns(
+        "name:n system_type_id:t user_type_id:i schema_id:i principal_id:i max_length:s precision:t scale:t collation_name:n "
+        "is_nullable:b is_user_defined:b is_assembly_type:b default_object_id:i is_table_type:b"
+    ),
+    "sys.assembly_types": _columns("name:n system_type_id:t user_type_id:i schema_id:i"),
+    "sys.indexes": _columns(
+        "object_id:i name:n index_id:i type:t type_desc:v is_unique:b data_space_id:i ignore_dup_key:b is_primary_key:b "
+        "is_unique_constraint:b fill_factor:t is_padded:b is_disabled:b is_hypothetical:b has_filter:b filter_definition:x"
+    ),
+    "sys.index_columns": _columns(
+        "object_id:i index_id:i index_column_id:i column_id:i key_ordinal:t partition_ordinal:t is_descending_key:b "
+        "is_included_column:b"
+    ),
+    "sys.key_constraints": _columns(_OBJECT + " unique_index_id:i is_system_named:b"),
+    "sys.check_constraints": _columns(
+        _OBJECT + " is_disabled:b is_not_trusted:b parent_column_id:i definition:x is_system_named:b"
+    ),
+    "sys.default_constraints": _columns(_OBJECT + " parent_column_id:i definition:x is_system_named:b"),
+    "sys.foreign_keys": _columns(
+        _OBJECT + " referenced_object_id:i key_index_id:i is_disabled:b is_not_trusted:b delete_referential_action:t "
+        "delete_referential_action_desc:v update_referential_action:t update_referential_action_desc:v"
+    ),
+    "sys.foreign_key_columns": _columns(
+        "constraint_object_id:i constraint_column_id:i parent_object_id:i parent_column_id:i "
+        "referenced_object_id:i referenced_column_id:i"
+    ),
+    "sys.identity_columns": _columns(
+        "object_id:i name:n column_id:i system_type_id:t user_type_id:i seed_value:l increment_value:l last_value:l"
+    ),
+    "sys.computed_columns": _columns("object_id:i name:n column_id:i definition:x is_persisted:b"),
+    "sys.partitions": _columns("partition_id:l object_id:i index_id:i partition_number:i hobt_id:l rows:l"),
+    "sys.sql_modules": _columns("object_id:i definition:x uses_ansi_nulls:b uses_quoted_identifier:b"),
+    "sys.databases": _columns(
+        "name:n database_id:i create_date:d compatibility_level:t collation_name:n user_access:t state:t state_desc:v "
+        "is_read_only:b snapshot_isolation_state:t snapshot_isolation_state_desc:v is_read_committed_snapshot_on:b "
+        "recovery_model:t recovery_model_desc:v is_auto_close_on:b is_encrypted:b is_broker_enabled:b"
+    ),
+    "sys.change_tracking_databases": _columns(
+        "database_id:i is_auto_cleanup_on:b retention_period:i retention_period_units:t "
+        "retention_period_units_desc:v max_cleanup_version:l"
+    ),
+    "sys.change_tracking_tables": _columns(
+        "object_id:i is_track_columns_updated_on:b min_valid_version:l begin_version:l cleanup_version:l"
+    ),
+    "sys.dm_tran_commit_table": _columns("commit_ts:l xdes_id:l commit_lbn:l commit_csn:l commit_time:d"),
+    "sys.database_principals": _columns(
+        "name:n principal_id:i type:c type_desc:v default_schema_name:n create_date:d modify_date:d "
+        "owning_principal_id:i sid:y is_fixed_role:b authentication_type:i authentication_type_desc:v"
+    ),
+    "sys.database_role_members": _columns("role_principal_id:i member_principal_id:i"),
+    "sys.database_permissions": _columns(
+        "class:t class_desc:v major_id:i minor_id:i grantee_principal_id:i grantor_principal_id:i type:c "
+        "permission_name:n state:c state_desc:v"
+    ),
+    "sys.server_principals": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b create_date:d"),
+    "sys.sql_logins": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b"),
+    "sys.dm_exec_sessions": _columns(
+        "session_id:s login_name:n host_name:n program_name:n status:v open_transaction_count:i database_id:s is_user_process:b"
+    ),
+    "sys.dm_exec_connections": _columns("session_id:i net_transport:v encrypt_option:v"),
+    "sys.dm_tran_locks": _columns(
+        "resource_type:v resource_description:v request_mode:v request_status:v request_session_id:i resource_database_id:i"
+    ),
+    "sys.dm_db_partition_stats": _columns("object_id:i index_id:i row_count:l used_page_count:l"),
+    "sys.configurations": _columns("configuration_id:i name:n value:i value_in_use:i"),
+    "sys.extended_properties": _columns("class:t major_id:i minor_id:i name:n value:x"),
+    "information_schema.tables": _columns("TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n TABLE_TYPE:n"),
+    "information_schema.views": _columns("TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n VIEW_DEFINITION:x"),
+    "information_schema.schemata": _columns("CATALOG_NAME:n SCHEMA_NAME:n SCHEMA_OWNER:n"),
+    "information_schema.columns": _columns(
+        "TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n COLUMN_NAME:n ORDINAL_POSITION:i COLUMN_DEFAULT:x IS_NULLABLE:n "
+        "DATA_TYPE:n CHARACTER_MAXIMUM_LENGTH:i CHARACTER_OCTET_LENGTH:i NUMERIC_PRECISION:t "
+        "NUMERIC_PRECISION_RADIX:s NUMERIC_SCALE:i DATETIME_PRECISION:s CHARACTER_SET_NAME:n COLLATION_NAME:n"
+    ),
+    "information_schema.table_constraints": _columns(
+        "CONSTRAINT_CATALOG:n CONSTRAINT_SCHEMA:n CONSTRAINT_NAME:n TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n CONSTRAINT_TYPE:n"
+    ),
+    "information_schema.key_column_usage": _columns(
+        "CONSTRAINT_CATALOG:n CONSTRAINT_SCHEMA:n CONSTRAINT_NAME:n TABLE_CATALOG:n TABLE_SCHEMA:n "
+        "TABLE_NAME:n COLUMN_NAME:n ORDINAL_POSITION:i"
+    ),
+}
+
+
+def system_view_id(key: str) -> int:
+    """A negative object_id, as system views have."""
+    return -(zlib.crc32(key.encode()) % 1_000_000) - 1
+
+
+_UNITS = {"MINUTES": 1, "HOURS": 2, "DAYS": 3}
+_ACTIONS = {"NO ACTION": 0, "CASCADE": 1, "SET NULL": 2, "SET DEFAULT": 3}
+_DESCRIPTIONS = {
+    "U": "USER_TABLE",
+    "V": "VIEW",
+    "PK": "PRIMARY_KEY_CONSTRAINT",
+    "UQ": "UNIQUE_CONSTRAINT",
+    "C": "CHECK_CONSTRAINT",
+    "D": "DEFAULT_CONSTRAINT",
+    "F": "FOREIGN_KEY_CONSTRAINT",
+}
+
+
+class ViewRows:
+    """Rows of each view, for one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.catalogue: Catalogue = session.store.catalogue
+
+    def rows(self, key: str) -> list[Row]:
+        """All rows of the view, in the order of its columns."""
+        method: Callable[[], Iterator[Row]] = getattr(self, "_" + key.replace(".", "_"))
+        width = len(SYSTEM_VIEWS[key])
+        return [row[:width] for row in method()]
+
+    def _tables(self) -> list[Table]:
+        return sorted(self.catalogue.tables.values(), key=lambda table: table.object_id)
+
+    def _all_tables(self) -> list[Table]:
+        """Also the session's temporary tables, which tempdb would list."""
+        return self._tables()
+
+    def _schema_id(self, name: str) -> int:
+        return self.catalogue.schemas[name.lower()].schema_id
+
+    def _object(self, name: str, object_id: int, schema: str, parent: int, kind: str, created: str, modified: str) -> Row:
+        return name, object_id, None, self._schema_id(schema), parent, kind.ljust(2), _DESCRIPTIONS[kind], created, modified, 0
+
+    # --- objects ---
+
+    def _sys_schemas(self) -> Iterator[Row]:
+        for schema in self.catalogue.schemas.values():
+            owner = self.catalogue.principals.get(schema.owner.lower())
+            yield schema.name, schema.schema_id, owner.principal_id if owner else 1
+
+    def _sys_objects(self) -> Iterator[Row]:
+        for table in self._tables():
+            yield self._object(table.name, table.object_id, table.schema, 0, "U", table.created, table.modified)
+            for object_id, name, kind in constraints_of(table):
+                yield self._object(name, object_id, table.schema, table.object_id, kind, table.created, table.modified)
+        for view in self.catalogue.views.values():
+            yield self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified)
+
+    _sys_all_objects = _sys_objects
+
+    def _sys_tables(self) -> Iterator[Row]:
+        for table in self._tables():
+            yield (
+                *self._object(table.name, table.object_id, table.schema, 0, "U", table.created, table.modified),
+                0,
+                max(column.column_id for column in table.columns),
+                0,
+                "NON_TEMPORAL_TABLE",
+                0,
+                0,
+                0,
+                0,
+                1,
+            )
+
+    def _sys_views(self) -> Iterator[Row]:
+        for view in self.catalogue.views.values():
+            yield (*self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified), 0, 0)
+
+    def _none(self) -> Iterator[Row]:
+        return iter(())
+
+    _sys_procedures = _sys_triggers = _sys_extended_properties = _none
+
+    def _sys_assembly_types(self) -> Iterator[Row]:
+        for name, number in ASSEMBLY_TYPES.items():
+            yield name, 240, number, 4
+
+    def _sys_sql_modules(self) -> Iterator[Row]:
+        for view in self.catalogue.views.values():
+            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1
+
+    def _column(self, table_id: int, column: TableColumn) -> Row:
+        precision, scale = precision_scale(column.type)
+        collation = (column.collation or DEFAULT_COLLATION) if column.type.name in STRINGS else None
+        number = system_type_id(column.type.name)
+        user = user_type_id(column.type.name)
+        return (
+            table_id,
+            column.name,
+            column.column_id,
+            number,
+            user,
+            max_length_bytes(column.type),
+            precision,
+            scale,
+            collation,
+            int(column.nullable),
+            1,
+            0,
+            int(column.identity is not None),
+            int(column.computed is not None),
+            0,
+            0,
+            column.default_id,
+            0,
+        )
+
+    def _sys_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for column in table.columns:
+                yield self._column(table.object_id, column)
+        for view in self.catalogue.views.values():
+            for number, column in enumerate(self.session.view_columns(view), 1):
+                yield self._column(view.object_id, TableColumn(number, column.name, column.type, column.nullable))
+
+    def _sys_all_columns(self) -> Iterator[Row]:
+        for row in self._sys_columns():
+            yield (*row[:10], row[12], row[13])
+
+    def _sys_types(self) -> Iterator[Row]:
+        for name in system_types():
+            shown = "timestamp" if name == "rowversion" else name
+            sample = SqlType(
+                name,
+                8000 if name in ("varchar", "char", "varbinary", "binary") else 4000 if name in ("nvarchar", "nchar") else 0,
+                38 if name in ("decimal", "numeric") else 19 if name == "money" else 10,
+                38 if name in ("decimal", "numeric") else 7,
+            )
+            precision, scale = precision_scale(sample)
+            number = system_type_id(name)
+            yield (
+                shown,
+                number,
+                number,
+                4,
+                None,
+                max_length_bytes(sample),
+                precision,
+                scale,
+                DEFAULT_COLLATION if name in STRINGS else None,
+                1,
+                0,
+                0,
+                0,
+                0,
+            )
+        for name, number in ASSEMBLY_TYPES.items():
+            yield name, 240, number, 4, None, max_length_bytes(SqlType(name, -1)), 0, 0, None, 1, 0, 1, 0, 0
+        yield "sysname", 231, 256, 4, None, 256, 0, 0, DEFAULT_COLLATION, 0, 0, 0, 0, 0
+
+    def _sys_indexes(self) -> Iterator[Row]:
+        for table in self._tables():
+            if not any(index.clustered for index in table.indexes):
+                yield table.object_id, None, 0, 0, "HEAP", 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, None
+            for index in table.indexes:
+                yield (
+                    table.object_id,
+                    index.name,
+                    index.index_id,
+                    1 if index.clustered else 2,
+                    "CLUSTERED" if index.clustered else "NONCLUSTERED",
+                    int(index.unique),
+                    1,
+                    0,
+                    int(index.constraint == "PRIMARY KEY"),
+                    int(index.constraint == "UNIQUE"),
+                    0,
+                    0,
+                    0,
+                    0,
+                    int(bool(index.where)),
+                    index.where or None,
+                )
+
+    def _sys_index_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for index in table.indexes:
+                place = 0
+                for place, (name, descending) in enumerate(index.columns, 1):
+                    column = table.column(name)
+                    yield table.object_id, index.index_id, place, column.column_id if column else 0, place, 0, int(descending), 0
+                for offset, name in enumerate(index.include, 1):
+                    column = table.column(name)
+                    yield table.object_id, index.index_id, place + offset, column.column_id if column else 0, 0, 0, 0, 1
+
+    def _constraint_rows(self, kinds: tuple[str, ...]) -> Iterator[tuple[Table, int, Row]]:
+        for table in self._tables():
+            for object_id, name, kind in constraints_of(table):
+                if kind in kinds:
+                    yield (
+                        table,
+                        object_id,
+                        self._object(name, object_id, table.schema, table.object_id, kind, table.created, table.modified),
+                    )
+
+    def _sys_key_constraints(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("PK", "UQ")):
+            index = next(index for index in table.indexes if index.object_id == object_id)
+            yield (*row, index.index_id, int("__" in index.name))
+
+    def _sys_check_constraints(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("C",)):
+            check = next(check for check in table.checks if check.object_id == object_id)
+            column = table.column(check.column) if check.column else None
+            yield (*row, 0, 0, column.column_id if column else 0, f"({check.text})", int("__" in check.name))
+
+    def _sys_default_constraints(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("D",)):
+            column = next(column for column in table.columns if column.default_id == object_id)
+            yield (*row, column.column_id, f"({column.default})", int("__" in column.default_name))
+
+    def _sys_foreign_keys(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("F",)):
+            key = next(key for key in table.foreign_keys if key.object_id == object_id)
+            yield (
+                *row,
+                key.referenced_id,
+                1,
+                0,
+                0,
+                _ACTIONS[key.on_delete],
+                key.on_delete.replace(" ", "_"),
+                _ACTIONS[key.on_update],
+                key.on_update.replace(" ", "_"),
+            )
+
+    def _sys_foreign_key_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for key in table.foreign_keys:
+                parent = self.catalogue.by_id[key.referenced_id]
+                assert isinstance(parent, Table)
+                for place, (own, other) in enumerate(zip(key.columns, key.referenced_columns, strict=True), 1):
+                    a, b = table.column(own), parent.column(other)
+                    yield key.object_id, place, table.object_id, a.column_id if a else 0, parent.object_id, b.column_id if b else 0
+
+    def _sys_identity_columns(self) -> Iterator[Row]:
+        last = dict(self.session.store.rows('SELECT object_id, last FROM "$identity"'))
+        for table in self._tables():
+            column = table.identity
+            if column is not None and column.identity is not None:
+                number = system_type_id(column.type.name)
+                yield table.object_id, column.name, column.column_id, number, number, *column.identity, last.get(table.object_id)
+
+    def _sys_computed_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for column in table.columns:
+                if column.computed is not None:
+                    yield table.object_id, column.name, column.column_id, f"({column.computed})", int(column.persisted)
+
+    def _count_rows(self, table: Table) -> int:
+        return self.session.store.rows(f"SELECT COUNT(*) FROM {table.storage}")[0][0]
+
+    def _indexes_or_heap(self, table: Table) -> list[int]:
+        return ([] if any(index.clustered for index in table.indexes) else [0]) + [index.index_id for index in table.indexes]
+
+    def _sys_partitions(self) -> Iterator[Row]:
+        for table in self._tables():
+            rows = self._count_rows(table)
+            for index_id in self._indexes_or_heap(table):
+                yield table.object_id * 10 + index_id, table.object_id, index_id, 1, table.object_id * 10 + index_id, rows
+
+    def _sys_dm_db_partition_stats(self) -> Iterator[Row]:
+        for table in self._tables():
+            for index_id in self._indexes_or_heap(table):
+                yield table.object_id, index_id, self._count_rows(table), 0
+
+    # --- databases and change tracking ---
+
+    def _sys_databases(self) -> Iterator[Row]:
+        options = self.catalogue.options
+        for name, number in (("master", 1), ("tempdb", 2), (self.session.owner.name, 5)):
+            own = number == 5
+            snapshot = options.snapshot_isolation if own else name == "master"
+            yield (
+                name,
+                number,
+                options.created,
+                options.compatibility_level if own else 160,
+                DEFAULT_COLLATION,
+                0,
+                0,
+                "ONLINE",
+                0,
+                int(snapshot),
+                "ON" if snapshot else "OFF",
+                int(own and options.read_committed_snapshot),
+                1,
+                options.recovery_model,
+                0,
+                0,
+                0,
+            )
+
+    def _sys_change_tracking_databases(self) -> Iterator[Row]:
+        options = self.catalogue.options
+        if options.change_tracking:
+            yield 5, int(options.auto_cleanup), options.retention, _UNITS[options.retention_unit], options.retention_unit, None
+
+    def _sys_change_tracking_tables(self) -> Iterator[Row]:
+        state = {
+            row[0]: row[1:]
+            for row in self.session.store.rows('SELECT object_id, min_valid, begin_version, cleanup_version FROM "$tracking"')
+        }
+        for table in self._tables():
+            if table.tracking is not None and table.object_id in state:
+                yield table.object_id, int(bool(table.tracking.get("columns"))), *state[table.object_id]
+
+    def _sys_dm_tran_commit_table(self) -> Iterator[Row]:
+        for version, when in self.session.store.rows('SELECT version, time FROM "$commits"'):
+            yield version, version, 0, 0, when
+
+    # --- principals ---
+
+    def _sys_database_principals(self) -> Iterator[Row]:
+        descriptions = {"S": "SQL_USER", "R": "DATABASE_ROLE", "E": "EXTERNAL_USER"}
+        for principal in self.catalogue.principals.values():
+            user = principal.kind != "R"
+            yield (
+                principal.name,
+                principal.principal_id,
+                principal.kind.ljust(2),
+                descriptions[principal.kind],
+                principal.default_schema if user else None,
+                principal.created,
+                principal.created,
+                None if user else 1,
+                bytes.fromhex(principal.sid) or None,
+                int(principal.fixed and not user and principal.principal_id >= 16384),
+                1 if user else 0,
+                "INSTANCE" if user else "NONE",
+            )
+
+    def _sys_database_role_members(self) -> Iterator[Row]:
+        for role in self.catalogue.principals.values():
+            for name in role.members:
+                member = self.catalogue.principals.get(name.lower())
+                if member is not None:
+                    yield role.principal_id, member.principal_id
+
+    def _sys_database_permissions(self) -> Iterator[Row]:
+        descriptions = {0: "DATABASE", 1: "OBJECT_OR_COLUMN", 3: "SCHEMA"}
+        states = {"G": "GRANT", "D": "DENY", "W": "GRANT_WITH_GRANT_OPTION"}
+        for permission in self.catalogue.permissions:
+            grantee = self.catalogue.principals.get(permission.grantee.lower())
+            if grantee is None:
+                continue
+            yield (
+                permission.permission_class,
+                descriptions[permission.permission_class],
+                permission.major_id,
+                0,
+                grantee.principal_id,
+                1,
+                permission.name[:2],
+                permission.name,
+                permission.state,
+                states[permission.state],
+            )
+
+    def _sys_server_principals(self) -> Iterator[Row]:
+        yield "sa", 1, b"\x01", "S", "SQL_LOGIN", 0, self.catalogue.options.created
+        for number, login in enumerate(self.catalogue.logins.values(), 257):
+            yield login["name"], number, None, "S", "SQL_LOGIN", int(not login.get("enabled", True)), self.catalogue.options.created
+
+    _sys_sql_logins = _sys_server_principals
+
+    # --- the server ---
+
+    def _sys_dm_exec_sessions(self) -> Iterator[Row]:
+        for session in self.session.owner.sessions():
+            yield (
+                session.spid,
+                session.login,
+                session.host,
+                session.application,
+                "running" if session is self.session else "sleeping",
+                session.store.count,
+                5,
+                1,
+            )
+
+    def _sys_dm_exec_connections(self) -> Iterator[Row]:
+        for session in self.session.owner.sessions():
+            yield session.spid, "TCP", "FALSE"
+
+    def _sys_dm_tran_locks(self) -> Iterator[Row]:
+        short = {"Exclusive": "X", "Shared": "S", "Update": "U", "IntentShared": "IS", "IntentExclusive": "IX"}
+        for resource, spid, mode, status in self.session.owner.locks.snapshot():
+            assert isinstance(resource, tuple)
+            kind = "APPLICATION" if resource[0] == "application" else "DATABASE"
+            yield kind, f"0:[{resource[2]}]" if kind == "APPLICATION" else "", short[mode], status, spid, 5
+
+    def _sys_configurations(self) -> Iterator[Row]:
+        yield 103, "user connections", 0, 0
+
+    # --- INFORMATION_SCHEMA ---
+
+    def _information_schema_tables(self) -> Iterator[Row]:
+        for table in self._tables():
+            yield self.session.owner.name, table.schema, table.name, "BASE TABLE"
+        for view in self.catalogue.views.values():
+            yield self.session.owner.name, view.schema, view.name, "VIEW"
+
+    def _information_schema_views(self) -> Iterator[Row]:
+        for view in self.catalogue.views.values():
+            yield self.session.owner.name, view.schema, view.name, view.text
+
+    def _information_schema_schemata(self) -> Iterator[Row]:
+        for schema in self.catalogue.schemas.values():
+            yield self.session.owner.name, schema.name, schema.owner
+
+    def _information_schema_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for place, column in enumerate(table.columns, 1):
+                yield self._information_column(table.schema, table.name, place, column)
+        for view in self.catalogue.views.values():
+            for place, shown in enumerate(self.session.view_columns(view), 1):
+                yield self._information_column(
+                    view.schema, view.name, place, TableColumn(place, shown.name, shown.type, shown.nullable)
+                )
+
+    def _information_column(self, schema: str, table: str, place: int, column: TableColumn) -> Row:
+        kind = column.type
+        text = kind.name in STRINGS
+        length = kind.length if text or kind.name in ("binary", "varbinary") else None
+        octets = max_length_bytes(kind) if length is not None else None
+        precision, scale = precision_scale(kind)
+        temporal = kind.name in TEMPORALS
+        number = not temporal and not text and precision > 0 and kind.name != "bit"
+        collation = (column.collation or DEFAULT_COLLATION) if text else None
+        fraction = {"date": 0, "datetime": 3, "smalldatetime": 0}.get(kind.name, kind.scale) if temporal else None
+        return (
+            self.session.owner.name,
+            schema,
+            table,
+            column.name,
+            place,
+            f"({column.default})" if column.default is not None else None,
+            "YES" if column.nullable else "NO",
+            display(kind, False),
+            length,
+            octets,
+            precision if number else None,
+            10 if number else None,
+            scale if number else None,
+            fraction,
+            ("UNICODE" if kind.name[0] == "n" else "iso_1") if text else None,
+            collation,
+        )
+
+    def _information_schema_table_constraints(self) -> Iterator[Row]:
+        names = {"PK": "PRIMARY KEY", "UQ": "UNIQUE", "C": "CHECK", "F": "FOREIGN KEY"}
+        database = self.session.owner.name
+        for table in self._tables():
+            for _, name, kind in constraints_of(table):
+                if kind in names:
+                    yield database, table.schema, name, database, table.schema, table.name, names[kind]
+
+    def _information_schema_key_column_usage(self) -> Iterator[Row]:
+        database = self.session.owner.name
+        for table in self._tables():
+            keys: list[tuple[str, list[str]]] = [(index.name, _names(index)) for index in table.indexes if index.constraint]
+            keys += [(key.name, key.columns) for key in table.foreign_keys]
+            for name, columns in keys:
+                for place, column in enumerate(columns, 1):
+                    yield database, table.schema, name, database, table.schema, table.name, column, place
+
+
+def _names(index: Index) -> list[str]:
+    return [name for name, _ in index.columns]

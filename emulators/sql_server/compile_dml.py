@@ -1,0 +1,626 @@
+"""INSERT, UPDATE, DELETE, MERGE → plans: one query that gives the rows, and what to do with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from .catalogue import Table, TableColumn, quote
+from .compile_query import CompiledQuery, QueryCompiler, shown_type, type_or_int
+from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed, Unit
+from .datatypes import SqlType, to_external
+from .errors import sql_error, unsupported
+from .parser import parse_expression
+from .results import Column
+from .syntax import (
+    CommonTable,
+    Default,
+    Delete,
+    DerivedTable,
+    Expression,
+    Insert,
+    Join,
+    Merge,
+    MergeWhen,
+    Name,
+    Output,
+    Query,
+    Source,
+    Star,
+    TableSource,
+    TableVariableSource,
+    Top,
+    Update,
+    ValuesRows,
+)
+
+P = TypeVar("P", bound="Plan")
+_PARAMETER = re.compile(r"'(?:[^']|'')*'|\?(\d+)")
+_TOKEN = re.compile("\x03([^\x04]*)\x04")
+
+
+@dataclass(slots=True)
+class Plan:
+    """A SQLite statement and what it needs."""
+
+    sql: str
+    bindings: list[tuple[str, Any]]
+    views: list[str] = field(default_factory=list)
+    reads: set[int] = field(default_factory=set)
+    permissions: list[tuple[str, int]] = field(default_factory=list)
+    locking: bool = False
+
+
+@dataclass(slots=True)
+class SelectPlan(Plan):
+    columns: list[Column] = field(default_factory=list)
+    converters: list[tuple[int, Callable[[Any], Any]]] = field(default_factory=list)
+    assignments: list[str] = field(default_factory=list)
+    into: Name | None = None
+    types: list[SqlType] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class OutputPlan:
+    """OUTPUT: ``places`` when every item is a plain column, else an expression for SQLite over bound values."""
+
+    columns: list[Column]
+    converters: list[tuple[int, Callable[[Any], Any]]]
+    places: list[tuple[str, int]]
+    sql: str
+    bindings: list[tuple[str, Any]]
+    target: Table | None = None
+    target_columns: list[int] = field(default_factory=list)
+    defaults: str = ""
+
+
+@dataclass(slots=True)
+class DmlPlan(Plan):
+    """``layout``: where each stored column's new value stands in a row of the query (-1: not given)."""
+
+    table: Table | None = None
+    kind: str = ""
+    layout: list[int] = field(default_factory=list)
+    changed: list[int] = field(default_factory=list)
+    """Places of the stored columns that UPDATE sets, in the order of SET."""
+    variables: list[tuple[str, int]] = field(default_factory=list)
+    output: OutputPlan | None = None
+    extra_at: int = 0
+    explicit_identity: bool = False
+    context: str = ""
+    context_bindings: list[tuple[str, Any]] = field(default_factory=list)
+    actions: list[MergeAction] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class MergeAction:
+    kind: str
+    start: int
+    """Where the action's values begin in a row."""
+    layout: list[int]
+    changed: list[int]
+    explicit_identity: bool = False
+
+
+class StatementCompiler(QueryCompiler):
+    """Compiles whole statements."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+
+    # --- SELECT and scalars ---
+
+    def select_plan(self, query: Query) -> SelectPlan:
+        compiled = self.compile_query(query, None, top_level=True)
+        columns = [Column(name, shown_type(typed), typed.nullable, typed.identity) for name, typed in compiled.columns]
+        into = getattr(query.body, "into", None)
+        plan = SelectPlan(
+            self.unit.finish(compiled.sql()),
+            self.unit.bindings,
+            columns=columns,
+            converters=output_converters([column.type for column in columns]) if into is None else [],
+            assignments=[name for name, _ in compiled.assignments],
+            into=into,
+            types=[column.type for column in columns],
+        )
+        return self._needs(plan)
+
+    def scalar_plan(self, node: Expression, target: SqlType | None = None) -> tuple[Plan, SqlType]:
+        """``SELECT expression``."""
+        typed = self.value(node, Scope())
+        if target is not None:
+            typed = self.cast(typed, target)
+        return self._needs(Plan(self.unit.finish(f"SELECT {typed.sql}"), self.unit.bindings)), type_or_int(typed)
+
+    def condition_plan(self, node: Expression) -> Plan:
+        text = f"SELECT CASE WHEN {self.condition(node, Scope())} THEN 1 ELSE 0 END"
+        return self._needs(Plan(self.unit.finish(text), self.unit.bindings))
+
+    def _needs(self, plan: P) -> P:
+        plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
+        plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
+        return plan
+
+    # --- shared by DML ---
+
+    def target_table(self, target: Source) -> Table:
+        if isinstance(target, TableVariableSource):
+            return self.table_variable(target.name)
+        assert isinstance(target, TableSource)
+        if len(target.name) > 1 and target.name[-2].lower() in ("sys", "information_schema"):
+            raise unsupported("changes of system views")
+        if isinstance(self.lookup(target.name), str):
+            raise unsupported("changes through a view")
+        return self.find_table(target.name)
+
+    def default_value(self, column: TableColumn) -> Typed:
+        """The column's DEFAULT, or NULL."""
+        if column.default is None:
+            return Typed("NULL", None)
+        return self.value(parse_expression(column.default), Scope())
+
+    def assigned(self, node: Expression, column: TableColumn, scope: Scope) -> str:
+        """A value for a column; too long strings are found out by the writer, which can name the column."""
+        typed = self.default_value(column) if isinstance(node, Default) else self.value(node, scope)
+        return self.cast(typed, column.type, cut=False).sql
+
+    def _stored_place(self, table: Table, name: str) -> int:
+        column = table.column(name)
+        if column is None:
+            raise sql_error(207, name)
+        if column.computed is not None:
+            raise sql_error(271, column.name)
+        return table.stored.index(column)
+
+    def _finish(self, plan: DmlPlan, action: str, context: Expression | None) -> DmlPlan:
+        plan.sql = self.unit.finish(plan.sql)
+        if plan.output is not None:
+            plan.output.sql = self.unit.finish(plan.output.sql)
+        assert plan.table is not None
+        if not plan.table.temporary:
+            self.unit.permissions.add((action, plan.table.object_id))
+        self._needs(plan)
+        if context is not None:
+            unit = Unit(self.unit.catalogue, self.unit.temporary, self.unit.variables, self.unit.database)
+            typed = StatementCompiler(unit).value(context, Scope())
+            if typed.type is None or typed.type.name not in ("binary", "varbinary") or not 0 < typed.type.length <= 128:
+                from .results import SqlError
+
+                raise SqlError(
+                    22109, "The argument of WITH CHANGE_TRACKING_CONTEXT must be of type varbinary, with a maximum length of 128."
+                )
+            plan.context, plan.context_bindings = f"SELECT {typed.sql}", unit.bindings
+        return plan
+
+    # --- INSERT ---
+
+    def insert_plan(self, node: Insert, identity_insert: int) -> DmlPlan:
+        """Raises SqlError 109, 110, 120, 121, 207, 213, 264 and others of binding."""
+        ctes = self.bind_common_tables(node.ctes)
+        table = self.target_table(node.target)
+        explicit = table.object_id == identity_insert
+        given, named = self._insert_columns(table, node.columns, explicit)
+        if node.source is None:
+            rows = [[Default()] * len(given)]
+            text, places = self._insert_values(table, given, rows, True)
+        elif isinstance(node.source, ValuesRows):
+            text, places = self._insert_values(table, given, node.source.rows, named)
+        else:
+            assert isinstance(node.source, Query)
+            text, places = self._insert_query(table, given, node, ctes, named)
+        self._refuse_identity(table, given, explicit)
+        plan = DmlPlan(text, self.unit.bindings, table=table, kind="INSERT", layout=places)
+        plan.explicit_identity = explicit and table.identity is not None and table.stored.index(table.identity) in given
+        if node.output is not None:
+            plan.output = self.output_plan(node.output, table, [], [], ("inserted",))
+        return self._finish(plan, "INSERT", node.context)
+
+    def _insert_columns(self, table: Table, names: list[str], explicit: bool) -> tuple[list[int], bool]:
+        if names:
+            given = [self._stored_place(table, name) for name in names]
+            for place, name in zip(given, names, strict=True):
+                if given.count(place) > 1:
+                    raise sql_error(264, name)
+                if table.stored[place].type.name == "rowversion":
+                    raise sql_error(273)
+            return given, True
+        return [
+            place
+            for place, column in enumerate(table.stored)
+            if (column.identity is None or explicit) and column.type.name != "rowversion"
+        ], False
+
+    def _refuse_identity(self, table: Table, given: list[int], explicit: bool) -> None:
+        identity = table.identity
+        if identity is None:
+            return
+        if table.stored.index(identity) in given:
+            if not explicit:
+                raise sql_error(544, table.name)
+        elif explicit:
+            raise sql_error(545, table.name)
+
+    def _missing(self, table: Table, given: list[int]) -> tuple[list[int], list[str]]:
+        """Columns not given, except those the writer fills, and their defaults."""
+        places, values = [], []
+        for place, column in enumerate(table.stored):
+            if place in given or column.identity is not None or column.type.name == "rowversion" or column.default is None:
+                continue
+            places.append(place)
+            values.append(self.cast(self.default_value(column), column.type, cut=False).sql)
+        return places, values
+
+    def _layout(self, table: Table, places: list[int]) -> list[int]:
+        return [places.index(place) if place in places else -1 for place in range(len(table.stored))]
+
+    def _insert_values(self, table: Table, given: list[int], rows: list[list[Expression]], named: bool) -> tuple[str, list[int]]:
+        places, defaults = self._missing(table, given)
+        texts = []
+        for row in rows:
+            if len(row) != len(given):
+                raise (sql_error(110 if len(row) > len(given) else 109) if named else sql_error(213))
+            values = [self.assigned(item, table.stored[place], Scope()) for item, place in zip(row, given, strict=True)]
+            texts.append(", ".join(values + defaults) or "NULL")
+        text = f"SELECT {texts[0]}" if len(texts) == 1 else "VALUES " + ", ".join(f"({text})" for text in texts)
+        return text, self._layout(table, given + places)
+
+    def _insert_query(
+        self, table: Table, given: list[int], node: Insert, ctes: dict[str, BoundCte], named: bool
+    ) -> tuple[str, list[int]]:
+        assert isinstance(node.source, Query)
+        compiled = self.compile_query(node.source, Scope(None, ctes), top_level=True)
+        if len(compiled.columns) != len(given):
+            raise (sql_error(120 if len(compiled.columns) < len(given) else 121) if named else sql_error(213))
+        places, defaults = self._missing(table, given)
+        values = [
+            self.cast(Typed(f"q._{number}", typed.type, typed.collation), table.stored[place].type, cut=False).sql
+            for number, ((_, typed), place) in enumerate(zip(compiled.columns, given, strict=True), 1)
+        ]
+        top = f" LIMIT {self.row_count(node.top.count, Scope())}" if node.top else ""
+        return f"SELECT {', '.join(values + defaults)} FROM ({compiled.sql()}) AS q{top}", self._layout(table, given + places)
+
+    # --- UPDATE and DELETE ---
+
+    def _bind_target(
+        self, target: Source, source: Source | None, ctes: list[CommonTable], scope: Scope
+    ) -> tuple[str, Bound, Table, Bound]:
+        """FROM text, the source whose rows are changed, its table, and the source under whose columns assignments look names up."""
+        scope.ctes = self.bind_common_tables(ctes)
+        if source is None:
+            if isinstance(target, TableSource) and len(target.name) == 1 and target.name[0].lower() in scope.ctes:
+                return self._common_table_target(scope.ctes[target.name[0].lower()], target.name[0], scope)
+            table = self.target_table(target)
+            if isinstance(target, TableVariableSource):
+                text = self.add_table(table, f"@{target.name}", scope, ())
+            else:
+                assert isinstance(target, TableSource)
+                text = self.source(target, scope)
+            return text, scope.sources[-1], table, scope.sources[-1]
+        text = self.source(source, scope)
+        wanted = f"@{target.name}" if isinstance(target, TableVariableSource) else ".".join(getattr(target, "name", ()))
+        by_alias = [bound for bound in scope.sources if bound.alias.lower() == wanted.lower()]
+        if not by_alias:
+            table = self.target_table(target)
+            by_alias = [bound for bound in scope.sources if bound.table is table]
+            if not by_alias:
+                joined = self.source(target, scope)
+                return f"{text} JOIN {joined}", scope.sources[-1], table, scope.sources[-1]
+        if len(by_alias) > 1:
+            from .results import SqlError
+
+            raise SqlError(8154, f"The table '{wanted}' is ambiguous.")
+        if by_alias[0].table is None:
+            raise unsupported("changes of a derived table")
+        return text, by_alias[0], by_alias[0].table, by_alias[0]
+
+    def _common_table_target(self, cte: BoundCte, name: str, scope: Scope) -> tuple[str, Bound, Table, Bound]:
+        compiled: CompiledQuery = self.compile_query(cte.common.query, Scope(None, cte.visible), expose_rowid=True)
+        inner = self.unit.alias()
+        names = cte.common.columns or [column for column, _ in compiled.columns]
+        base = self._base_table(cte.common.query)
+        bound = Bound(
+            name,
+            [
+                BoundColumn(column, typed.type or SqlType("int"), f"{inner}._{number}", typed.nullable, False, typed.collation)
+                for number, (column, (_, typed)) in enumerate(zip(names, compiled.columns, strict=True), 1)
+            ],
+        )
+        scope.sources.append(bound)
+        text = f"({compiled.sql()}) AS {inner} JOIN "
+        text += self.add_table(base, "\x05base", scope, ())
+        scope.sources[-1].hidden = True
+        text += f" ON {scope.sources[-1].rowid} = {inner}.__rid"
+        renamed = {column.lower(): origin for column, origin in zip(names, compiled.base_columns, strict=True)}
+        names_bound = Bound(name, [BoundColumn(renamed.get(c.name.lower(), "") or c.name, c.type, c.sql) for c in bound.columns])
+        names_bound.names = tuple(renamed.items())  # type: ignore[assignment]
+        return text, scope.sources[-1], base, names_bound
+
+    def _base_table(self, query: Query) -> Table:
+        source = getattr(query.body, "source", None)
+        while isinstance(source, (Join, DerivedTable)):
+            source = source.left if isinstance(source, Join) else getattr(source.query.body, "source", None)
+        if not isinstance(source, (TableSource, TableVariableSource)):
+            raise unsupported("UPDATE or DELETE of this common table expression")
+        return self.target_table(source)
+
+    def update_plan(self, node: Update) -> DmlPlan:
+        """Columns of the query: rowid, old values, new values of the columns set, variables, extra columns for OUTPUT."""
+        scope = Scope()
+        text, target, table, names = self._bind_target(node.target, node.source, node.ctes, scope)
+        renames = dict(names.names) if names is not target and names.names else {}
+        changed, values, variables = self._assignments(node.assignments, table, scope, target, renames)
+        old = [f"{_alias_of(target)}.{quote(column.name)}" for column in table.stored]
+        items = [target.rowid, *old, *values]
+        plan = DmlPlan("", self.unit.bindings, table=table, kind="UPDATE", changed=changed, extra_at=len(items))
+        plan.variables = [(name, 1 + len(old) + position) for name, position in variables]
+        if node.output is not None:
+            extras: list[str] = []
+            plan.output = self.output_plan(node.output, table, scope.sources, extras, ("inserted", "deleted"))
+            items += extras
+        plan.sql = self._row_query(items, text, node.where, scope, node.top)
+        return self._finish(plan, "UPDATE", node.context)
+
+    def _row_query(self, items: list[str], text: str, where: Expression | None, scope: Scope, top: Top | None) -> str:
+        conditions = ([self.condition(where, scope)] if where is not None else []) + scope.extra_conditions
+        if top is not None and top.percent:
+            raise unsupported("TOP PERCENT")
+        limit = f" LIMIT {self.row_count(top.count, Scope())}" if top is not None else ""
+        return f"SELECT {', '.join(items)} FROM {text}{' WHERE ' + ' AND '.join(conditions) if conditions else ''}{limit}"
+
+    def _assignments(
+        self,
+        assignments: list[tuple[str, str, str, Expression]],
+        table: Table,
+        scope: Scope,
+        target: Bound,
+        renames: dict[str, str],
+    ) -> tuple[list[int], list[str], list[tuple[str, int]]]:
+        changed: list[int] = []
+        values: list[str] = []
+        variables: list[tuple[str, int]] = []
+        for name, variable, op, node in assignments:
+            if not name:
+                declared = self.unit.variable_type(variable)
+                typed = self.value(node, scope)
+                if op != "=":
+                    typed = self.binary(op[0], Typed(self.unit.bind("variable", variable), declared), typed)
+                variables.append((variable, len(values)))
+                changed.append(-1)
+                values.append(self.cast(typed, declared).sql)
+                continue
+            name = renames.get(name.lower(), name)
+            place = self._stored_place(table, name)
+            column = table.stored[place]
+            if column.identity is not None:
+                raise sql_error(8102, column.name)
+            if column.type.name == "rowversion":
+                raise sql_error(272)
+            if place in changed:
+                raise sql_error(264, column.name)
+            if op != "=":
+                own = Typed(f"{_alias_of(target)}.{quote(column.name)}", column.type, column.sqlite_collation)
+                value = self.cast(self.binary(op[0], own, self.value(node, scope)), column.type, cut=False).sql
+            else:
+                value = self.assigned(node, column, scope)
+            if variable:
+                variables.append((variable, len(values)))
+            changed.append(place)
+            values.append(value)
+        return changed, values, variables
+
+    def delete_plan(self, node: Delete) -> DmlPlan:
+        """Columns of the query: rowid, old values, extra columns for OUTPUT."""
+        scope = Scope()
+        text, target, table, _ = self._bind_target(node.target, node.source, node.ctes, scope)
+        items = [target.rowid, *(f"{_alias_of(target)}.{quote(column.name)}" for column in table.stored)]
+        plan = DmlPlan("", self.unit.bindings, table=table, kind="DELETE", extra_at=len(items))
+        if node.output is not None:
+            extras: list[str] = []
+            plan.output = self.output_plan(node.output, table, scope.sources, extras, ("deleted",))
+            items += extras
+        plan.sql = self._row_query(items, text, node.where, scope, node.top)
+        return self._finish(plan, "DELETE", node.context)
+
+    # --- MERGE ---
+
+    def merge_plan(self, node: Merge, identity_insert: int) -> DmlPlan:
+        """Columns of the query: action number, rowid, old values, values of each action, extra columns for OUTPUT."""
+        scope = Scope(None, self.bind_common_tables(node.ctes))
+        table = self.target_table(node.target)
+        source_text = self.source(node.source, scope)
+        source_bounds = list(scope.sources)
+        alias = getattr(node.target, "alias", "")
+        if isinstance(node.target, TableVariableSource):
+            target_text = self.add_table(table, alias or f"@{node.target.name}", scope, ())
+        else:
+            assert isinstance(node.target, TableSource)
+            target_text = self.source(node.target, scope)
+        target = scope.sources[-1]
+        on = self.condition(node.on, scope)
+        old = [f"{_alias_of(target)}.{quote(column.name)}" for column in table.stored]
+        plan = DmlPlan("", self.unit.bindings, table=table, kind="MERGE")
+        items: list[str] = ["", target.rowid, *old]
+        tests: dict[str, list[str]] = {"MATCHED": [], "NOT MATCHED": [], "NOT MATCHED BY SOURCE": []}
+        for number, when in enumerate(node.whens, 1):
+            condition = f" AND {self.condition(when.condition, scope)}" if when.condition is not None else ""
+            tests[when.matched].append(f"WHEN 1{condition} THEN {number}")
+            values, action = self._merge_action(when, table, scope, target, len(items), identity_insert)
+            items += values
+            plan.actions.append(action)
+        plan.extra_at = len(items)
+        if node.output is not None:
+            extras: list[str] = []
+            plan.output = self.output_plan(node.output, table, scope.sources, extras, ("inserted", "deleted"))
+            items += extras
+        plan.sql = self._merge_query(items, tests, source_text, target_text, on, target, source_bounds)
+        for when in node.whens:
+            if not table.temporary:
+                self.unit.permissions.add((when.action, table.object_id))
+        return self._finish(plan, "SELECT", node.context)
+
+    def _merge_query(
+        self,
+        items: list[str],
+        tests: dict[str, list[str]],
+        source: str,
+        target_text: str,
+        on: str,
+        target: Bound,
+        sources: list[Bound],
+    ) -> str:
+        def pick(kind: str) -> str:
+            return f"CASE {' '.join(tests[kind])} END" if tests[kind] else "NULL"
+
+        matched = f"CASE WHEN {target.rowid} IS NOT NULL THEN {pick('MATCHED')} ELSE {pick('NOT MATCHED')} END"
+        join = "LEFT JOIN" if tests["NOT MATCHED"] else "JOIN"
+        text = f"SELECT {', '.join([matched, *items[1:]])} FROM {source} {join} {target_text} ON {on}"
+        if tests["NOT MATCHED BY SOURCE"]:
+            marker = f"(SELECT 1 AS _m) AS {self.unit.alias()}m"
+            name = marker.rpartition(" ")[2]
+            items2 = [pick("NOT MATCHED BY SOURCE"), *items[1:]]
+            text += (
+                f" UNION ALL SELECT {', '.join(items2)} FROM {target_text} LEFT JOIN (({source}) JOIN {marker}) ON {on} "
+                f"WHERE {name}._m IS NULL"
+            )
+        del sources
+        return f"SELECT * FROM ({text})"
+
+    def _merge_action(
+        self, when: MergeWhen, table: Table, scope: Scope, target: Bound, start: int, identity_insert: int
+    ) -> tuple[list[str], MergeAction]:
+        if when.action == "DELETE":
+            return [], MergeAction("DELETE", start, [], [])
+        if when.action == "UPDATE":
+            changed, values, variables = self._assignments(when.assignments, table, scope, target, {})
+            if variables:
+                raise unsupported("variables in MERGE … UPDATE SET")
+            guarded = [f"CASE WHEN {target.rowid} IS NOT NULL THEN {value} END" for value in values]
+            return guarded, MergeAction("UPDATE", start, [], changed)
+        explicit = table.object_id == identity_insert
+        given, named = self._insert_columns(table, when.columns, explicit)
+        row = when.values if when.values is not None else [Default() for _ in given]
+        if len(row) != len(given):
+            raise (sql_error(110 if len(row) > len(given) else 109) if named else sql_error(213))
+        self._refuse_identity(table, given, explicit)
+        places, defaults = self._missing(table, given)
+        values = [self.assigned(item, table.stored[place], scope) for item, place in zip(row, given, strict=True)] + defaults
+        guarded = [f"CASE WHEN {target.rowid} IS NULL THEN {value} END" for value in values]
+        return guarded, MergeAction("INSERT", start, self._layout(table, given + places), [], explicit)
+
+    # --- OUTPUT ---
+
+    def output_plan(
+        self, node: Output, table: Table, sources: list[Bound], extras: list[str], images: tuple[str, ...]
+    ) -> OutputPlan:
+        """Values come from the new row (inserted), the old row (deleted), or the sources of the statement (extra columns of its query)."""
+        scope = Scope()
+        for image in ("inserted", "deleted"):
+            if image in images:
+                bound = Bound(
+                    image,
+                    [
+                        BoundColumn(
+                            column.name, column.type, f"\x03{image}:{place}\x04", column.nullable, False, column.sqlite_collation
+                        )
+                        for place, column in enumerate(table.stored)
+                    ],
+                    table=None,
+                )
+                scope.sources.append(bound)
+                self._computed_image(table, bound)
+        for source in sources:
+            copy = Bound(
+                source.alias,
+                [BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable, False, c.collation) for c in source.columns],
+                source.names,
+                explicit_alias=source.explicit_alias,
+                hidden=source.hidden,
+            )
+            scope.sources.append(copy)
+        scope.sources.append(Bound("$", [BoundColumn("$action", SqlType("nvarchar", 10), "\x03action:0\x04", False)]))
+        for item in node.items:
+            if isinstance(item.expression, Star) and not item.expression.qualifier:
+                raise sql_error(102, "*")
+        names, items, assigned = self._items(node.items, scope)
+        if assigned:
+            raise sql_error(141)
+        target, target_columns, defaults = None, [], ""
+        if node.into is not None:
+            target, target_columns, items, defaults = self._output_target(node, items)
+        bindings: list[tuple[str, Any]] = []
+        places: list[tuple[str, int]] = []
+        texts = [self._resolve_tokens(item.sql, bindings, places, extras) for item in items]
+        direct = len(places) == len(items) and all(re.fullmatch(r"\?\d+", text) for text in texts)
+        if not direct:
+            places = []
+        columns = [Column(name, type_or_int(item), item.nullable) for name, item in zip(names, items, strict=True)]
+        sql = "SELECT " + ", ".join(texts)
+        converters = [] if target is not None else output_converters([column.type for column in columns])
+        return OutputPlan(columns, converters, places, sql, bindings, target, target_columns, defaults)
+
+    def _computed_image(self, table: Table, bound: Bound) -> None:
+        stored = {column.name for column in table.stored}
+        for column in table.columns:
+            if column.name not in stored and column.computed is not None:
+                own = Scope()
+                own.sources = [bound]
+                typed = self.value(parse_expression(column.computed), own)
+                bound.columns.append(BoundColumn(column.name, type_or_int(typed), typed.sql))
+        order = {column.name: place for place, column in enumerate(table.columns)}
+        bound.columns.sort(key=lambda column: order[column.name])
+
+    def _output_target(self, node: Output, items: list[Typed]) -> tuple[Table, list[int], list[Typed], str]:
+        table = self.table_variable(node.into) if isinstance(node.into, str) else self.find_table(node.into or ())
+        given, _ = self._insert_columns(table, node.into_columns, False)
+        if len(given) != len(items):
+            raise sql_error(121 if len(items) > len(given) else 120)
+        cast = [self.cast(item, table.stored[place].type, cut=False) for item, place in zip(items, given, strict=True)]
+        places, defaults = self._missing(table, given)
+        return table, given + places, cast, ", ".join(defaults)
+
+    def _resolve_tokens(self, text: str, bindings: list[tuple[str, Any]], places: list[tuple[str, int]], extras: list[str]) -> str:
+        """Replace \\x03kind:what\\x04 by parameters; parameters of the unit become parameters of this statement."""
+
+        def parameter(key: tuple[str, Any]) -> str:
+            if key not in bindings:
+                bindings.append(key)
+            return f"?{bindings.index(key) + 1}"
+
+        def unit_parameter(found: re.Match[str]) -> str:
+            if found[1] is None:
+                return found[0]
+            return parameter(self.unit.bindings[int(found[1]) - 1])
+
+        pieces = []
+        position = 0
+        for found in _TOKEN.finditer(text):
+            pieces.append(_PARAMETER.sub(unit_parameter, text[position : found.start()]))
+            kind, _, what = found[1].partition(":")
+            if kind == "source":
+                if what not in extras:
+                    extras.append(what)
+                key = ("source", extras.index(what))
+            else:
+                key = (kind, int(what))
+            if found[0] == text:
+                places.append(key)
+            pieces.append(parameter(key))
+            position = found.end()
+        pieces.append(_PARAMETER.sub(unit_parameter, text[position:]))
+        return "".join(pieces)
+
+
+def _alias_of(bound: Bound) -> str:
+    return bound.rowid.partition(".")[0]
+
+
+def output_converters(types: list[SqlType]) -> list[tuple[int, Callable[[Any], Any]]]:
+    """Which columns of a row must be turned from the inner form, and how."""
+    found = []
+    for place, kind in enumerate(types):
+        convert = to_external(kind)
+        if convert is not None:
+            found.append((place, convert))
+    return found

@@ -1,0 +1,696 @@
+"""Running batches: control of flow, variables, errors, transactions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import errors, security
+from .catalogue import Table
+from .compile_dml import DmlPlan, SelectPlan, StatementCompiler
+from .compiler import Unit
+from .conversions import converter
+from .datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
+from .ddl import Ddl
+from .dml import DmlRunner, convert_rows
+from .errors import sql_error, unsupported
+from .messages import format_message
+from .options import set_option
+from .results import Event, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from .syntax import (
+    AlterDatabase,
+    AlterTable,
+    BeginTransaction,
+    Block,
+    Break,
+    Commit,
+    Continue,
+    CreateIndex,
+    CreateSchema,
+    CreateTable,
+    CreateView,
+    Declare,
+    Delete,
+    DropObjects,
+    Execute,
+    ExecuteString,
+    Expression,
+    If,
+    Insert,
+    Literal,
+    Merge,
+    Null,
+    PermissionStatement,
+    PrincipalStatement,
+    Print,
+    QueryStatement,
+    RaiseError,
+    Return,
+    Rollback,
+    SaveTransaction,
+    SetOption,
+    SetVariable,
+    Statement,
+    TableDefinition,
+    Throw,
+    TruncateTable,
+    TryCatch,
+    Update,
+    Use,
+    Variable,
+    WaitFor,
+    While,
+)
+
+if TYPE_CHECKING:
+    from .engine import Session
+
+Events = Iterator[Event | SqlError]
+_MAX_NESTING = 32
+_MAX_PLANS = 32
+_TYPE_KEYS: dict[tuple[int, str, SqlType], int] = {}
+
+
+@dataclass(slots=True)
+class Frame:
+    """Variables of one batch."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    """Inner forms, by name."""
+    types: dict[str, SqlType] = field(default_factory=dict)
+    types_key: int = 0
+    tables: list[str] = field(default_factory=list)
+    """Table variables declared here."""
+    dynamic: bool = False
+
+    def declare(self, name: str, kind: SqlType, value: Any) -> None:
+        self.types[name] = kind
+        self.values[name] = value
+        self.types_key = _TYPE_KEYS.setdefault((self.types_key, name, kind), len(_TYPE_KEYS) + 1)
+
+
+class _Break(Exception):
+    pass
+
+
+class _Continue(Exception):
+    pass
+
+
+class _Return(Exception):
+    pass
+
+
+class Interpreter:
+    """Runs statements for one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.store = session.store
+        self.dml = DmlRunner(session)
+        self.ddl = Ddl(session)
+        self.frame = Frame()
+        self.handled_error: SqlError | None = None
+        self.last_error = 0
+        self.try_depth = 0
+        self.nesting = 0
+        self.return_value = 0
+        self._handlers: dict[type[Statement], Any] = {
+            QueryStatement: self._query,
+            Insert: self._insert,
+            Update: self._dml,
+            Delete: self._dml,
+            Merge: self._dml,
+            Declare: self._declare,
+            SetVariable: self._set_variable,
+            SetOption: self._set_option,
+            If: self._if,
+            While: self._while,
+            Block: self._block,
+            TryCatch: self._try,
+            Break: self._break,
+            Continue: self._continue,
+            Return: self._return,
+            Print: self._print,
+            Throw: self._throw,
+            RaiseError: self._raise_error,
+            Execute: self._execute,
+            ExecuteString: self._execute_string,
+            BeginTransaction: self._begin,
+            Commit: self._commit,
+            Rollback: self._rollback,
+            SaveTransaction: self._save,
+            WaitFor: self._wait_for,
+            Use: self._use,
+            CreateTable: self._create_table,
+            DropObjects: self._drop,
+            TruncateTable: self._truncate,
+            CreateIndex: self._create_index,
+            AlterTable: self._alter_table,
+            AlterDatabase: self._alter_database,
+            CreateSchema: self._create_schema,
+            CreateView: self._create_view,
+            PrincipalStatement: self._principal,
+            PermissionStatement: self._permission,
+        }
+
+    # --- batches ---
+
+    def batch(self, sql: str, parameters: dict[str, Parameter], dynamic: bool = False) -> Events:
+        """Run a batch with its own variables."""
+        statements = self.session.owner.parse(sql)
+        outer, self.frame = self.frame, Frame(dynamic=dynamic)
+        hidden = self.session.hide_table_variables() if dynamic else {}
+        for name, parameter in parameters.items():
+            kind = widened(parameter.type)
+            self.frame.declare(name, kind, to_internal(parameter.value, kind))
+        self.nesting += 1
+        try:
+            if self.nesting > _MAX_NESTING:
+                raise SqlError(217, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).")
+            self._declare_all(statements)
+            yield from self._statements(statements)
+        except _Return:
+            pass
+        except (_Break, _Continue):
+            raise SqlError(135, "Cannot use a BREAK statement outside the scope of a WHILE statement.", 15) from None
+        finally:
+            self.nesting -= 1
+            self.session.drop_table_variables(self.frame.tables, hidden)
+            finished, self.frame = self.frame, outer
+            self.session.finished_frame = finished
+
+    def _declare_all(self, statements: list[Statement]) -> None:
+        """Variables exist from the start of their batch, whatever branch declares them."""
+        for declaration in declarations_in(statements):
+            for name, kind, _ in declaration.items:
+                if isinstance(kind, TableDefinition):
+                    continue
+                if name in self.frame.types:
+                    error = sql_error(134, f"@{name}")
+                    error.line = declaration.line
+                    raise error
+                self.frame.declare(name, kind, None)
+
+    def _statements(self, statements: list[Statement]) -> Events:
+        for statement in statements:
+            yield from self.run(statement)
+
+    def run(self, statement: Statement) -> Events:
+        """One statement; decides what an error does."""
+        if self.session.cancelled:
+            raise sql_error(3617)
+        handler = self._handlers.get(type(statement))
+        if handler is None:
+            raise unsupported(type(statement).__name__)
+        try:
+            yield from handler(statement)
+        except SqlError as error:
+            if error.line <= 1:
+                error.line = statement.line
+            if getattr(error, "settled", False) or isinstance(statement, (If, While, Block, TryCatch)):
+                raise
+            if self._settle(error, statement):
+                raise
+            yield error
+        else:
+            if not isinstance(statement, (If, While, Block, TryCatch, Declare)):
+                self.last_error = 0
+
+    def _settle(self, error: SqlError, statement: Statement) -> bool:
+        """Roll back as the error demands; True when the batch ends (or a TRY catches it)."""
+        self.last_error = error.number
+        self.session.row_count = 0
+        raised = isinstance(statement, RaiseError)
+        # a compile error in the very batch of the TRY is not caught by it, only one in dynamic SQL below it
+        error.uncatchable = errors.is_compile_error(error) and not self.frame.dynamic  # type: ignore[attr-defined]
+        fatal = errors.aborts_batch(error) or (self.session.xact_abort and not raised) or isinstance(statement, Throw)
+        undo = errors.rolls_back(error) or (self.session.xact_abort and not raised and not error.number == 3617)
+        caught = self.try_depth > 0 and not error.uncatchable and error.number != 3617  # type: ignore[attr-defined]
+        if caught and not (raised and error.severity <= 10):
+            if undo and self.store.count:
+                if error.number in (1205, 3960):
+                    self.store.abandon()
+                else:
+                    self.store.doomed = True
+            error.settled = True  # type: ignore[attr-defined]
+            return True
+        if undo and (self.store.count or self.store.sqlite_state):
+            self.store.abandon()
+        if fatal:
+            error.settled = True  # type: ignore[attr-defined]
+        return fatal
+
+    # --- plans ---
+
+    def unit(self) -> Unit:
+        """What a statement may see now."""
+        return Unit(self.store.catalogue, self.session.temporary, self.frame.types, self.store.database.name)
+
+    def _plan(self, statement: Statement, make: Any, part: str = "") -> Any:
+        key = (part, self.store.catalogue.version, self.session.temporary_key, self.frame.types_key, self.session.identity_insert)
+        plan = statement.plans.get(key)
+        if plan is None:
+            if len(statement.plans) > _MAX_PLANS:
+                for old in [k for k in statement.plans if isinstance(k, tuple)]:
+                    del statement.plans[old]
+            plan = make(StatementCompiler(self.unit()))
+            statement.plans[key] = plan
+        return plan
+
+    def evaluate(
+        self, statement: Statement, node: Expression, target: SqlType | None = None, part: str = ""
+    ) -> tuple[Any, SqlType]:
+        """The value of an expression in its inner form."""
+        if isinstance(node, Literal) and (target is None or target == node.type):
+            return to_internal(node.value, node.type), node.type
+        if isinstance(node, Null):
+            return None, target or INT
+        if (
+            isinstance(node, Variable)
+            and node.name in self.frame.values
+            and (target is None or target == self.frame.types[node.name])
+        ):
+            return self.frame.values[node.name], self.frame.types[node.name]
+        plan, kind = self._plan(statement, lambda compiler: compiler.scalar_plan(node, target), part or str(id(node)))
+        self.session.prepare(plan)
+        row = self.store.rows(plan.sql, self.session.parameters(plan.bindings))[0]
+        return row[0], kind
+
+    def text(self, statement: Statement, node: Expression) -> str | None:
+        """The value of an expression as a string."""
+        return self.evaluate(statement, node, NVARCHAR_MAX)[0]
+
+    def integer(self, statement: Statement, node: Expression) -> int | None:
+        return self.evaluate(statement, node, INT)[0]
+
+    def _true(self, statement: Statement, node: Expression) -> bool:
+        plan = self._plan(statement, lambda compiler: compiler.condition_plan(node), "condition")
+        self.session.prepare(plan)
+        return self.store.rows(plan.sql, self.session.parameters(plan.bindings))[0][0] == 1
+
+    def _done(self, count: int | None, command: str) -> Events:
+        if count is not None:
+            self.session.row_count = count
+        yield RowsAffected(None if self.session.nocount else count, command)
+
+    # --- queries and DML ---
+
+    def _query(self, statement: QueryStatement) -> Events:
+        plan: SelectPlan = self._plan(statement, lambda compiler: compiler.select_plan(statement.query))
+        self.session.prepare(plan)
+        if plan.into is not None:
+            yield from self._select_into(plan)
+            return
+        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.assignments:
+            if rows:
+                for name, value in zip(plan.assignments, rows[-1], strict=True):
+                    self.frame.values[name] = value
+            self.session.row_count = len(rows)
+            return
+        yield ResultSet(plan.columns, convert_rows(rows, plan.converters))
+        yield from self._done(len(rows), "SELECT")
+
+    def _select_into(self, plan: SelectPlan) -> Events:
+        from .syntax import TableColumnSyntax
+
+        assert plan.into is not None
+        for number, column in enumerate(plan.columns, 1):
+            if not column.name:
+                raise SqlError(
+                    1038, f"An object or column name is missing or empty. Column {number} of SELECT INTO needs a name.", 15
+                )
+        definition = TableDefinition(
+            [
+                TableColumnSyntax(
+                    column.name,
+                    column.type if column.type.name != "rowversion" else SqlType("binary", 8),
+                    column.nullable,
+                    (1, 1) if column.identity else None,
+                )
+                for column in plan.columns
+            ],
+            [],
+        )
+        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        self.ddl.create_table(CreateTable(plan.into, definition))
+        table = self.session.temporary.get(plan.into[-1].lower()) or self.store.catalogue.table(
+            (plan.into[-2] if len(plan.into) > 1 else "") or "dbo", plan.into[-1]
+        )
+        assert table is not None
+        target = DmlPlan("", [], table=table, kind="INSERT", layout=list(range(len(table.stored))), explicit_identity=True)
+        yield from self._done(self.dml.insert_values(target, rows), "SELECT INTO")
+
+    def _dml(self, statement: Update | Delete | Merge) -> Events:
+        if isinstance(statement, Update):
+            plan: DmlPlan = self._plan(statement, lambda compiler: compiler.update_plan(statement))
+        elif isinstance(statement, Delete):
+            plan = self._plan(statement, lambda compiler: compiler.delete_plan(statement))
+        else:
+            plan = self._plan(statement, lambda compiler: compiler.merge_plan(statement, self.session.identity_insert))
+        yield from self._run_dml(plan)
+
+    def _run_dml(self, plan: DmlPlan) -> Events:
+        count, output = self.dml.run(plan)
+        if output is not None:
+            yield output
+        yield from self._done(count, plan.kind)
+
+    def _insert(self, statement: Insert) -> Events:
+        if isinstance(statement.source, (Execute, ExecuteString)):
+            yield from self._insert_executed(statement, statement.source)
+            return
+        plan: DmlPlan = self._plan(statement, lambda compiler: compiler.insert_plan(statement, self.session.identity_insert))
+        yield from self._run_dml(plan)
+
+    def _insert_executed(self, statement: Insert, source: Execute | ExecuteString) -> Events:
+        def make(compiler: StatementCompiler) -> tuple[Table, list[int]]:
+            table = compiler.target_table(statement.target)
+            return table, compiler._insert_columns(table, statement.columns, False)[0]
+
+        table, given = self._plan(statement, make)
+        if statement.output is not None:
+            raise unsupported("OUTPUT with INSERT … EXECUTE")
+        self.session.prepare_permissions([("INSERT", table.object_id)] if not table.temporary else [])
+        rows: list[tuple[Any, ...]] = []
+        for event in self.run(source):
+            if isinstance(event, ResultSet):
+                if len(event.columns) != len(given):
+                    raise sql_error(213)
+                converters = [
+                    converter(column.type, table.stored[place].type, None, False)
+                    for column, place in zip(event.columns, given, strict=True)
+                ]
+                for row in event.rows:
+                    inner = [to_internal(value, column.type) for value, column in zip(row, event.columns, strict=True)]
+                    rows.append(
+                        tuple(None if value is None else convert(value) for value, convert in zip(inner, converters, strict=True))
+                    )
+            elif not isinstance(event, RowsAffected):
+                yield event
+        layout = [given.index(place) if place in given else -1 for place in range(len(table.stored))]
+        target = DmlPlan("", [], table=table, kind="INSERT", layout=layout)
+        yield from self._done(self.dml.insert_values(target, rows), "INSERT")
+
+    # --- variables and options ---
+
+    def _declare(self, statement: Declare) -> Events:
+        for position, (name, kind, value) in enumerate(statement.items):
+            if isinstance(kind, TableDefinition):
+                if f"@{name}" in self.frame.tables:
+                    continue  # in a loop: it exists already
+                table = statement.plans.get(f"table{position}")
+                if table is None:
+                    table = statement.plans[f"table{position}"] = self.ddl.table_variable(name, kind)
+                self.ddl.put_temporary(table)
+                self.frame.tables.append(f"@{name}")
+                continue
+            if value is not None:
+                self.frame.values[name] = self.evaluate(statement, value, kind)[0]
+        return
+        yield
+
+    def _set_variable(self, statement: SetVariable) -> Events:
+        kind = self.frame.types.get(statement.name)
+        if kind is None:
+            raise sql_error(137, f"@{statement.name}")
+        if statement.op == "=":
+            self.frame.values[statement.name] = self.evaluate(statement, statement.value, kind)[0]
+        else:
+            from .syntax import Binary
+
+            node = statement.plans.get("node")
+            if node is None:
+                node = statement.plans["node"] = Binary(statement.op[0], Variable(statement.name), statement.value)
+            self.frame.values[statement.name] = self.evaluate(statement, node, kind)[0]
+        return
+        yield
+
+    def _set_option(self, statement: SetOption) -> Events:
+        set_option(self.session, statement)
+        return
+        yield
+
+    # --- control of flow ---
+
+    def _if(self, statement: If) -> Events:
+        try:
+            true = self._true(statement, statement.condition)
+        except SqlError as error:
+            if self._settle(error, statement):
+                raise
+            yield error
+            return
+        if true:
+            yield from self.run(statement.then)
+        elif statement.otherwise is not None:
+            yield from self.run(statement.otherwise)
+
+    def _while(self, statement: While) -> Events:
+        while True:
+            if self.session.cancelled:
+                raise sql_error(3617)
+            try:
+                if not self._true(statement, statement.condition):
+                    return
+            except SqlError as error:
+                if self._settle(error, statement):
+                    raise
+                yield error
+                return
+            try:
+                yield from self.run(statement.body)
+            except _Break:
+                return
+            except _Continue:
+                continue
+
+    def _block(self, statement: Block) -> Events:
+        yield from self._statements(statement.body)
+
+    def _try(self, statement: TryCatch) -> Events:
+        self.try_depth += 1
+        depth = self.try_depth
+        try:
+            yield from self._statements(statement.body)
+            return
+        except SqlError as error:
+            if getattr(error, "uncatchable", False) or error.number == 3617 or error.severity >= 20:
+                raise
+            caught = error
+        finally:
+            self.try_depth = depth - 1
+        outer, self.handled_error = self.handled_error, caught
+        caught.settled = False  # type: ignore[attr-defined]
+        try:
+            yield from self._statements(statement.handler)
+        finally:
+            self.handled_error = outer
+
+    def _break(self, statement: Break) -> Events:
+        raise _Break
+        yield
+
+    def _continue(self, statement: Continue) -> Events:
+        raise _Continue
+        yield
+
+    def _return(self, statement: Return) -> Events:
+        if statement.value is not None:
+            self.return_value = self.integer(statement, statement.value) or 0
+        raise _Return
+        yield
+
+    def _print(self, statement: Print) -> Events:
+        text = self.text(statement, statement.value)
+        yield Message(0, (text if text is not None else "")[:8000])
+
+    def _throw(self, statement: Throw) -> Events:
+        if not statement.arguments:
+            if self.handled_error is None:
+                raise SqlError(
+                    10704,
+                    "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW statement inside a "
+                    "CATCH block, or add error parameters to the THROW statement.",
+                    15,
+                )
+            again = self.handled_error
+            raise SqlError(again.number, again.text, again.severity, again.state, again.line, again.procedure)
+        number, state = self.integer(statement, statement.arguments[0]), self.integer(statement, statement.arguments[2])
+        text = self.text(statement, statement.arguments[1])
+        if number is None or number < 50000:
+            raise SqlError(
+                35100,
+                f"Error number {number} in the THROW statement is outside the valid range. Specify an error number in the valid "
+                "range of 50000 to 2147483647.",
+            )
+        raise SqlError(number, text or "", 16, state or 1)
+        yield
+
+    def _raise_error(self, statement: RaiseError) -> Events:
+        for option in statement.options:
+            if option not in ("NOWAIT", "SETERROR", "LOG"):
+                raise sql_error(102, option)
+        value, kind = self.evaluate(statement, statement.message)
+        severity = self.integer(statement, statement.severity) or 0
+        state = self.integer(statement, statement.state) or 1
+        if kind.name not in STRINGS:
+            raise SqlError(
+                18054,
+                f"Error {value}, severity {severity}, state {state} was raised, but no message with that error number was found in "
+                "sys.messages.",
+            )
+        arguments = [self.evaluate(statement, node)[0] for node in statement.arguments]
+        text = format_message(value or "", arguments)
+        if severity > 10:
+            raise SqlError(50000, text, min(severity, 18) if severity < 20 else severity, state)
+        yield Message(50000 if severity > 0 else 0, text, severity, state)
+
+    # --- EXEC ---
+
+    def _execute(self, statement: Execute) -> Events:
+        name = statement.procedure[-1].lower()
+        arguments: list[tuple[str, Any, SqlType, str]] = []
+        for given, node, output in statement.arguments:
+            if type(node).__name__ == "Default":
+                continue
+            value, kind = self.evaluate(statement, node)
+            target = node.name if output and isinstance(node, Variable) else ""
+            arguments.append((given, value, kind, target))
+        from .system_procedures import call
+
+        self.return_value = 0
+        yield from call(self, name, ".".join(statement.procedure), arguments)
+        if statement.result:
+            kind = self.frame.types.get(statement.result)
+            if kind is None:
+                raise sql_error(137, f"@{statement.result}")
+            self.frame.values[statement.result] = converter(INT, kind)(self.return_value)
+
+    def _execute_string(self, statement: ExecuteString) -> Events:
+        text = self.text(statement, statement.text)
+        if text:
+            yield from self.batch(text, {}, dynamic=True)
+
+    # --- transactions ---
+
+    def _begin(self, statement: BeginTransaction) -> Events:
+        self.store.begin()
+        return
+        yield
+
+    def _commit(self, statement: Commit) -> Events:
+        self.store.commit()
+        return
+        yield
+
+    def _named(self, statement: Statement, name: str | Variable) -> str:
+        if isinstance(name, Variable):
+            return self.text(statement, name) or ""
+        return name
+
+    def _rollback(self, statement: Rollback) -> Events:
+        name = self._named(statement, statement.name)
+        if name and self.store.count and self.store.rollback_to(name):
+            return
+        self.session.rollback(name or None)
+        return
+        yield
+
+    def _save(self, statement: SaveTransaction) -> Events:
+        self.store.save(self._named(statement, statement.name))
+        return
+        yield
+
+    def _wait_for(self, statement: WaitFor) -> Events:
+        if statement.kind == "TIME":
+            raise unsupported("WAITFOR TIME")
+        text = self.text(statement, statement.value) or ""
+        try:
+            parts = [float(part) for part in text.split(":")]
+        except ValueError:
+            raise SqlError(148, f"Incorrect time syntax in time string '{text}' used with WAITFOR.", 15) from None
+        seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.session.cancel_event.wait(left):
+                raise sql_error(3617)
+        return
+        yield
+
+    def _use(self, statement: Use) -> Events:
+        name = self.session.owner.database_named(statement.database)
+        if name is None:
+            raise sql_error(911, statement.database)
+        self.session.database = name
+        yield Message(5701, f"Changed database context to '{name}'.", 0, 2)
+
+    # --- DDL ---
+
+    def _create_table(self, statement: CreateTable) -> Events:
+        self.ddl.create_table(statement)
+        yield from self._done(None, "CREATE TABLE")
+
+    def _drop(self, statement: DropObjects) -> Events:
+        self.ddl.drop(statement)
+        yield from self._done(None, f"DROP {statement.kind}")
+
+    def _truncate(self, statement: TruncateTable) -> Events:
+        self.ddl.truncate(statement)
+        yield from self._done(None, "TRUNCATE TABLE")
+
+    def _create_index(self, statement: CreateIndex) -> Events:
+        self.ddl.create_index(statement)
+        yield from self._done(None, "CREATE INDEX")
+
+    def _alter_table(self, statement: AlterTable) -> Events:
+        self.ddl.alter_table(statement)
+        yield from self._done(None, "ALTER TABLE")
+
+    def _alter_database(self, statement: AlterDatabase) -> Events:
+        self.ddl.alter_database(statement)
+        yield from self._done(None, "ALTER DATABASE")
+
+    def _create_schema(self, statement: CreateSchema) -> Events:
+        self.ddl.create_schema(statement)
+        yield from self._done(None, "CREATE SCHEMA")
+
+    def _create_view(self, statement: CreateView) -> Events:
+        self.ddl.create_view(statement)
+        yield from self._done(None, "CREATE VIEW")
+
+    def _principal(self, statement: PrincipalStatement) -> Events:
+        security.run_principal(self.session, statement)
+        yield from self._done(None, f"{statement.action} {statement.kind}")
+
+    def _permission(self, statement: PermissionStatement) -> Events:
+        security.run_permission(self.session, statement)
+        yield from self._done(None, statement.action)
+
+
+def declarations_in(statements: list[Statement]) -> Iterator[Declare]:
+    """All DECLARE statements, also nested ones, in order."""
+    for statement in statements:
+        if isinstance(statement, Declare):
+            yield statement
+        elif isinstance(statement, If):
+            yield from declarations_in([statement.then] + ([statement.otherwise] if statement.otherwise else []))
+        elif isinstance(statement, While):
+            yield from declarations_in([statement.body])
+        elif isinstance(statement, Block):
+            yield from declarations_in(statement.body)
+        elif isinstance(statement, TryCatch):
+            yield from declarations_in(statement.body)
+            yield from declarations_in(statement.handler)
+
+
+def widened(kind: SqlType) -> SqlType:
+    """Drivers declare strings by the length of each value: one plan for all of them."""
+    if kind.name == "nvarchar" and 0 < kind.length < 4000:
+        return SqlType("nvarchar", 4000)
+    if kind.name == "varchar" and 0 < kind.length < 8000:
+        return SqlType("varchar", 8000)
+    return kind

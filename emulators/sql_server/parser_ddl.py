@@ -1,0 +1,539 @@
+"""CREATE, ALTER, DROP, TRUNCATE, GRANT, DENY, REVOKE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .parser_statements import StatementParser
+from .syntax import (
+    AlterDatabase,
+    AlterTable,
+    ConstraintSyntax,
+    CreateIndex,
+    CreateSchema,
+    CreateTable,
+    CreateView,
+    DropObjects,
+    Name,
+    PermissionStatement,
+    PrincipalStatement,
+    Statement,
+    TableColumnSyntax,
+    TableDefinition,
+    TruncateTable,
+)
+
+_CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
+
+
+class DdlParser(StatementParser):
+    """Data definition and permissions."""
+
+    def ddl_statement(self) -> Statement | None:
+        if self.accept("CREATE"):
+            return self._create()
+        if self.accept("ALTER"):
+            return self._alter()
+        if self.accept("DROP"):
+            return self._drop()
+        if self.accept("TRUNCATE"):
+            self.expect("TABLE")
+            return TruncateTable(self.name())
+        if self.at_any("GRANT", "DENY", "REVOKE"):
+            return self._permission()
+        return None
+
+    # --- tables ---
+
+    def table_definition(self) -> TableDefinition:
+        """``( column … , constraint … )``."""
+        definition = TableDefinition([], [])
+        self.expect("(")
+        while True:
+            self._table_element(definition)
+            if not self.accept(","):
+                break
+            if self.at(")"):
+                break
+        self.expect(")")
+        return definition
+
+    def _table_element(self, definition: TableDefinition) -> None:
+        if self.at_any("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"):
+            definition.constraints.append(self._constraint(""))
+        elif self.at_any("INDEX"):
+            definition.constraints.append(self._inline_index())
+        elif self.at("PERIOD", "FOR"):
+            raise self.not_supported("PERIOD FOR SYSTEM_TIME")
+        else:
+            definition.columns.append(self._column())
+
+    def _inline_index(self) -> ConstraintSyntax:
+        self.expect("INDEX")
+        constraint = ConstraintSyntax("INDEX", self.identifier())
+        constraint.unique = self.accept("UNIQUE")
+        constraint.clustered = self._clustered()
+        if self.at("("):
+            constraint.columns = self._index_columns()
+        if self.at_any("INCLUDE", "WHERE"):
+            raise self.not_supported(f"INDEX … {self.token.upper} inside CREATE TABLE")
+        self._index_options()
+        return constraint
+
+    def _clustered(self) -> bool | None:
+        if self.accept("CLUSTERED"):
+            return True
+        return False if self.accept("NONCLUSTERED") else None
+
+    def _index_columns(self) -> list[tuple[str, bool]]:
+        columns = []
+        self.expect("(")
+        while True:
+            name = self.identifier()
+            descending = self.accept("DESC")
+            if not descending:
+                self.accept("ASC")
+            columns.append((name, descending))
+            if not self.accept(","):
+                break
+        self.expect(")")
+        return columns
+
+    def _index_options(self) -> None:
+        """WITH (…) and ON filegroup concern storage: no result depends on them, except IGNORE_DUP_KEY."""
+        if self.at("WITH", "("):
+            self.next()
+            depth = 0
+            while True:
+                token = self.next()
+                if token.upper == "IGNORE_DUP_KEY" and self.ahead().upper == "ON":
+                    raise self.not_supported("IGNORE_DUP_KEY = ON")
+                depth += (token.text == "(") - (token.text == ")")
+                if token.kind == "end":
+                    raise self.syntax_error(token)
+                if depth == 0:
+                    break
+        if self.at("ON") and (self.ahead().kind == "quoted" or self.ahead().upper in ("PRIMARY", "DEFAULT")):
+            self.next(), self.next()
+        if self.accept("TEXTIMAGE_ON"):
+            self.next()
+
+    def _constraint(self, column: str) -> ConstraintSyntax:
+        name = self.identifier() if self.accept("CONSTRAINT") else ""
+        if self.accept("PRIMARY"):
+            self.expect("KEY")
+            constraint = ConstraintSyntax("PRIMARY KEY", name)
+        elif self.accept("UNIQUE"):
+            constraint = ConstraintSyntax("UNIQUE", name)
+        elif self.accept("CHECK"):
+            if self.accept("NOT"):
+                raise self.not_supported("CHECK NOT FOR REPLICATION")
+            self.expect("(")
+            start, first = self.token, self.index
+            self.condition()
+            constraint = ConstraintSyntax(
+                "CHECK", name, expression=self.slice(start, self.index), columns=[(column, False)] if column else []
+            )
+            del first
+            self.expect(")")
+            return constraint
+        elif self.accept("DEFAULT"):
+            constraint = ConstraintSyntax("DEFAULT", name, expression=self._expression_text())
+            if self.accept("FOR"):
+                constraint.columns = [(self.identifier(), False)]
+            elif column:
+                constraint.columns = [(column, False)]
+            if self.at("WITH", "VALUES"):
+                self.next(), self.next()
+                constraint.with_values = True
+            return constraint
+        elif self.accept("FOREIGN"):
+            self.expect("KEY")
+            return self._references(ConstraintSyntax("FOREIGN KEY", name, [(c, False) for c in self.identifier_list()]))
+        elif self.at("REFERENCES"):
+            return self._references(ConstraintSyntax("FOREIGN KEY", name, [(column, False)]))
+        else:
+            raise self.syntax_error()
+        constraint.clustered = self._clustered()
+        if self.at("("):
+            constraint.columns = self._index_columns()
+        elif column:
+            constraint.columns = [(column, False)]
+        else:
+            raise self.syntax_error()
+        self._index_options()
+        return constraint
+
+    def _references(self, constraint: ConstraintSyntax) -> ConstraintSyntax:
+        self.expect("REFERENCES")
+        constraint.references = self.name()
+        if self.at("("):
+            constraint.reference_columns = self.identifier_list()
+        while self.accept("ON"):
+            deleting = self.accept("DELETE")
+            if not deleting:
+                self.expect("UPDATE")
+            if self.accept("NO"):
+                self.expect("ACTION")
+                action = "NO ACTION"
+            elif self.accept("CASCADE"):
+                action = "CASCADE"
+            else:
+                self.expect("SET")
+                action = f"SET {self.any_word().upper()}"
+            if deleting:
+                constraint.on_delete = action
+            else:
+                constraint.on_update = action
+        return constraint
+
+    def _expression_text(self) -> str:
+        start = self.token
+        self.expression()
+        return self.slice(start, self.index)
+
+    def _column(self) -> TableColumnSyntax:
+        name = self.identifier()
+        if self.accept("AS"):
+            column = TableColumnSyntax(name, None, computed=self._expression_text())
+            column.persisted = self.accept("PERSISTED")
+            if self.accept("NOT"):
+                self.expect("NULL")
+                column.nullable = False
+            return column
+        if self.at_any("TIMESTAMP") and self.ahead().text in (",", ")", "NOT"):
+            self.next()
+            column = TableColumnSyntax(name, self.type_named("rowversion"))
+        else:
+            column = TableColumnSyntax(name, self.data_type())
+        self.column_options(column)
+        return column
+
+    def type_named(self, name: str):
+        from .datatypes import type_from_syntax
+
+        return type_from_syntax(name, [])
+
+    def column_options(self, column: TableColumnSyntax) -> None:
+        """NULL, IDENTITY, DEFAULT, COLLATE and constraints after a column's type."""
+        while True:
+            if self.accept("NOT"):
+                if self.accept("FOR"):
+                    raise self.not_supported("NOT FOR REPLICATION")
+                self.expect("NULL")
+                column.nullable = False
+            elif self.accept("NULL"):
+                column.nullable = True
+            elif self.accept("IDENTITY"):
+                column.identity = (1, 1)
+                if self.accept("("):
+                    seed = self.integer()
+                    self.expect(",")
+                    column.identity = (seed, self.integer())
+                    self.expect(")")
+            elif self.accept("COLLATE"):
+                column.collation = self.any_word()
+            elif self.accept("ROWGUIDCOL"):
+                pass
+            elif self.at_any("SPARSE", "FILESTREAM", "MASKED", "ENCRYPTED", "GENERATED", "HIDDEN"):
+                raise self.not_supported(f"column option {self.token.upper}")
+            elif self.at_any("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "REFERENCES", "DEFAULT", "FOREIGN"):
+                if self.at("FOREIGN"):
+                    self.next()
+                    self.expect("KEY")
+                constraint = self._constraint(column.name)
+                if constraint.kind == "DEFAULT":
+                    column.default = (constraint.name, constraint.expression)
+                else:
+                    column.constraints.append(constraint)
+            else:
+                return
+
+    # --- CREATE ---
+
+    def _create(self) -> Statement:
+        if self.accept("TABLE"):
+            name = self.name()
+            definition = self.table_definition()
+            self._index_options()
+            self._index_options()
+            if self.at("WITH"):
+                raise self.not_supported("CREATE TABLE … WITH")
+            return CreateTable(name, definition)
+        if self.accept("SCHEMA"):
+            name, owner = "", ""
+            if self.at_identifier():
+                name = self.identifier()
+            if self.accept("AUTHORIZATION"):
+                owner = self.any_word()
+            if not (name or owner):
+                raise self.syntax_error()
+            return CreateSchema(name or owner, owner)
+        if self.at_any("OR") and self.ahead().upper == "ALTER":
+            self.next(), self.next()
+            if not self.at("VIEW"):
+                raise self.not_supported(f"CREATE OR ALTER {self.token.upper}")
+            return self._view(True, False)
+        if self.at("VIEW"):
+            return self._view(False, False)
+        if self.at_any("LOGIN", "USER", "ROLE"):
+            return self._create_principal()
+        if self.at_any("UNIQUE", "CLUSTERED", "NONCLUSTERED", "INDEX"):
+            return self._create_index()
+        raise self.not_supported(f"CREATE {self.token.text.upper()}")
+
+    def _view(self, or_alter: bool, alter: bool) -> Statement:
+        self.expect("VIEW")
+        name = self.name()
+        columns = self.identifier_list() if self.at("(") else []
+        if self.at("WITH"):
+            raise self.not_supported("CREATE VIEW … WITH")
+        self.expect("AS")
+        start = self.token
+        self.query()
+        text = self.slice(start, self.index)
+        if self.at("WITH", "CHECK"):
+            raise self.not_supported("WITH CHECK OPTION")
+        return CreateView(name, columns, text, or_alter, alter)
+
+    def _create_index(self) -> Statement:
+        unique = self.accept("UNIQUE")
+        clustered = bool(self._clustered())
+        if self.at_any("COLUMNSTORE", "XML", "SPATIAL", "FULLTEXT"):
+            raise self.not_supported(f"CREATE {self.token.upper} INDEX")
+        self.expect("INDEX")
+        name = self.identifier()
+        self.expect("ON")
+        table = self.name()
+        columns = self._index_columns()
+        include = self.identifier_list() if self.accept("INCLUDE") else []
+        where = ""
+        if self.accept("WHERE"):
+            start = self.token
+            self.condition()
+            where = self.slice(start, self.index)
+        self._index_options()
+        return CreateIndex(name, table, columns, include, unique, clustered, where)
+
+    def _create_principal(self) -> Statement:
+        kind = self.next().upper
+        name = self.any_word()
+        options: dict[str, Any] = {}
+        if kind == "LOGIN":
+            if self.accept("FROM"):
+                options["source"] = self.any_word().upper()
+                if options["source"] == "EXTERNAL":
+                    self.expect("PROVIDER")
+            else:
+                self.expect("WITH")
+                self._principal_options(options)
+        elif kind == "USER":
+            if self.accept("FOR") or self.accept("FROM"):
+                if self.accept("EXTERNAL"):
+                    self.expect("PROVIDER")
+                    options["source"] = "EXTERNAL"
+                else:
+                    self.expect("LOGIN")
+                    options["login"] = self.any_word()
+            elif self.accept("WITHOUT"):
+                self.expect("LOGIN")
+                options["without_login"] = True
+            if self.accept("WITH"):
+                self._principal_options(options)
+        elif self.accept("AUTHORIZATION"):
+            options["owner"] = self.any_word()
+        return PrincipalStatement("CREATE", kind, name, options)
+
+    def _principal_options(self, options: dict[str, Any]) -> None:
+        while True:
+            word = self.any_word().upper()
+            self.expect("=")
+            if word not in (
+                "PASSWORD",
+                "DEFAULT_SCHEMA",
+                "DEFAULT_DATABASE",
+                "DEFAULT_LANGUAGE",
+                "CHECK_POLICY",
+                "CHECK_EXPIRATION",
+                "SID",
+                "NAME",
+                "TYPE",
+                "LOGIN",
+            ):
+                raise self.not_supported(f"option {word}")
+            options[word.lower()] = self.next().value
+            if not self.accept(","):
+                return
+
+    # --- ALTER ---
+
+    def _alter(self) -> Statement:
+        if self.accept("TABLE"):
+            return self._alter_table()
+        if self.accept("DATABASE"):
+            return self._alter_database()
+        if self.at("VIEW"):
+            return self._view(False, True)
+        if self.at_any("ROLE", "USER", "LOGIN"):
+            return self._alter_principal()
+        if self.at("AUTHORIZATION"):
+            raise self.not_supported("ALTER AUTHORIZATION")
+        raise self.not_supported(f"ALTER {self.token.text.upper()}")
+
+    def _alter_principal(self) -> Statement:
+        kind = self.next().upper
+        name = self.any_word()
+        options: dict[str, Any] = {}
+        if kind == "ROLE" and self.at_any("ADD", "DROP"):
+            action = self.next().upper
+            self.expect("MEMBER")
+            options[f"{action.lower()}_member"] = self.any_word()
+        elif kind == "LOGIN" and self.at_any("ENABLE", "DISABLE"):
+            options["enabled"] = self.next().upper == "ENABLE"
+        else:
+            self.expect("WITH")
+            self._principal_options(options)
+        return PrincipalStatement("ALTER", kind, name, options)
+
+    def _alter_table(self) -> Statement:
+        name = self.name()
+        if self.at_any("ENABLE", "DISABLE"):
+            enable = self.next().upper == "ENABLE"
+            if self.at("TRIGGER"):
+                raise self.not_supported("ALTER TABLE … TRIGGER")
+            self.expect("CHANGE_TRACKING")
+            track: bool | None = None
+            if enable and self.accept("WITH"):
+                self.expect("(", "TRACK_COLUMNS_UPDATED", "=")
+                track = self._on_off() == "ON"
+                self.expect(")")
+            return AlterTable(name, "CHANGE TRACKING", enable=enable, track_columns=track)
+        if self.at_any("WITH"):
+            self.next()
+            if not self.accept("CHECK"):
+                raise self.not_supported("ALTER TABLE … WITH NOCHECK")
+            if self.accept("CHECK"):
+                self.expect("CONSTRAINT")
+                self.any_word()
+                raise self.not_supported("ALTER TABLE … CHECK CONSTRAINT")
+        if self.at_any("CHECK", "NOCHECK"):
+            raise self.not_supported(f"ALTER TABLE … {self.token.upper} CONSTRAINT")
+        if self.accept("ADD"):
+            definition = TableDefinition([], [])
+            while True:
+                if self.at("DEFAULT"):
+                    definition.constraints.append(self._constraint(""))
+                else:
+                    self._table_element(definition)
+                if not self.accept(","):
+                    return AlterTable(name, "ADD", definition)
+        if self.accept("DROP"):
+            return self._alter_table_drop(name)
+        if self.accept("ALTER"):
+            self.expect("COLUMN")
+            column = TableColumnSyntax(self.identifier(), self.data_type())
+            self.column_options(column)
+            return AlterTable(name, "ALTER COLUMN", TableDefinition([column], []))
+        raise self.not_supported(f"ALTER TABLE … {self.token.text.upper()}")
+
+    def _alter_table_drop(self, name: Name) -> Statement:
+        action = "DROP COLUMN" if self.accept("COLUMN") else "DROP CONSTRAINT"
+        if action == "DROP CONSTRAINT":
+            self.accept("CONSTRAINT")
+        if_exists = self.accept("IF", "EXISTS")
+        names = [self.identifier()]
+        while self.accept(","):
+            if self.at_any("COLUMN", "CONSTRAINT"):
+                raise self.not_supported("ALTER TABLE … DROP of columns and constraints together")
+            names.append(self.identifier())
+        return AlterTable(name, action, names=names, if_exists=if_exists)
+
+    def _alter_database(self) -> Statement:
+        database = "" if self.accept("CURRENT") else self.identifier()
+        if not self.accept("SET"):
+            raise self.not_supported(f"ALTER DATABASE … {self.token.text.upper()}")
+        settings: list[tuple[str, Any]] = []
+        while True:
+            option = self.any_word().upper()
+            if option == "CHANGE_TRACKING":
+                settings.append((option, self._change_tracking()))
+            elif option == "COMPATIBILITY_LEVEL":
+                self.expect("=")
+                settings.append((option, self.integer()))
+            else:
+                self.accept("=")
+                settings.append((option, self.any_word().upper()))
+            if not self.accept(","):
+                break
+        if self.accept("WITH"):
+            if not (self.accept("ROLLBACK", "IMMEDIATE") or self.accept("NO_WAIT")):
+                raise self.not_supported("ALTER DATABASE … WITH")
+        return AlterDatabase(database, settings)
+
+    def _change_tracking(self) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.accept("="):
+            options["state"] = self._on_off()
+            if options["state"] == "OFF":
+                return options
+        if self.accept("("):
+            while True:
+                if self.accept("CHANGE_RETENTION"):
+                    self.expect("=")
+                    options["retention"] = self.integer()
+                    options["unit"] = self.any_word().upper()
+                    if options["unit"] not in ("DAYS", "HOURS", "MINUTES"):
+                        raise self.syntax_error(self.tokens[self.index - 1])
+                else:
+                    self.expect("AUTO_CLEANUP", "=")
+                    options["auto_cleanup"] = self._on_off() == "ON"
+                if not self.accept(","):
+                    break
+            self.expect(")")
+        return options
+
+    # --- DROP, permissions ---
+
+    def _drop(self) -> Statement:
+        if not self.at_any("TABLE", "VIEW", "SCHEMA", "INDEX", "LOGIN", "USER", "ROLE"):
+            raise self.not_supported(f"DROP {self.token.text.upper()}")
+        kind = self.next().upper
+        if_exists = self.accept("IF", "EXISTS")
+        if kind in ("LOGIN", "USER", "ROLE"):
+            return PrincipalStatement("DROP", kind, self.any_word(), {"if_exists": if_exists})
+        names = [self.name()]
+        on_table: Name = ()
+        if kind == "INDEX" and self.accept("ON"):
+            on_table = self.name()
+        while self.accept(","):
+            names.append(self.name())
+        return DropObjects(kind, names, if_exists, on_table)
+
+    def _permission(self) -> Statement:
+        action = self.next().upper
+        if action == "REVOKE":
+            self.accept("GRANT", "OPTION", "FOR")
+        permissions: list[tuple[str, list[str]]] = []
+        while True:
+            words = [self.any_word().upper()]
+            while self.token.kind == "word" and not self.at_any("ON", "TO", "FROM"):
+                words.append(self.any_word().upper())
+            columns = self.identifier_list() if self.at("(") else []
+            permissions.append((" ".join(words), columns))
+            if not self.accept(","):
+                break
+        target_class, target = "DATABASE", ()
+        if self.accept("ON"):
+            target_class = "OBJECT"
+            if self.ahead().text == "::":
+                target_class = self.any_word().upper()
+                self.expect("::")
+            target = self.name()
+        if not (self.accept("TO") or (action == "REVOKE" and self.accept("FROM"))):
+            raise self.syntax_error()
+        principals = [self.any_word()]
+        while self.accept(","):
+            principals.append(self.any_word())
+        with_grant = self.accept("WITH", "GRANT", "OPTION")
+        self.accept("CASCADE")
+        return PermissionStatement(action, permissions, target_class, target, principals, with_grant)

@@ -1,0 +1,94 @@
+"""What passes between the wire (TDS) and the engine (T-SQL): types, values, results and errors.
+
+Values travel as plain Python objects:
+
+=================================================  ==========================================================
+SQL type                                           Python value
+=================================================  ==========================================================
+bit, tinyint, smallint, int, bigint                int
+decimal, numeric, money, smallmoney                decimal.Decimal
+float, real                                        float
+char, varchar, nchar, nvarchar, text, ntext, xml   str
+binary, varbinary, image, rowversion               bytes
+uniqueidentifier                                   str, upper case, hyphenated
+date                                               str ``YYYY-MM-DD``
+time                                               str ``HH:MM:SS[.fffffff]`` (digits as the type's scale)
+datetime, smalldatetime, datetime2                 str ``YYYY-MM-DD HH:MM:SS[.fffffff]``
+datetimeoffset                                     str ``YYYY-MM-DD HH:MM:SS[.fffffff] +HH:MM``
+=================================================  ==========================================================
+
+NULL is ``None`` everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SqlType:
+    """A SQL Server type. ``length`` counts characters (strings) or bytes (binary), -1 is MAX; ``scale`` also serves time types."""
+
+    name: str
+    length: int = 0
+    precision: int = 0
+    scale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a result set; an unnamed expression has the empty name."""
+
+    name: str
+    type: SqlType
+    nullable: bool = True
+    identity: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a remote procedure call."""
+
+    value: Any
+    type: SqlType
+    output: bool = False
+
+
+@dataclass(slots=True)
+class ResultSet:
+    """Rows of one SELECT or OUTPUT clause."""
+
+    columns: list[Column]
+    rows: Iterable[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RowsAffected:
+    """The end of a statement; ``count`` is None under NOCOUNT or for statements without a count."""
+
+    count: int | None
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """PRINT, RAISERROR below severity 11 and other informational messages."""
+
+    number: int
+    text: str
+    severity: int = 0
+    state: int = 1
+
+
+Event = ResultSet | RowsAffected | Message
+
+
+class SqlError(Exception):
+    """An error of the server, with the number, severity and state that the real server gives. Severity ≥ 20 ends the connection."""
+
+    def __init__(self, number: int, text: str, severity: int = 16, state: int = 1, line: int = 1, procedure: str = "") -> None:
+        super().__init__(text)
+        self.number, self.text, self.severity, self.state = number, text, severity, state
+        self.line, self.procedure = line, procedure

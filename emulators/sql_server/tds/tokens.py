@@ -1,0 +1,105 @@
+"""The tokens of a reply."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from ..results import Column, SqlType
+from .types import write_type_info
+from .values import write_typed_value
+
+DONE, DONEPROC, DONEINPROC = 0xFD, 0xFE, 0xFF
+DONE_MORE, DONE_ERROR, DONE_COUNT, DONE_ATTENTION = 0x01, 0x02, 0x10, 0x20
+ERROR, INFO = 0xAA, 0xAB
+ROW = b"\xd1"
+
+ENV_DATABASE, ENV_LANGUAGE, ENV_PACKET_SIZE, ENV_COLLATION = 1, 2, 4, 7
+ENV_BEGIN, ENV_COMMIT, ENV_ROLLBACK, ENV_RESET = 8, 9, 10, 18
+
+TDS_7_2 = 0x72090002
+TDS_7_4 = 0x74000004
+SERVER_NAME = "rowpost-sql-stand-in"
+SERVER_VERSION = (16, 0, 4175)
+"""SQL Server 2022."""
+
+_MAX_MESSAGE = 8000  # characters; the token's length is 16 bits
+_DONE = struct.Struct("<BHHQ")
+
+
+def b_varchar(text: str) -> bytes:
+    """A string after its length in characters in one byte."""
+    data = text.encode("utf-16-le")
+    return bytes([len(data) // 2]) + data
+
+
+def us_varchar(text: str) -> bytes:
+    """A string after its length in characters in two bytes."""
+    data = text.encode("utf-16-le", "surrogatepass")
+    return struct.pack("<H", len(data) // 2) + data
+
+
+def _sized(token: int, body: bytes) -> bytes:
+    return struct.pack("<BH", token, len(body)) + body
+
+
+def done(token: int, status: int = 0, command: int = 0, count: int = 0) -> bytes:
+    """DONE, DONEPROC or DONEINPROC."""
+    return _DONE.pack(token, status, command, count)
+
+
+def environment_text(kind: int, new: str, old: str = "") -> bytes:
+    """ENVCHANGE of a database, language or packet size."""
+    return _sized(0xE3, bytes([kind]) + b_varchar(new) + b_varchar(old))
+
+
+def environment_bytes(kind: int, new: bytes, old: bytes = b"") -> bytes:
+    """ENVCHANGE of a collation or transaction."""
+    return _sized(0xE3, bytes([kind, len(new)]) + new + bytes([len(old)]) + old)
+
+
+def message(token: int, number: int, text: str, severity: int, state: int, line: int = 1, procedure: str = "") -> bytes:
+    """ERROR or INFO."""
+    body = struct.pack("<iBB", number, state & 0xFF, severity)
+    body += us_varchar(text[:_MAX_MESSAGE]) + b_varchar(SERVER_NAME) + b_varchar(procedure[:128]) + struct.pack("<i", line)
+    return _sized(token, body)
+
+
+@lru_cache(maxsize=512)
+def column_metadata(columns: tuple[Column, ...]) -> bytes:
+    """COLMETADATA of a result set."""
+    parts = [b"\x81", struct.pack("<H", len(columns))]
+    for column in columns:
+        flags = (1 if column.nullable else 0) | (0x10 if column.identity else 0)
+        parts.append(struct.pack("<IH", 0, flags) + write_type_info(column.type) + b_varchar(column.name[:255]))
+    return b"".join(parts)
+
+
+def return_status(value: int) -> bytes:
+    """RETURNSTATUS of a procedure."""
+    return struct.pack("<Bi", 0x79, value)
+
+
+def return_value(ordinal: int, name: str, sql_type: SqlType, value: Any) -> bytes:
+    """RETURNVALUE: an OUTPUT parameter."""
+    head = b"\xac" + struct.pack("<H", ordinal) + b_varchar(name) + b"\x01" + struct.pack("<IH", 0, 0)
+    return head + write_typed_value(sql_type, value)
+
+
+def login_acknowledgement(tds_version: int) -> bytes:
+    """LOGINACK: the version is the client's, if the server knows it."""
+    major, minor, build = SERVER_VERSION
+    body = (
+        b"\x01"
+        + struct.pack(">I", min(tds_version, TDS_7_4))
+        + b_varchar("Microsoft SQL Server")
+        + struct.pack(">BBH", major, minor, build)
+    )
+    return _sized(0xAD, body)
+
+
+def feature_acknowledgement(features: Iterable[tuple[int, bytes]]) -> bytes:
+    """FEATUREEXTACK."""
+    return b"\xae" + b"".join(struct.pack("<BI", feature, len(data)) + data for feature, data in features) + b"\xff"

@@ -1,0 +1,76 @@
+"""What a listener costs in virtual time: nothing while it is idle, one look per lease that ends, one renewal in 15 s."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.emulators import trigger_fixture
+from tests.emulators.trigger_fixture import World, failing_on
+
+virtual_time, sql_server, world = trigger_fixture.virtual_time, trigger_fixture.sql_server, trigger_fixture.world
+
+WEEK = 7 * 86_400
+
+
+def requests(world: World) -> int:
+    """Round trips of the listeners so far."""
+    return int(world.server.control("GET", "/stats")["applications"]["functions-host"]["requests"])
+
+
+def test_an_idle_week_takes_a_handful_of_polls(world: World) -> None:
+    world.create_table()
+    world.start(world.function())
+    world.insert(1, 2)
+    world.advance(5)
+    before = requests(world)
+    world.advance(WEEK)
+    assert requests(world) - before <= 3
+
+
+def test_an_exhausted_row_does_not_keep_the_listener_polling(world: World) -> None:
+    world.create_table()
+    function = world.function(failing_on(1))
+    world.start(function)
+    world.insert(1)
+    world.advance(600)
+    assert len(function.invocations) == 5
+    before = requests(world)
+    world.advance(WEEK)
+    assert requests(world) - before <= 3
+
+
+def test_a_leased_row_is_looked_at_when_its_lease_ends(world: World) -> None:
+    world.create_table()
+    function = world.function()
+    listener = world.start(function)
+
+    async def park(changes: list[dict[str, Any]]) -> None:
+        world.sql(
+            f"UPDATE {listener.lease_table} SET _az_func_AttemptCount = 0, "
+            "_az_func_LeaseExpirationTime = DATEADD(day, 3, SYSDATETIME());"
+        )
+        raise RuntimeError
+
+    function.body = park
+    world.insert(1)
+    world.advance(5)
+    function.body = None
+    before = requests(world)
+    world.advance(3 * 86_400 + 10)
+    assert function.ids == [1, 1]
+    assert requests(world) - before <= 10
+
+
+def test_a_running_function_costs_one_renewal_in_fifteen_seconds(world: World) -> None:
+    world.create_table()
+
+    async def work(changes: list[dict[str, Any]]) -> None:
+        await world.clock.sleep(3600)
+
+    function = world.function(work)
+    world.start(function)
+    world.insert(1)
+    world.until(lambda: function.running == 1, 5)
+    before = requests(world)
+    world.advance(3500)
+    assert 230 <= requests(world) - before <= 236
