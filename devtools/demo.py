@@ -1,4 +1,4 @@
-"""``dev.py demo``: the whole job on real rows, eight days in under a minute, on the embedded stand-ins in virtual time.
+"""``dev.py demo``: the whole job on real rows, a week in under a minute, on the embedded stand-ins in virtual time.
 
 What happens is decided here; what is reported is read off the stand-ins afterwards: the database, the API and the mailboxes.
 """
@@ -142,7 +142,7 @@ class Demo:
         seen = self.stack.downstream.counters()["requests"]
 
         def strike() -> None:  # at the very moment a post of the app has reached the API
-            self.stack.downstream.wait_for(lambda: self.stack.downstream.counters()["requests"] > seen, 60)
+            self.stack.downstream.wait_for(lambda: self.stack.downstream.counters()["requests"] > seen, 600)
             host.kill()
 
         killer = threading.Thread(target=strike)
@@ -307,7 +307,7 @@ def _report(demo: Demo, books: list[Reconciliation], seconds: float) -> dict[str
 
 def _print(console: Console, demo: Demo, books: list[Reconciliation], report: dict[str, Any]) -> None:
     console.print("\n[bold]Timeline[/bold] (virtual time, UTC)")
-    for entry in sorted([*demo.timeline, *demo.notifications()]):
+    for entry in sorted([*demo.timeline, *demo.notifications()], key=lambda entry: entry.at):
         day = (entry.at - START).days + 1
         console.print(f"  day {day}  {entry.at:%a %H:%M:%S}  {entry.text}", highlight=False, markup=False)
     begin = START + timedelta(days=1)
@@ -352,7 +352,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep data and logs in this folder")
     options = parser.parse_args()
     console = Console(soft_wrap=True)
-    console.print("Rowpost demo on the embedded stand-ins: no Azure, no SQL Server, eight days in virtual time.", highlight=False)
+    console.print("Rowpost demo on the embedded stand-ins: no Azure, no SQL Server, a week in virtual time.", highlight=False)
     started = monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         directory: Path = options.keep or Path(scratch)

@@ -28,8 +28,8 @@ async def is_live(client: Any, instance_id: str) -> bool:
     return status is not None and status.runtime_status in _LIVE
 
 
-async def ensure_recovery(client: Any, table: TableConfig, *, start: bool = True) -> None:
-    """Wake the table's recovery, or start it if ``start`` is set.
+async def ensure_recovery(client: Any, table: TableConfig, *, start: bool = True, wake: bool = True) -> None:
+    """Wake the table's recovery if it runs (and ``wake`` is set), or start it if it does not (and ``start`` is set).
 
     Each generation of it begins by surveying the database, so that a wake-up that is lost, or sent twice, costs nothing.
 
@@ -38,9 +38,9 @@ async def ensure_recovery(client: Any, table: TableConfig, *, start: bool = True
     """
     instance = recovery_id(table)
     if await is_live(client, instance):
-        await client.raise_event(instance, WAKE, None)
-        return
-    if start:
+        if wake:
+            await client.raise_event(instance, WAKE, None)
+    elif start:
         await start_once(client, "recovery", instance, {"table": table.name})
 
 

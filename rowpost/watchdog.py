@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from rowpost.app import App
 from rowpost.claim import APP_LOCK
 from rowpost.ledger import key_hash, key_text, to_json
@@ -12,18 +14,23 @@ _UNSETTLED_HAND_OUTS = 3  # settled failures put the count back to 0, so three m
 _REASON = "handed out several times without an outcome: the process ended, or the trigger's payload could not be matched"
 
 
-def inspect_table(app: App, table_name: str) -> bool:
-    """Adopt rows that were handed out again and again without an outcome.
+class Need(Enum):
+    """What the watchdog found that a table needs of its recovery."""
 
-    Returns:
-        Whether the table has something for its recovery: live records, or dead letters that nobody was told of.
+    NOTHING = "nothing"
+    RUNNING = "running"  # rows are waiting: it must run, and knows by itself when to look
+    LOOK = "look"  # rows are exhausted and not planned: its wake-up may have been lost
+
+
+def inspect_table(app: App, table_name: str) -> Need:
+    """Adopt rows that were handed out again and again without an outcome, and say what the table needs of its recovery.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
     table = app.table(table_name)
-    unsettled, ((needs_recovery,),) = app.database.run(_inspect_sql(table))
+    unsettled, ((waiting, unplanned),) = app.database.run(_inspect_sql(table))
     width = len(table.key)
     rows = []
     for values in unsettled:
@@ -33,7 +40,7 @@ def inspect_table(app: App, table_name: str) -> bool:
         rows.append({**key, "rp_h": key_hash(text), "rp_k": text, "rp_v": version, "rp_c": attempt_count})
     if rows:
         app.database.run(_adopt_sql(table), to_json(rows))
-    return bool(rows or needs_recovery)
+    return Need.LOOK if rows or unplanned else Need.RUNNING if waiting else Need.NOTHING
 
 
 def database_now(app: App) -> str:
@@ -52,7 +59,9 @@ SELECT TOP ({_ADOPT_AT_MOST}) {table.key_select("l")}, l._az_func_ChangeVersion,
  WHERE l._az_func_AttemptCount >= {_UNSETTLED_HAND_OUTS} AND l._az_func_LeaseExpirationTime < SYSDATETIME();
 ELSE SELECT {nothing} WHERE 1 = 0;
 SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
-                            AND (State <> 'dead' OR Noticed = 0)) THEN 1 ELSE 0 END;
+                            AND (State <> 'dead' OR Noticed = 0)) THEN 1 ELSE 0 END,
+       CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
+                            AND (State = 'exhausted' OR (State = 'dead' AND Noticed = 0))) THEN 1 ELSE 0 END;
 """
 
 

@@ -13,7 +13,7 @@ from orchestrators.instances import ensure_recovery
 from rowpost.app import App
 from rowpost.config import ConfigError
 from rowpost.database import DatabaseError
-from rowpost.watchdog import database_now, inspect_table
+from rowpost.watchdog import Need, database_now, inspect_table
 
 _log = logging.getLogger("rowpost.watchdog")
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -31,8 +31,9 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for table in app.config.tables:
             try:
-                if await asyncio.to_thread(inspect_table, app, table.name):
-                    await ensure_recovery(client, table)
+                need = await asyncio.to_thread(inspect_table, app, table.name)
+                if need is not Need.NOTHING:
+                    await ensure_recovery(client, table, wake=need is Need.LOOK)
             except ConfigError as error:  # told as one sentence, and the other tables go on
                 _log.error("%s", error)
             except DatabaseError as error:

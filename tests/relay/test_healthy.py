@@ -86,7 +86,7 @@ def test_send_is_a_ceiling_and_watch_decides_which_updates_count(make_relay: Cal
 
 EVERY_TYPE = """
 CREATE TABLE dbo.Types (
-    Id bigint NOT NULL, Code nvarchar(20) NOT NULL,
+    Id bigint NOT NULL, Code nvarchar(30) NOT NULL,
     Tiny tinyint NULL, Small smallint NULL, Flag bit NULL, Amount decimal(38, 10) NULL, Price money NULL,
     Ratio float NULL, Short real NULL, Fixed char(5) NULL, Wide nchar(5) NULL, Long nvarchar(max) NULL,
     Raw varbinary(20) NULL, Guid uniqueidentifier NULL, Day date NULL, Clock time(7) NULL, Old datetime NULL,
