@@ -109,7 +109,7 @@ SELECT k.i, l._az_func_ChangeVersion, l._az_func_AttemptCount,
   FROM {keys}
   LEFT JOIN {lease} l ON {table.on("l", "k")}
   OUTER APPLY {table.version_apply} v;
-{guard_sql(table)}
+{guard_sql(table, keys)}
 SELECT k.i, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {table.key_select("k")}, {columns}
   FROM {keys}
   LEFT JOIN {table.sql} t ON {table.on("t", "k")}
@@ -120,21 +120,30 @@ SELECT SYSUTCDATETIME(),
 """
 
 
-def guard_sql(table: Table) -> str:
+def guard_sql(table: Table, keys: str) -> str:
     """Keep every lease of the table below five hand-outs while anyone has a batch in flight.
 
     At five the trigger stops counting the row as unprocessed, at once, so that any other row's success sweeps it (and its lease)
-    away. Rows reach five only when hand-outs were never settled (crashes); the application lock is taken only then.
+    away. Rows reach five only when hand-outs were never settled; the application lock is taken only then. A row of this batch goes
+    back to four. Any other row is parked, with a count below zero: nobody settles it, so the watchdog is to adopt it.
     """
+    other = f"k.{quote(table.key[0].name)} IS NULL"
     return f"""
 IF EXISTS (SELECT 1 FROM {table.lease_sql} WHERE _az_func_AttemptCount >= 5)
 BEGIN
   BEGIN TRANSACTION;
   {APP_LOCK}
-  UPDATE l SET _az_func_AttemptCount = 4 FROM {table.lease_sql} l WHERE l._az_func_AttemptCount >= 5;
+  UPDATE l
+     SET _az_func_AttemptCount = CASE WHEN {other} THEN {PARKED_COUNT} ELSE 4 END,
+         _az_func_LeaseExpirationTime = CASE WHEN {other} THEN DATEADD(hour, 1, SYSDATETIME())
+                                             ELSE l._az_func_LeaseExpirationTime END
+    FROM {table.lease_sql} l LEFT JOIN {keys} ON {table.on("l", "k")}
+   WHERE l._az_func_AttemptCount >= 5;
   COMMIT;
 END;"""
 
+
+PARKED_COUNT = -1  # the extension itself never writes a count below zero, and treats one as any count below five
 
 # The extension's own lock: whoever writes leases without it can deadlock the trigger.
 APP_LOCK = """EXEC @lock = sp_getapplock @Resource = N'_az_func_Trigger', @LockMode = 'Exclusive', @LockOwner = 'Transaction',

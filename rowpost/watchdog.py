@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from rowpost.app import App
-from rowpost.claim import APP_LOCK
+from rowpost.claim import APP_LOCK, PARKED_COUNT
 from rowpost.ledger import key_hash, key_text, to_json
 from rowpost.tables import Table, literal
 
@@ -56,7 +56,8 @@ SET NOCOUNT ON;
 IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NOT NULL
 SELECT TOP ({_ADOPT_AT_MOST}) {table.key_select("l")}, l._az_func_ChangeVersion, l._az_func_AttemptCount
   FROM {table.lease_sql} l
- WHERE l._az_func_AttemptCount >= {_UNSETTLED_HAND_OUTS} AND l._az_func_LeaseExpirationTime < SYSDATETIME();
+ WHERE l._az_func_AttemptCount <= {PARKED_COUNT}
+    OR (l._az_func_AttemptCount >= {_UNSETTLED_HAND_OUTS} AND l._az_func_LeaseExpirationTime < SYSDATETIME());
 ELSE SELECT {nothing} WHERE 1 = 0;
 SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
                             AND (State <> 'dead' OR Noticed = 0)) THEN 1 ELSE 0 END,
@@ -78,16 +79,17 @@ DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
 -- "Done" for the trigger, so that it does not fail on the row again; recovery redelivers it from the ledger, by its true key.
 UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = NULL
   FROM {table.lease_sql} l JOIN OPENJSON(@rows) {lease} s ON {table.on("l", "s")}
- WHERE l._az_func_ChangeVersion = s.rp_v AND l._az_func_AttemptCount = s.rp_c AND l._az_func_LeaseExpirationTime < @now;
+ WHERE l._az_func_ChangeVersion = s.rp_v AND l._az_func_AttemptCount = s.rp_c
+   AND (l._az_func_AttemptCount < 0 OR l._az_func_LeaseExpirationTime < @now);
 UPDATE g SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
              Rounds = CASE g.State WHEN 'dead' THEN 0 ELSE g.Rounds END,
              ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
-             State = 'exhausted', Attempts = g.Attempts + s.c, LastFailure = @utc, LastError = {literal(_REASON)}
+             State = 'exhausted', Attempts = g.Attempts + ABS(s.c), LastFailure = @utc, LastError = {literal(_REASON)}
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {record} s ON g.KeyHash = s.h
  WHERE g.TableName = {name} AND (g.State IN ('retrying', 'held') OR (g.State = 'dead' AND g.ChangeVersion < s.v));
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
                             FirstFailure, LastFailure, NextAttempt, LastError, Noticed)
-SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', s.c, 0, @utc, @utc, @utc, {literal(_REASON)}, 0
+SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', ABS(s.c), 0, @utc, @utc, @utc, {literal(_REASON)}, 0
   FROM OPENJSON(@rows) {record} s
  WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);
 COMMIT;

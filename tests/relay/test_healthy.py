@@ -99,7 +99,7 @@ CREATE TABLE dbo.Types (
 def test_every_sql_type_arrives_without_losing_a_digit(make_relay: Callable[..., Relay]) -> None:
     relay = make_relay(changed_config(name='"dbo.Types"'), EVERY_TYPE)
     relay.execute(
-        """INSERT INTO dbo.Types VALUES (9223372036854775807, N'2024-01-01T00:00:00.000', 255, -32768, 1,
+        """INSERT INTO dbo.Types VALUES (9223372036854775807, N'Zürich', 255, -32768, 1,
            1234567890123456789012345678.0123456789, 922337203685477.5807, 0.1, CAST(0.1 AS real), 'ab', N'cd', N'żółć 🐘',
            0x00FF10, '6F9619FF-8B86-D011-B42D-00C04FC964FF', '0001-01-01', '23:59:59.9999999', '2026-01-02T03:04:05.123',
            '9999-12-31T23:59:59.9999999', '2026-01-02T03:04:05.1234567+02:00', '2026-01-02T03:04:00')"""
@@ -110,7 +110,7 @@ def test_every_sql_type_arrives_without_losing_a_digit(make_relay: Callable[...,
     row = states[9223372036854775807]
     assert row == {
         "Id": 9223372036854775807,
-        "Code": "2024-01-01T00:00:00.000",
+        "Code": "Zürich",
         "Tiny": 255,
         "Small": -32768,
         "Flag": True,
@@ -133,3 +133,15 @@ def test_every_sql_type_arrives_without_losing_a_digit(make_relay: Callable[...,
     empty = states[-1]
     assert empty is not None
     assert {value for name, value in empty.items() if name not in ("Id", "Code")} == {None}
+
+
+def test_a_key_that_the_payload_rewrites_arrives_by_its_true_value(make_relay: Callable[..., Relay]) -> None:
+    """The trigger's payload turns text that looks like a date-time into another text: the row cannot be found by it. It is not
+    released by mistake; the watchdog adopts it and recovery delivers it by the key of its lease."""
+    relay = make_relay(changed_config(name='"dbo.Types"'), EVERY_TYPE)
+    relay.execute("INSERT INTO dbo.Types (Id, Code) VALUES (1, N'2024-01-01T00:00:00.000'), (2, N'plain')")
+    relay.advance(5)
+    assert [attempt.key for attempt in relay.posts()] == [{"Id": 2, "Code": "plain"}]
+    relay.advance(60 * 60)
+    assert [attempt.key for attempt in relay.posts()[1:]] == [{"Id": 1, "Code": "2024-01-01T00:00:00.000"}]
+    assert relay.ledger() == []

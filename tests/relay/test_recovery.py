@@ -33,7 +33,7 @@ def test_a_fixed_strategy_keeps_its_delay(make_relay: Callable[..., Relay]) -> N
 
 
 def test_one_alarm_after_the_configured_rounds_and_one_recovered_notice(relay: Relay) -> None:
-    relay.stack.downstream.add_rule(match={"table": "dbo.Orders"}, status=503)
+    relay.stack.downstream.add_rule(match={"path": "/rows"}, status=503)
     relay.insert(*range(1, 21))
     relay.advance(7 * 60)  # five attempts and two rounds
     assert relay.alerts() == []
