@@ -3,6 +3,9 @@
 ``python infra/prepare_database.py [--config relay.toml] [--app-user NAME]`` reads the connection string from the app setting that
 relay.toml names (environment, or ``local.settings.json``). The user of that connection string must own the database or be its
 administrator. Every script is idempotent.
+
+``--azure`` prepares the database that azd deployed instead, as the person or pipeline that is logged in to azd or the Azure CLI:
+the postprovision hook runs it so.
 """
 
 from __future__ import annotations
@@ -13,14 +16,17 @@ import math
 import os
 import re
 import sys
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 import pyodbc
+import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from infra.azure_sql import SQL_SCOPE, AzureDatabase, FirewallRule, connected, deployer_token, token_attribute  # noqa: E402
 from rowpost.config import Config, ConfigError, load_config  # noqa: E402
 from rowpost.connection_string import translate  # noqa: E402
 from rowpost.database import odbc_driver  # noqa: E402
@@ -31,14 +37,14 @@ _SEPARATOR = re.compile(r"^\s*GO\s*$", re.IGNORECASE | re.MULTILINE)
 _VARIABLE = re.compile(r"\$\((\w+)\)")
 
 
-def run_script(connection: pyodbc.Connection, name: str, variables: Mapping[str, str]) -> None:
-    """Run a script of infra/sql/ as sqlcmd would: batches between GO lines, ``$(Name)`` replaced.
+def run_script(connection: pyodbc.Connection, path: Path, variables: Mapping[str, str]) -> None:
+    """Run a script as sqlcmd would: batches between GO lines, ``$(Name)`` replaced.
 
     Raises:
         KeyError: the script names a variable that is not given.
         pyodbc.Error: a batch failed; a note names the script.
     """
-    text = _VARIABLE.sub(lambda match: variables[match[1]], (SCRIPTS / name).read_text(encoding="utf-8"))
+    text = _VARIABLE.sub(lambda match: variables[match[1]], path.read_text(encoding="utf-8"))
     for batch in filter(str.strip, _SEPARATOR.split(text)):
         if not re.sub(r"--.*", "", batch).strip():
             continue
@@ -47,33 +53,80 @@ def run_script(connection: pyodbc.Connection, name: str, variables: Mapping[str,
             while cursor.nextset():  # an error of a later statement shows only when its result is reached
                 pass
         except pyodbc.Error as error:
-            error.add_note(f"in infra/sql/{name}")
+            error.add_note(f"in {path.name}")
             raise
 
 
-def prepare(connection: pyodbc.Connection, config: Config, app_user: str | None = None) -> list[str]:
+def prepare(
+    connection: pyodbc.Connection, config: Config, app_user: str | None = None, app_client_id: str | None = None
+) -> list[str]:
     """Prepare the database for the app.
 
     Args:
         connection: an administrator's connection, autocommit on.
         config: the app's configuration.
         app_user: the user or managed identity to make a member of the role; None leaves users alone.
+        app_client_id: the client id of that managed identity; without it, the database looks the name up in the directory.
 
     Returns:
-        What was run, one line each.
+        What was run, one line each. A table that does not exist yet is left out, and its line says so.
     """
+    missing: list[str] = []
     days = math.ceil(config.retry.window.seconds / 86400) + RETENTION_MARGIN_DAYS
     steps: list[tuple[str, dict[str, str]]] = [("10-change-tracking.sql", {"RetentionDays": str(days)}), ("20-rowpost.sql", {})]
     for table in config.tables:
         schema, name = table.name.split(".")
+        if connection.execute("SELECT OBJECT_ID(?, N'U')", f"[{schema}].[{name}]").fetchval() is None:
+            missing.append(f"{table.name} does not exist: create it, then run this again; its changes count from then on")
+            continue
         steps += [(script, {"Schema": schema, "Table": name}) for script in ("30-track-table.sql", "40-grant-table.sql")]
-    if app_user is not None:
+    if app_user is not None and app_client_id is not None:
+        steps.append(("51-app-user-by-id.sql", {"AppUser": app_user, "AppSid": identity_sid(app_client_id)}))
+    elif app_user is not None:
         steps.append(("50-app-user.sql", {"AppUser": app_user.replace("]", "]]")}))
     done = []
     for script, variables in steps:
-        run_script(connection, script, variables)
+        run_script(connection, SCRIPTS / script, variables)
         done.append(f"{script} {' '.join(variables.values())}".strip())
-    return done
+    return done + missing
+
+
+def identity_sid(client_id: str) -> str:
+    """The ``sid`` of a managed identity's user, as a binary literal: the bytes of its client id.
+
+    Raises:
+        ValueError: that is no GUID.
+    """
+    return f"0x{uuid.UUID(client_id).bytes_le.hex().upper()}"
+
+
+def known_settings() -> dict[str, str]:
+    """The app settings that this machine knows: ``local.settings.json``, and the environment over it."""
+    local = ROOT / "local.settings.json"
+    values = json.loads(local.read_text(encoding="utf-8"))["Values"] if local.exists() else {}
+    return {**values, **os.environ}
+
+
+def prepare_azure(config: Config, driver: str, first: Path | None) -> str:
+    """Prepare the database that azd deployed, after a script of the user's if there is one, and say what it is called.
+
+    Raises:
+        ConfigError: an output of the deployment is missing, or the server is out of reach.
+        pyodbc.Error: the database refused.
+        requests.RequestException: the firewall could not be opened or closed.
+    """
+    database = AzureDatabase.from_environment(os.environ)
+    token = deployer_token(os.environ.get("AZURE_TENANT_ID", ""))
+
+    def connect() -> pyodbc.Connection:
+        return pyodbc.connect(database.odbc(driver), autocommit=True, timeout=30, attrs_before=token_attribute(token(SQL_SCOPE)))
+
+    with connected(connect, FirewallRule(database, token)) as connection:
+        if first is not None:
+            run_script(connection, first, {})
+        for line in prepare(connection, config, os.environ.get("APP_IDENTITY_NAME"), os.environ.get("APP_IDENTITY_CLIENT_ID")):
+            print(f"  {line}")
+    return f"{database.name} on {database.host}"
 
 
 def main() -> int:
@@ -81,15 +134,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Prepare a database for Rowpost.")
     parser.add_argument("--config", type=Path, default=ROOT / "relay.toml")
     parser.add_argument("--app-user", help="the user or managed identity that the app connects as")
+    parser.add_argument("--azure", action="store_true", help="the database that azd deployed, as whoever is logged in")
+    script = os.environ.get("ROWPOST_SQL_SCRIPT")
+    parser.add_argument("--run", type=Path, default=script, metavar="FILE", help="with --azure: run this script before")
     options = parser.parse_args()
-    local = ROOT / "local.settings.json"
-    values = json.loads(local.read_text(encoding="utf-8"))["Values"] if local.exists() else {}
-    settings = {**values, **os.environ}
+    settings = known_settings()
     try:
         config = load_config(options.config, settings)
+        if options.azure:
+            print(f"{prepare_azure(config, odbc_driver(), options.run)} is ready")
+            return 0
         name = config.database.connection
         target = translate(settings.get(name, ""), name, odbc_driver())
-    except ConfigError as error:
+    except (ConfigError, requests.RequestException) as error:
         print(error, file=sys.stderr)
         return 1
     with pyodbc.connect(target.text, autocommit=True, timeout=target.login_timeout_seconds) as connection:

@@ -74,8 +74,10 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
 
     def _register(self, bound: Bound, scope: Scope) -> None:
         alias = bound.alias.lower()
-        if alias and any(other.alias.lower() == alias and other.names == bound.names for other in scope.sources):
-            raise sql_error(1013, bound.alias, bound.alias)
+        for other in scope.sources:
+            same_name = other.names == bound.names or bound.explicit_alias or other.explicit_alias
+            if alias and other.alias.lower() == alias and same_name and not other.hidden:
+                raise sql_error(1013, bound.alias, bound.alias)
         scope.sources.append(bound)
 
     # --- tables ---

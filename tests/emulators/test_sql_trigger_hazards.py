@@ -21,7 +21,7 @@ DAY = 86_400
 
 def reset_attempts(world: World, listener: SqlTriggerListener) -> int:
     """The recipe; returns how many rows it touched."""
-    return world.connection.execute(f"UPDATE {listener.lease_table} SET _az_func_AttemptCount = 0;").rowcount
+    return int(world.connection.execute(f"UPDATE {listener.lease_table} SET _az_func_AttemptCount = 0;").rowcount)
 
 
 def exhaust(world: World, function: Function, *ids: int) -> None:

@@ -601,7 +601,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 def test_scenario_36_a_crash_after_hand_out(world: World) -> None:
     world.create_table()
-    arguments = [world.time.spec, world.server.connection_string, SITE, HOST_ID]
+    arguments = [world.time.spec, world.server.ado_net_connection_string, SITE, HOST_ID]
     worker = subprocess.Popen(
         [sys.executable, "-c", CRASHING_WORKER, *arguments],
         cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -700,7 +700,7 @@ def test_scenario_40_release_fails_three_times(world: World) -> None:
     world.create_table()
     function = world.function()
     listener = world.start(function)
-    world.server.fault("error", RELEASE, number=1205, times=3)
+    world.fault("error", RELEASE, number=1205, times=3)
     version = world.insert(1)
     world.advance(3)
     assert len(world.logged("Failed to release", "ERROR")) == 3
@@ -716,7 +716,7 @@ def test_scenario_41_connection_loss_while_idle(world: World) -> None:
     function = world.function()
     world.start(function)
     world.advance(2)
-    world.server.fault("drop_before", "SELECT TOP", times=2)
+    world.fault("drop_before", "SELECT TOP", times=2)
     world.insert(1)
     world.until(lambda: bool(function.invocations), 30)
     assert function.ids == [1]
@@ -728,7 +728,7 @@ def test_scenario_41_connection_loss_in_release(world: World, action: str) -> No
     world.create_table()
     function = world.function()
     listener = world.start(function)
-    world.server.fault(action, RELEASE, times=2)
+    world.fault(action, RELEASE, times=2)
     version = world.insert(1)
     world.advance(30)
     assert function.ids == [1]

@@ -8,12 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import signal
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +20,8 @@ import pytest
 
 from emulators.clock import Clock, VirtualTime, clock_from_spec
 from emulators.functions_host.sql_trigger import SqlTriggerListener
-from emulators.functions_host.sql_trigger.connection_string import translate
+from emulators.functions_host.sql_trigger.connection_string import APPLICATION_NAME
+from emulators.launch import SqlServer
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -34,51 +30,6 @@ HOST_ID = "host-of-the-tests"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 INSERT, UPDATE, DELETE = 0, 1, 2
 PATIENCE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class SqlServerProcess:
-    """A running SQL Server stand-in."""
-
-    process: subprocess.Popen[str]
-    port: int
-    control_port: int
-
-    @property
-    def connection_string(self) -> str:
-        """ADO.NET text, as a trigger's setting has it."""
-        return (
-            f"Server=127.0.0.1,{self.port};Database=rowpost;User ID=sa;Password=Rowpost!2026;"
-            "Encrypt=False;TrustServerCertificate=True"
-        )
-
-    def control(self, method: str, path: str, document: Any = None) -> Any:
-        """Call the control port."""
-        body = None if document is None else json.dumps(document).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.control_port}{path}", body, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.load(response)
-
-    def fault(self, action: str, pattern: str, **fields: Any) -> None:
-        """Plan a fault for the listeners' statements."""
-        document = {"action": action, "pattern": pattern, "application": "functions-host", **fields}
-        self.control("POST", "/faults", document)
-
-    def stop(self) -> None:
-        """End the process."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
-
-
-def start_sql_server(data: Path, clock_spec: str, *options: str) -> SqlServerProcess:
-    """Start a SQL Server stand-in on free ports."""
-    command = [sys.executable, "-m", "emulators.sql_server", "--data", str(data), "--clock", clock_spec, *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "TZ": "UTC"})
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line, "the SQL Server stand-in did not start"
-    ready = json.loads(line)
-    return SqlServerProcess(process, ready["port"], ready["control_port"])
 
 
 class LoopThread:
@@ -213,7 +164,7 @@ class _LogHandler(logging.Handler):
 class World:
     """Everything a scenario needs. Times in seconds of virtual time."""
 
-    server: SqlServerProcess
+    server: SqlServer
     time: VirtualTime
     clock: Clock
     loop: LoopThread
@@ -235,6 +186,14 @@ class World:
     def scalar(self, text: str, *parameters: Any) -> Any:
         """The first value of a batch's last result set."""
         return self.sql(text, *parameters)[0][0]
+
+    def fault(self, action: str, pattern: str, **values: Any) -> None:
+        """Plan a fault for the listeners' statements that match ``pattern``."""
+        self.server.inject(action=action, pattern=pattern, application=APPLICATION_NAME, **values)
+
+    def requests(self) -> int:
+        """Round trips of the listeners so far."""
+        return int(self.server.stats()["applications"][APPLICATION_NAME]["requests"])
 
     def create_table(
         self,
@@ -291,7 +250,7 @@ class World:
         listener = SqlTriggerListener(
             name,
             table,
-            self.server.connection_string,
+            self.server.ado_net_connection_string,
             leases,
             {"WEBSITE_SITE_NAME": SITE, **(settings or {})},
             host_json or {},
@@ -353,7 +312,7 @@ class World:
 
     def clean_up(self) -> None:
         """Stop the listeners and drop everything."""
-        self.server.control("DELETE", "/faults")
+        self.server.clear_faults()
         for listener in self.listeners:
             self.loop.run(listener.stop())
         self.loop.close()
@@ -378,23 +337,20 @@ def virtual_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualTi
 
 
 @pytest.fixture(scope="module")
-def sql_server(tmp_path_factory: pytest.TempPathFactory, virtual_time: VirtualTime) -> Iterator[SqlServerProcess]:
+def sql_server(tmp_path_factory: pytest.TempPathFactory, virtual_time: VirtualTime) -> Iterator[SqlServer]:
     """A SQL Server stand-in whose database has change tracking on."""
-    server = start_sql_server(tmp_path_factory.mktemp("sql") / "data.sqlite", virtual_time.spec)
-    connection = pyodbc.connect(translate(server.connection_string).text, autocommit=True)
-    connection.execute("ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 14 DAYS, AUTO_CLEANUP = ON);")
-    connection.close()
-    yield server
-    server.stop()
+    with SqlServer(tmp_path_factory.mktemp("sql"), virtual_time.spec) as server:
+        with server.connect() as connection:
+            connection.execute("ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 14 DAYS, AUTO_CLEANUP = ON);")
+        yield server
 
 
 @pytest.fixture
-def world(sql_server: SqlServerProcess, virtual_time: VirtualTime) -> Iterator[World]:
+def world(sql_server: SqlServer, virtual_time: VirtualTime) -> Iterator[World]:
     """A world without tables."""
     loop = LoopThread()
     clock = clock_from_spec(virtual_time.spec)
     loop.run(clock.start())
-    text = translate(sql_server.connection_string).text.replace("functions-host", "tests")
-    world = World(sql_server, virtual_time, clock, loop, pyodbc.connect(text, autocommit=True))
+    world = World(sql_server, virtual_time, clock, loop, sql_server.connect())
     yield world
     world.clean_up()

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-
-import pyodbc
 
 from emulators.functions_host.sql_trigger.errors import ListenerError
+from emulators.odbc import odbc_driver
 
 APPLICATION_NAME = "functions-host"
-DRIVER_NAME = "ODBC Driver 18 for SQL Server"
 _DEFAULT_CONNECT_SECONDS = 15
 _DEFAULT_COMMAND_SECONDS = 30
 
@@ -137,23 +133,6 @@ def parse(text: str) -> dict[str, str]:
     return pairs
 
 
-def driver() -> str:
-    """The registered driver 18, else the file that the package mssql-python-odbc brings.
-
-    Raises:
-        ListenerError: neither is there.
-    """
-    if DRIVER_NAME in pyodbc.drivers():
-        return DRIVER_NAME
-    spec = find_spec("mssql_python_odbc")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        # The three Linux builds differ in the library paths they were linked with: Debian's is the usual one.
-        for pattern in ("libs/linux/debian_ubuntu/*/lib/libmsodbcsql-18*.so*", "libs/macos/*/lib/libmsodbcsql*.dylib"):
-            for found in sorted(Path(place).glob(pattern)):
-                return str(found)
-    raise ListenerError(f"No SQL Server driver: register '{DRIVER_NAME}' or install the package mssql-python-odbc.")
-
-
 def _boolean(keyword: str, value: str) -> str:
     folded = value.lower()
     if folded in ("true", "yes", "sspi"):
@@ -188,7 +167,11 @@ def translate(text: str) -> OdbcConnection:
         values[_KEYWORDS[keyword]] = value
     if not values.get("server"):
         raise ListenerError("The connection string names no server.")
-    parts = [f"DRIVER={_braced(driver())}", f"SERVER={_braced(values['server'])}", f"APP={_braced(APPLICATION_NAME)}"]
+    try:
+        driver = odbc_driver()
+    except FileNotFoundError as error:
+        raise ListenerError(f"No SQL Server driver: {error}.") from error
+    parts = [f"DRIVER={driver}", f"SERVER={_braced(values['server'])}", f"APP={_braced(APPLICATION_NAME)}"]
     for key, odbc in _TEXTS.items():
         if values.get(key):
             parts.append(f"{odbc}={_braced(values[key])}")
@@ -205,9 +188,7 @@ def translate(text: str) -> OdbcConnection:
     if "authentication" in values:
         method = _AUTHENTICATION.get(" ".join(values["authentication"].lower().split()))
         if method is None:
-            raise ListenerError(
-                f"The connection string's value for 'authentication' must be one of: {', '.join(_AUTHENTICATION)}."
-            )
+            raise ListenerError(f"The connection string's value for 'authentication' must be one of: {', '.join(_AUTHENTICATION)}.")
         parts.append(f"Authentication={method}")
     return OdbcConnection(
         ";".join(parts),

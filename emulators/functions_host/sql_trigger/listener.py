@@ -110,9 +110,7 @@ class SqlTriggerListener:
         target = translate(self._connection_string)
         name = TableName.parse(self._table_name)
         if not self._identity.from_site:
-            self._logger.warning(
-                "WEBSITE_SITE_NAME is not set: the id of function '%s' depends on the host.", self._function_name
-            )
+            self._logger.warning("WEBSITE_SITE_NAME is not set: the id of function '%s' depends on the host.", self._function_name)
         connection = Connection(target)
         try:
             await connection.open()

@@ -100,9 +100,7 @@ class ChangeMonitor:
         self._rows_to_release: list[Row] = []
         self._renewals = 0
         self._renews = True  # False for good if the first connection of the renewals could not be opened
-        self._rows_lock = (
-            asyncio.Lock()
-        )  # held by a renewal during its round trip, and when the rows or the state change
+        self._rows_lock = asyncio.Lock()  # held by a renewal during its round trip, and when the rows or the state change
         self._wake_at: datetime | None = None
         self._failures = 0
         self._stopping = False
@@ -308,9 +306,7 @@ class ChangeMonitor:
             )
             self._clock.nudge()
         elif unprocessed:
-            self._logger.debug(
-                "Table %s: %s row(s) up to version %s are unprocessed.", self._table, unprocessed, version
-            )
+            self._logger.debug("Table %s: %s row(s) up to version %s are unprocessed.", self._table, unprocessed, version)
 
     async def _clear(self, keep_unreleased: bool) -> None:
         async with self._locked_rows():

@@ -46,9 +46,7 @@ class TableName:
         while True:
             match = _PART.match(text, position)
             if match is None:
-                raise ListenerError(
-                    f"'{text}' is not a table name: give 'table' or 'schema.table', bracketed where needed."
-                )
+                raise ListenerError(f"'{text}' is not a table name: give 'table' or 'schema.table', bracketed where needed.")
             if match["bracketed"] is not None:
                 parts.append(match["bracketed"].replace("]]", "]"))
             elif match["quoted"] is not None:
@@ -59,9 +57,7 @@ class TableName:
             if position == len(text):
                 break
             if text[position] != ".":
-                raise ListenerError(
-                    f"'{text}' is not a table name: {text[position]!r} cannot follow '{text[:position]}'."
-                )
+                raise ListenerError(f"'{text}' is not a table name: {text[position]!r} cannot follow '{text[:position]}'.")
             position += 1
         if len(parts) > 2:
             raise ListenerError(f"'{text}' names a database or server: only 'table' and 'schema.table' can be watched.")

@@ -131,7 +131,5 @@ END;"""
             return
         results = await self._connection.run(f"SELECT OBJECT_ID({literal(former)}, N'U');")
         if results[0][0][0] is not None:
-            await self._connection.run(
-                f"{self._lock}INSERT INTO {self._leases} SELECT * FROM {former}; DROP TABLE {former};"
-            )
+            await self._connection.run(f"{self._lock}INSERT INTO {self._leases} SELECT * FROM {former}; DROP TABLE {former};")
             self._logger.info("Moved the leases of table %s, named after the host, to %s.", former, self._leases)

@@ -63,10 +63,7 @@ def _key_value(value: Any, type_name: str) -> Any:
 def key_rows(rows: Iterable[tuple[Sequence[Any], int]], keys: Sequence[KeyColumn]) -> str:
     """The parameter of the lease statements: key values and change version of each row."""
     return json.dumps(
-        [
-            {f"k{i}": _key_value(value, keys[i].type) for i, value in enumerate(values)} | {"v": version}
-            for values, version in rows
-        ],
+        [{f"k{i}": _key_value(value, keys[i].type) for i, value in enumerate(values)} | {"v": version} for values, version in rows],
         ensure_ascii=False,
     )
 

@@ -105,15 +105,11 @@ ORDER BY c.column_id;"""
     )
     unsupported = [f"'{column}' (type: {kind})" for column, kind, is_assembly in results[0] if is_assembly]
     if unsupported:
-        raise ListenerError(
-            f"Found column(s) with unsupported type(s): {', '.join(unsupported)} in table: '{name.display}'."
-        )
+        raise ListenerError(f"Found column(s) with unsupported type(s): {', '.join(unsupported)} in table: '{name.display}'.")
     columns = [Column(column, kind) for column, kind, _ in results[0]]
     reserved = [f"'{column.name}'" for column in columns if column.name in _RESERVED]
     if reserved:
-        raise ListenerError(
-            f"Found reserved column name(s): {', '.join(reserved)} in table: '{name.display}'. Please rename them."
-        )
+        raise ListenerError(f"Found reserved column name(s): {', '.join(reserved)} in table: '{name.display}'. Please rename them.")
     return columns
 
 

@@ -1,0 +1,40 @@
+# syntax=docker/dockerfile:1
+# Images for this machine; compose.yaml builds and wires them. Azure itself gets the app as a package, not as an image.
+
+# The Functions host with the app: what .funcignore lets through, in the host's image (which brings Microsoft's ODBC driver 18).
+FROM mcr.microsoft.com/azure-functions/python:4-python3.12 AS app
+ENV AzureWebJobsScriptRoot=/home/site/wwwroot \
+    AzureFunctionsJobHost__Logging__Console__IsEnabled=true
+COPY requirements.txt /home/site/wwwroot/
+RUN python -m pip install --no-cache-dir -r /home/site/wwwroot/requirements.txt
+COPY function_app.py host.json relay.toml /home/site/wwwroot/
+COPY activities /home/site/wwwroot/activities
+COPY entities /home/site/wwwroot/entities
+COPY orchestrators /home/site/wwwroot/orchestrators
+COPY rowpost /home/site/wwwroot/rowpost
+COPY triggers /home/site/wwwroot/triggers
+
+# The same with a function key that is known beforehand, since outside Azure there is no portal to look it up in.
+FROM app AS app-local
+ENV AzureWebJobsSecretStorageType=files \
+    FUNCTIONS_SECRETS_PATH=/var/rowpost/keys
+COPY <<EOF /var/rowpost/keys/host.json
+{
+  "masterKey": {"name": "master", "value": "local-key", "encrypted": false},
+  "functionKeys": [{"name": "default", "value": "local-key", "encrypted": false}],
+  "systemKeys": []
+}
+EOF
+
+# The stand-ins of the downstream API and the mail service, and the script that prepares the database.
+FROM python:3.12-slim-bookworm AS tools
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgssapi-krb5-2 libodbc2 \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /rowpost
+COPY requirements.txt requirements-dev.txt ./
+RUN python -m pip install --no-cache-dir -r requirements.txt -c requirements-dev.txt mssql-python-odbc simplejson
+COPY . .
+USER 65534

@@ -1,0 +1,111 @@
+"""infra/sql/ on the stand-in for SQL Server, by the very code that runs on Azure: once, again, and for a new identity."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyodbc
+import pytest
+
+from emulators.launch import SqlServer, run_script
+from infra.prepare_database import SCRIPTS, prepare
+from rowpost.config import load_config
+from tests.deploy.bicep import ROOT
+
+LOCAL = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
+CONFIG = load_config(ROOT / "relay.toml", LOCAL)
+TABLES = ROOT / "devtools" / "demo_tables.sql"
+OLD, NEW = "11111111-2222-3333-4444-555555555555", "99999999-8888-7777-6666-555555555555"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
+    with SqlServer(tmp_path_factory.mktemp("sql"), "real") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def connection(server: SqlServer) -> pyodbc.Connection:
+    return server.connect()
+
+
+def values(connection: pyodbc.Connection, sql: str) -> list[object]:
+    return [row[0] for row in connection.execute(sql).fetchall()]
+
+
+def test_tables_that_do_not_exist_yet_are_named_and_the_rest_is_done(connection: pyodbc.Connection) -> None:
+    lines = prepare(connection, CONFIG, "id-rowpost", OLD)
+    assert [line for line in lines if "does not exist" in line] == [
+        f"{table.name} does not exist: create it, then run this again; its changes count from then on" for table in CONFIG.tables
+    ]
+    assert values(connection, "SELECT OBJECT_ID(N'rowpost.Ledger', N'U')") != [None]
+
+
+def test_all_is_there_after_the_tables_were_made_and_a_repeat_changes_nothing(connection: pyodbc.Connection) -> None:
+    run_script(connection, TABLES)
+    for _ in range(2):
+        assert "does not exist" not in "\n".join(prepare(connection, CONFIG, "id-rowpost", OLD))
+    tracked = set(
+        values(connection, "SELECT OBJECT_SCHEMA_NAME(object_id) + N'.' + OBJECT_NAME(object_id) FROM sys.change_tracking_tables")
+    )
+    assert tracked == {table.name for table in CONFIG.tables}
+    retention = connection.execute(
+        "SELECT retention_period, retention_period_units_desc FROM sys.change_tracking_databases"
+    ).fetchone()
+    assert tuple(retention) == (14, "DAYS")  # 168 h and a week
+
+
+def test_a_longer_retention_of_yours_is_kept(connection: pyodbc.Connection) -> None:
+    connection.execute("ALTER DATABASE CURRENT SET CHANGE_TRACKING (CHANGE_RETENTION = 30 DAYS)")
+    prepare(connection, CONFIG)
+    assert values(connection, "SELECT retention_period FROM sys.change_tracking_databases") == [30]
+
+
+def test_a_new_identity_of_the_same_name_takes_the_place_of_the_old_one(connection: pyodbc.Connection) -> None:
+    prepare(connection, CONFIG, "id-rowpost", OLD)
+    sid = "SELECT sid FROM sys.database_principals WHERE name = N'id-rowpost'"
+    before = values(connection, sid)
+    prepare(connection, CONFIG, "id-rowpost", NEW)
+    (after,) = values(connection, sid)
+    assert isinstance(after, bytes) and after.hex() == "99999999888877776666555555555555"
+    assert before != [after]
+
+
+def test_a_user_by_name_is_made_too(connection: pyodbc.Connection) -> None:
+    prepare(connection, CONFIG, "somebody")
+    prepare(connection, CONFIG, "somebody")
+    assert values(connection, "SELECT name FROM sys.database_principals WHERE name = N'somebody'") == ["somebody"]
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.sql")), ids=lambda path: path.name)
+def test_the_role_gets_no_more_than_it_needs(path: Path) -> None:
+    text = re.sub(r"--.*", "", path.read_text(encoding="utf-8"))
+    assert not re.search(
+        r"db_owner|db_ddladmin|db_securityadmin|CONTROL|IMPERSONATE|WITH GRANT OPTION|TO public", text, re.IGNORECASE
+    )
+    grants = re.findall(r"GRANT (.+?)(?: ON (.+?))? TO rowpost_app", text)
+    for permissions, target in grants:
+        if target.startswith("OBJECT::[$(Schema)]"):
+            assert permissions == "SELECT, VIEW CHANGE TRACKING"
+        else:
+            assert target in ("SCHEMA::rowpost", "SCHEMA::az_func") or permissions == "CREATE TABLE"
+
+
+def test_the_command_prepares_a_database_by_its_connection_string(server: SqlServer) -> None:
+    command = [sys.executable, str(ROOT / "infra" / "prepare_database.py")]
+    settings = {"SqlConnectionString": server.ado_net_connection_string, "ODBC_DRIVER": _driver()}
+    done = subprocess.run(command, env={**os.environ, **settings}, cwd="/", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "40-grant-table.sql dbo Flights" in done.stdout and "is ready" in done.stdout
+
+
+def _driver() -> str:
+    from emulators.odbc import odbc_driver
+
+    return odbc_driver().strip("{}")

@@ -1,0 +1,147 @@
+"""App settings: everything that the app reads is provided, nothing else is, and the app takes the forms that Bicep gives them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from typing import Any
+
+from rowpost.connection_string import translate
+from tests.deploy.bicep import MAIN, ROOT, document, verified, walk
+
+RELAY = tomllib.loads((ROOT / "relay.toml").read_text(encoding="utf-8"))
+LOCAL = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
+# Who else reads settings: the host and the extensions, and azure-identity.
+PLATFORM = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AZURE_CLIENT_ID",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__clientId",
+    "AzureWebJobsStorage__credential",
+    "AzureWebJobsStorage__queueServiceUri",
+    "AzureWebJobsStorage__tableServiceUri",
+}
+DEFAULTED = {"ODBC_DRIVER", "ROWPOST_CONFIG"}  # the app does without them: the driver of the image, relay.toml
+# Flex Consumption has these as properties of the app, or refuses them.
+NOT_ON_FLEX = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE", "AzureWebJobsStorage"}
+NOT_ON_FLEX |= {"SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_CONTENTSHARE", "WEBSITE_TIME_ZONE", "TZ"}
+
+
+def provided() -> dict[str, Any]:
+    """The settings of the deployed app, as Bicep expressions."""
+    variables = document(ROOT / "infra" / "app" / "functions.bicep")["variables"]
+    settings: dict[str, Any] = variables["settings"]["value"]
+    return settings
+
+
+def read_by_configuration() -> set[str]:
+    """The settings that relay.toml names."""
+    found = {RELAY["database"]["connection"]}
+    for _, value in walk(RELAY):
+        if isinstance(value, str):
+            found |= set(re.findall(r"%([A-Za-z_][A-Za-z0-9_:.-]*)%", value))
+    return found
+
+
+def read_by_code() -> set[str]:
+    """The settings that the app's code asks for by a name of its own."""
+    found = set()
+    for folder in ("rowpost", "triggers", "orchestrators", "activities", "entities"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                key: ast.expr | None = None
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr in ("get", "getenv")
+                    and node.args
+                ):
+                    if re.search(r"\b(environ|settings|os)\b", ast.unparse(node.func.value)):
+                        key = node.args[0]
+                elif isinstance(node, ast.Subscript) and re.search(r"\b(environ|settings)\b", ast.unparse(node.value)):
+                    key = node.slice
+                if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    found.add(key.value)
+    return found
+
+
+def test_every_setting_that_the_app_reads_is_provided_and_none_besides() -> None:
+    assert read_by_code() == DEFAULTED
+    assert set(provided()) == read_by_configuration() | PLATFORM
+    assert not set(provided()) & NOT_ON_FLEX
+
+
+def test_the_settings_of_this_machine_are_those_of_the_deployed_app() -> None:
+    machine = {"AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME", "WEBSITE_SITE_NAME"}
+    assert set(LOCAL) - DEFAULTED == read_by_configuration() | machine
+
+
+def test_settings_reach_the_app_as_they_are_declared() -> None:
+    _, site = verified("avm/res/web/site")
+    assert site["configs"] == [{"name": "appsettings", "properties": "settings", "retainCurrentAppSettings": False}]
+
+
+def test_secrets_are_references_to_the_vault() -> None:
+    settings = provided()
+    references = {name for name, value in settings.items() if str(value).startswith("@Microsoft.KeyVault(SecretUri=${")}
+    assert references == {"ALERT_WEBHOOK_URL", "DOWNSTREAM_API_KEY"}
+    for name in references:
+        assert settings[name].endswith("})")
+
+
+def test_storage_mail_and_telemetry_are_reached_by_identity() -> None:
+    settings = provided()
+    assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
+    assert settings["AzureWebJobsStorage__clientId"] == settings["AZURE_CLIENT_ID"] == "identityClientId"
+    assert settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == "ClientId=${identityClientId};Authorization=AAD"
+    assert "accesskey" not in settings["EMAIL_CONNECTION_STRING"].lower()
+    for name in ("blob", "queue", "table"):
+        operands = settings[f"AzureWebJobsStorage__{name}ServiceUri"]["operator"]["operands"]
+        assert operands == {"operand_1": "storageEndpoints", "operand_2": name}
+
+
+def test_one_connection_string_serves_the_trigger_and_the_app() -> None:
+    text = provided()["SqlConnectionString"]
+    for name, value in {
+        "sqlServerHost": "sql-x.database.windows.net",
+        "sqlDatabaseName": "rowpost",
+        "identityClientId": "c-1",
+    }.items():
+        text = text.replace(f"${{{name}}}", value)
+    assert "${" not in text
+    odbc = translate(text, "SqlConnectionString", "driver")
+    parts = dict(part.split("=", 1) for part in odbc.text.split(";"))
+    assert parts["Server"].strip("{}") == "tcp:sql-x.database.windows.net,1433"
+    assert (parts["Authentication"], parts["UID"]) == ("ActiveDirectoryMsi", "c-1")
+    assert (parts["Encrypt"], parts["TrustServerCertificate"]) == ("yes", "no")
+    assert "PWD" not in parts
+
+
+def test_the_parameters_file_fills_the_parameters_of_main() -> None:
+    given = json.loads((ROOT / "infra" / "main.parameters.json").read_text(encoding="utf-8"))["parameters"]
+    declared = document(MAIN)["parameters"]
+    assert set(given) <= set(declared)
+    assert set(declared) - set(given) == {"principalId"}  # deployer().objectId
+    names = set()
+    for name, entry in given.items():
+        match = re.fullmatch(r"\$\{([A-Z_]+)(=([^}]*))?\}", entry["value"])
+        assert match, f"{name}: not an environment variable of azd"
+        names.add(match[1])
+        if match[3]:  # a default here and one there must not differ
+            default = declared[name]["default"]
+            assert str(default).strip("'") == match[3], name
+        elif match[2] is None:
+            assert declared[name].get("default") is None, f"{name}: azd asks for what has no default"
+    assert len(names) == len(given)
+
+
+def test_the_outputs_are_what_the_hooks_read() -> None:
+    outputs = set(document(MAIN)["outputs"])
+    hooks = (ROOT / "infra" / "azure_sql.py").read_text(encoding="utf-8") + (ROOT / "infra" / "prepare_database.py").read_text(
+        encoding="utf-8"
+    )
+    read = set(re.findall(r'"((?:SQL|APP)_[A-Z_]+)"', hooks))
+    assert read == {name for name in outputs if name.startswith(("SQL_", "APP_"))}
