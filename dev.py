@@ -30,6 +30,7 @@ REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
 DATA_REQUIREMENTS = ROOT / "requirements-data.txt"
 DEBIAN_LIBRARIES = {"libodbc.so.2": "libodbc2", "libgssapi_krb5.so.2": "libgssapi-krb5-2"}  # file: package
 ODBC_DRIVER = "ODBC Driver 18 for SQL Server"
+CHECKS = ["tests/deploy", "tests/repository"]  # templates, hooks, package; workflows, documents, editors' files
 
 # --- subcommands: each turns its arguments into the commands to run with .venv's Python, one after the other ---
 
@@ -54,15 +55,15 @@ def test_commands(args: list[str]) -> list[list[str]]:
 
 
 def check_commands(args: list[str]) -> list[list[str]]:
-    """Lint everything, type-check the app (pyproject.toml names its files)."""
-    return [["-m", "ruff", "check", *args, "."], ["-m", "mypy"]]
+    """Lint everything, type-check the app (pyproject.toml names its files), check what is neither Python nor app by its tests."""
+    return [["-m", "ruff", "check", *args, "."], ["-m", "mypy"], *test_commands(["--quiet", *CHECKS])]
 
 
 SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "demo": ("watch an outage, poison rows and the recovery: no Azure, no SQL Server", module("devtools.demo")),
     "start": ("run the app and all that it talks to on this machine", module("devtools.start")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
-    "check": ("lint and type-check", check_commands),
+    "check": ("lint, type-check, check templates, workflows and documents", check_commands),
     "setup": ("only make .venv", lambda args: []),
 }
 

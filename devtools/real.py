@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import pyodbc
 import requests
 
 from devtools.npm_tools import Azurite, available
@@ -39,6 +40,7 @@ SPEED = 3600 // REAL_SECONDS_PER_HOUR
 SETTLE_SECONDS = 15.0  # the least that an advance takes: the trigger polls each second, mail and webhooks take a few
 PATIENCE_SECONDS = 180.0  # the least that is waited for a condition
 _LOOK_SECONDS = 0.25
+_SERVER_READY_SECONDS = 60.0  # a container that has just been started
 _HOST_READY_SECONDS = 240  # its first start may download the extension bundle
 _SHORTENED = {
     "attempts": "2",
@@ -251,8 +253,14 @@ class RealStack(Stack):
         return self.time.scenario(database_utc.replace(tzinfo=UTC))
 
     def start_services(self) -> None:
-        """A database, Azurite, and the stand-ins of the API and the mail service."""
-        self.database.create()
+        """A database, Azurite, and the stand-ins of the API and the mail service; ends the program if there is no SQL Server."""
+        try:
+            self.database.create(_SERVER_READY_SECONDS)
+        except pyodbc.Error as error:
+            sys.exit(
+                f"demo --real needs a SQL Server ({error.args[-1]})\n"
+                "Start one with `docker compose up --detach sql`, or set ROWPOST_REAL_SQL to an administrator's connection string."
+            )
         self.azurite.start()
         super().start_services()
 
@@ -276,7 +284,8 @@ class RealStack(Stack):
         """Everything, in reverse order; the database is dropped."""
         super().stop()
         self.azurite.stop()
-        self.database.drop()
+        with contextlib.suppress(pyodbc.Error):  # the server may be what failed
+            self.database.drop()
 
 
 def _free_port() -> int:

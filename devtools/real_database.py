@@ -56,6 +56,10 @@ class RealDatabase:
         """
         return pyodbc.connect(f"{self.odbc(self.name).text};APP={application}", autocommit=autocommit, timeout=timeout_seconds)
 
+    def _server(self) -> pyodbc.Connection:
+        target = self.odbc("master")
+        return pyodbc.connect(target.text, autocommit=True, timeout=target.login_timeout_seconds)
+
     def create(self, patience_seconds: float = 0.0) -> None:
         """Make the database and the login, unless they exist; wait ``patience_seconds`` for a server that is starting.
 
@@ -65,9 +69,9 @@ class RealDatabase:
         deadline = time.monotonic() + patience_seconds
         while True:
             try:
-                server = pyodbc.connect(self.odbc("master").text, autocommit=True, timeout=15)
+                server = self._server()
                 break
-            except pyodbc.OperationalError:
+            except pyodbc.Error:  # also of a login, which a starting server refuses
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(_PAUSE_SECONDS)
@@ -100,7 +104,7 @@ class RealDatabase:
         Raises:
             pyodbc.Error: the server cannot be reached, or refused.
         """
-        server = pyodbc.connect(self.odbc("master").text, autocommit=True, timeout=15)
+        server = self._server()
         try:
             server.execute(
                 f"IF DB_ID(N'{self.name}') IS NOT NULL BEGIN ALTER DATABASE [{self.name}] SET SINGLE_USER WITH ROLLBACK IMMEDIATE; "

@@ -68,7 +68,7 @@ class Clock:
         await self.sleep(seconds)
 
     async def wait(self, awaitable: Awaitable[T]) -> T:
-        """Await something that only other tasks of this process can bring about."""
+        """Await something that only other tasks of this process can bring about; never the work of a thread, which is no task."""
         return await awaitable
 
     @contextlib.contextmanager

@@ -147,8 +147,8 @@ PARKED_COUNT = -1  # the extension itself never writes a count below zero, and t
 
 # The extension's own lock: whoever writes leases without it can deadlock the trigger.
 APP_LOCK = """EXEC @lock = sp_getapplock @Resource = N'_az_func_Trigger', @LockMode = 'Exclusive', @LockOwner = 'Transaction',
-       @LockTimeout = 30000, @DbPrincipal = N'public';
-  IF @lock < 0 THROW 50001, N'the lock _az_func_Trigger was not granted within 30 s', 1;"""
+       @LockTimeout = 20000, @DbPrincipal = N'public';
+  IF @lock < 0 THROW 50001, N'the lock _az_func_Trigger was not granted within 20 s', 1;"""
 
 
 def claim(database: Database, table: Table, changes: str) -> Claim:

@@ -113,15 +113,15 @@ class EmailConfig(_Section, frozen=True):
         """The address of the service, and its access key; None for a managed identity.
 
         Raises:
-            ValueError: the connection string lacks either.
+            ValueError: the connection string has no address, or an empty key.
         """
         if not self.connection:
             return self.endpoint or "", None
         pairs = (part.partition("=") for part in self.connection.split(";"))
         parts = {key.strip().lower(): value.strip() for key, _, value in pairs}
-        if not _is_http_address(parts.get("endpoint", "")) or not parts.get("accesskey"):
-            raise ValueError("expected endpoint=https://…;accesskey=…, as Communication Services shows it")
-        return parts["endpoint"], parts["accesskey"]
+        if not _is_http_address(parts.get("endpoint", "")) or parts.get("accesskey") == "":
+            raise ValueError("expected endpoint=https://…;accesskey=… (no key: managed identity)")
+        return parts["endpoint"], parts.get("accesskey")
 
 
 class WebhookConfig(_Section, frozen=True):

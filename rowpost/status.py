@@ -9,11 +9,15 @@ from typing import Any
 from rowpost.app import App
 from rowpost.tables import Table, literal
 
+STATE_LINE = "table_state "  # the alerts and the workbook of infra/ look for it
+
 
 def table_status(app: App, table_name: str) -> dict[str, Any]:
     """The state of one table, as JSON values; times are ISO 8601, UTC.
 
     ``pending`` counts rows that the trigger would hand out now; ``in_flight`` those under a live lease that are not held.
+    ``version`` is the database's newest change version, ``oldest_untouched`` the lowest one of a change that was never handed
+    out: whoever knows since when a version exists knows how far the trigger is behind.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -21,13 +25,15 @@ def table_status(app: App, table_name: str) -> dict[str, Any]:
     """
     table = app.table(table_name)
     sets = app.database.run(_status_sql(table))
-    pending, in_flight = sets[0][0]
+    pending, in_flight, oldest_untouched, version = sets[0][0]
     retrying, exhausted, held, dead, rounds, first, upcoming = sets[1][0]
     last_error, last_status, last_failure = sets[2][0] if sets[2] else (None, None, None)
     return {
         "table": table.name,
         "pending": pending,
         "in_flight": in_flight,
+        "version": version,
+        "oldest_untouched": oldest_untouched,
         "retrying": retrying or 0,
         "held": (held or 0) + (exhausted or 0),
         "dead": dead or 0,
@@ -38,6 +44,11 @@ def table_status(app: App, table_name: str) -> dict[str, Any]:
         "last_status": last_status,
         "last_failure": _utc(last_failure),
     }
+
+
+def state_line(status: dict[str, Any]) -> str:
+    """A table's state as one line of the log."""
+    return STATE_LINE + json.dumps(status)
 
 
 def dead_letters(app: App, table_name: str, limit: int) -> list[dict[str, Any]]:
@@ -81,13 +92,23 @@ def _status_sql(table: Table) -> str:
     return f"""
 SET NOCOUNT ON;
 DECLARE @now datetime2(7) = SYSDATETIME();
-DECLARE @last bigint = (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID({literal(table.sql)}));
+DECLARE @last bigint;
+-- A trigger that has never started has no lease table: all that is tracked is untouched.
+IF OBJECT_ID({literal(lease)}, N'U') IS NULL
+SELECT COUNT(*), 0, MIN(c.SYS_CHANGE_VERSION), CHANGE_TRACKING_CURRENT_VERSION() FROM CHANGETABLE(CHANGES {table.sql}, @last) c;
+ELSE BEGIN
+SELECT @last = MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID({literal(table.sql)});
 SELECT COUNT(CASE WHEN (l._az_func_AttemptCount IS NULL OR l._az_func_AttemptCount < 5)
                    AND ((l._az_func_LeaseExpirationTime IS NULL
                          AND (l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION))
                         OR l._az_func_LeaseExpirationTime < @now) THEN 1 END),
-       COUNT(CASE WHEN l._az_func_AttemptCount > 0 AND l._az_func_LeaseExpirationTime >= @now THEN 1 END)
+       COUNT(CASE WHEN l._az_func_AttemptCount > 0 AND l._az_func_LeaseExpirationTime >= @now THEN 1 END),
+       MIN(CASE WHEN l._az_func_LeaseExpirationTime IS NULL
+                 AND (l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION)
+                THEN c.SYS_CHANGE_VERSION END),
+       CHANGE_TRACKING_CURRENT_VERSION()
   FROM CHANGETABLE(CHANGES {table.sql}, @last) c LEFT JOIN {lease} l ON {table.on("l", "c")};
+END;
 SELECT SUM(CASE g.State WHEN 'retrying' THEN 1 ELSE 0 END), SUM(CASE g.State WHEN 'exhausted' THEN 1 ELSE 0 END),
        SUM(CASE g.State WHEN 'held' THEN 1 ELSE 0 END), SUM(CASE g.State WHEN 'dead' THEN 1 ELSE 0 END),
        MAX(CASE WHEN {live} THEN g.Rounds END),

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from . import datetimes
+from .codepage import narrow
 from .datatypes import (
     BINARIES,
     DECIMALS,
@@ -222,15 +223,15 @@ def _exponent(text: str) -> str:
 
 def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -> Converter:
     origin, length = source.name, target.length
-    narrow = target.name not in UNICODE_STRINGS
+    is_narrow = target.name not in UNICODE_STRINGS
     pad = target.name in ("char", "nchar")
     text_of = _text_function(source, style)
     numeric = origin in NUMBERS or origin == "uniqueidentifier"
 
     def convert(value: Any) -> str:
         text = text_of(value)
-        if narrow and not text.isascii():
-            text = text.encode("cp1252", "replace").decode("cp1252")
+        if is_narrow and not text.isascii():
+            text = narrow(text)
         if length > 0:
             if len(text) > length and cut:
                 if numeric:
@@ -250,7 +251,7 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
                 text = text.ljust(length)
         return text
 
-    if origin in STRINGS and length < 0 and (not narrow or origin not in UNICODE_STRINGS):
+    if origin in STRINGS and length < 0 and (not is_narrow or origin not in UNICODE_STRINGS):
         return lambda v: v
     return convert
 

@@ -357,8 +357,10 @@ def arithmetic_decimal_type(op: str, left: SqlType, right: SqlType) -> SqlType:
         scale = max(s1, s2)
         precision = min(p1 - s1, p2 - s2) + scale
     if precision > 38:
-        whole = precision - scale
-        scale = min(scale, 38 - whole) if op in ("+", "-") else max(min(scale, 38 - whole), min(scale, 6))
+        if op in ("+", "-"):
+            scale = min(scale, 38 - max(p1 - s1, p2 - s2))
+        else:
+            scale = max(min(scale, 38 - (precision - scale)), min(scale, 6))
         scale, precision = max(0, scale), 38
     return decimal_type(precision, scale)
 

@@ -321,9 +321,8 @@ class Session:
         """Raises SqlError 3903, 6401."""
         if name and self.store.count and self.store.rollback_to(name):
             return
-        if name and self.store.count and name.lower() not in ("",):
-            if self.interpreter.nesting == 0:
-                raise sql_error(6401, name)
+        if name and self.store.count and name.lower() != self.store.name:
+            raise sql_error(6401, name)
         self.store.rollback()
 
     def save(self, name: str) -> None:

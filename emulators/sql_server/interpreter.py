@@ -578,7 +578,7 @@ class Interpreter:
     # --- transactions ---
 
     def _begin(self, statement: BeginTransaction) -> Events:
-        self.store.begin()
+        self.store.begin(statement.name)
         return
         yield
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from .codepage import narrow
 from .datatypes import BIGINT, FLOAT, INT, decimal_type, string_literal_type, type_of_binary
 from .parser_base import ParserBase
 from .syntax import (
@@ -172,7 +173,9 @@ class ExpressionParser(ParserBase):
             return _number(token.text)
         if kind == "string":
             self.next()
-            return Literal(token.value, string_literal_type(token.value, token.text[0] in "nN"))
+            national = token.text[0] in "nN"
+            value = token.value if national else narrow(token.value)
+            return Literal(value, string_literal_type(value, national))
         if kind == "hex":
             self.next()
             return Literal(token.value, type_of_binary(len(token.value)))

@@ -34,6 +34,8 @@ class Store:
         self.pending: SqlError | None = None
         self.count = 0
         """@@TRANCOUNT"""
+        self.name = ""
+        """Of the outermost transaction."""
         self.doomed = False
         self.isolation = "READ COMMITTED"
         self.lock_timeout_seconds: float | None = DEFAULT_LOCK_TIMEOUT_SECONDS
@@ -106,10 +108,11 @@ class Store:
 
     # --- transactions ---
 
-    def begin(self) -> None:
+    def begin(self, name: str = "") -> None:
         """BEGIN TRANSACTION: takes no lock."""
         self.count += 1
         if self.count == 1:
+            self.name = name.lower()
             self.savepoints.clear()
             self.first_reads.clear()
 

@@ -62,13 +62,16 @@ def test_time_stands_still_during_work_in_a_thread(time: VirtualTime) -> None:
     release = threading.Event()
 
     async def main(clock: Clock) -> None:
+        entered = threading.Event()
+
         def work() -> None:
             with clock.busy():
+                entered.set()
                 release.wait(5)
                 seen.append(clock.now())
 
-        worker = asyncio.get_running_loop().run_in_executor(None, work)
-        await clock.wait(worker)
+        threading.Thread(target=work, daemon=True).start()
+        await asyncio.to_thread(entered.wait)
         await clock.sleep(60)
         seen.append(clock.now())
 

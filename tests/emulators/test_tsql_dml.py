@@ -149,7 +149,7 @@ def test_identity_insert(table: Client) -> None:
         ("INSERT T (Name) VALUES (REPLICATE(N'x', 21))", 2628, "String or binary data would be truncated in table 'rowpost.dbo.T', column 'Name'. "
                                                               "Truncated value: 'xxxxxxxxxxxxxxxxxxxx'."),
         ("INSERT T (Name) VALUES (N'A')", 2627, None),
-        ("INSERT T (Name, X) VALUES (N'q', 1000000)", 8115, "Arithmetic overflow error converting numeric to data type numeric."),
+        ("INSERT T (Name, X) VALUES (N'q', 1000000)", 8115, "Arithmetic overflow error converting int to data type numeric."),
         ("INSERT T (Name, N) VALUES (N'q', 3000000000)", 8115, "Arithmetic overflow error converting expression to data type int."),
         ("INSERT T (Name, N) VALUES (N'q', 'x1')", 245, "Conversion failed when converting the varchar value 'x1' to data type int."),
         ("INSERT T (Name, X) VALUES (N'q', N'x1')", 8114, "Error converting data type nvarchar to numeric."),

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import textwrap
+import time
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,24 +95,24 @@ def test_a_key_that_is_gone_from_relay_toml_is_named() -> None:
 
 
 def test_five_real_seconds_are_an_hour_of_the_scenario() -> None:
-    time = RealTime(START)
+    scenario = RealTime(START)
     now = datetime.now(UTC)
-    time.begin()
-    hour = time.scenario(now + timedelta(seconds=REAL_SECONDS_PER_HOUR)) - time.scenario(now)
+    scenario.begin()
+    hour = scenario.scenario(now + timedelta(seconds=REAL_SECONDS_PER_HOUR)) - scenario.scenario(now)
     assert hour == timedelta(hours=1)
-    assert START <= ScenarioClock(time).now() < START + timedelta(hours=6)
+    assert START <= ScenarioClock(scenario).now() < START + timedelta(hours=6)
 
 
 def test_waiting_ends_when_the_condition_holds_or_the_instant_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("devtools.real.SETTLE_SECONDS", 0.0)
     monkeypatch.setattr("devtools.real.PATIENCE_SECONDS", 0.0)
-    time = RealTime(START)
+    scenario = RealTime(START)
     answers = iter([False, True])
-    assert time.advance_to(time.now() + timedelta(hours=5), until=lambda: next(answers))
-    assert not time.advance_to(time.now() + timedelta(minutes=6), until=lambda: False)
-    before = time.now()
-    assert time.advance_to(before + timedelta(minutes=12))
-    assert time.now() >= before + timedelta(minutes=12)
+    assert scenario.advance_to(scenario.now() + timedelta(hours=5), until=lambda: next(answers))
+    assert not scenario.advance_to(scenario.now() + timedelta(minutes=6), until=lambda: False)
+    before = scenario.now()
+    assert scenario.advance_to(before + timedelta(minutes=12))
+    assert scenario.now() >= before + timedelta(minutes=12)
 
 
 def test_a_throttled_mailbox_asks_for_real_seconds(tmp_path: Path) -> None:
@@ -136,6 +137,15 @@ def test_missing_parts_are_named_together(tmp_path: Path, monkeypatch: pytest.Mo
     assert "func (Azure Functions Core Tools 4" in str(ended.value) and "npm and node" in str(ended.value)
 
 
+@pytest.mark.npm
+def test_without_a_server_the_remedy_is_told(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devtools.real._SERVER_READY_SECONDS", 0.0)
+    nobody = "Server=127.0.0.1,1;Database=x;User ID=sa;Password=Secret!2026;Connect Timeout=2"
+    with pytest.raises(SystemExit) as ended, RealStack(tmp_path / "data", RealTime(START), nobody):
+        pass
+    assert "docker compose up --detach sql" in str(ended.value) and "Secret" not in str(ended.value)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
 def test_the_host_is_waited_for_killed_with_its_children_and_started_again(record: Path, tmp_path: Path) -> None:
     host = RealHost({"DOWNSTREAM_URL": "http://127.0.0.1:1/rows", "RECORD": str(record)}, tmp_path / "func.log").start(30)
@@ -147,12 +157,12 @@ def test_the_host_is_waited_for_killed_with_its_children_and_started_again(recor
         assert seen["environment"][polling] == "00:00:01"
         assert host.request("GET", "/api/status").json()["path"] == "/api/status"
         host.kill()
-        assert not host.running and not _runs(seen["child"])
+        assert not host.running and _ends(seen["child"])
         host.start(30)
         assert host.running and json.loads(record.read_text())["child"] != seen["child"]
     finally:
         host.stop()
-    assert not _runs(json.loads(record.read_text())["child"])
+    assert _ends(json.loads(record.read_text())["child"])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups")
@@ -164,19 +174,25 @@ def test_a_host_that_ends_by_itself_shows_its_log(record: Path, tmp_path: Path, 
 
 @pytest.mark.npm
 def test_the_stack_writes_its_configuration_and_gives_every_setting(record: Path, tmp_path: Path) -> None:
-    time = RealTime(START)
-    stack = RealStack(tmp_path / "data", time, ADMINISTRATOR)
+    scenario = RealTime(START)
+    stack = RealStack(tmp_path / "data", scenario, ADMINISTRATOR)
     with stack.downstream, stack.email:
         assert set(stack.settings) >= set(settings_for(tmp_path)) - {"AzureWebJobsStorage"}  # that is known once Azurite runs
         assert stack.config.retry.window.seconds == 168 * REAL_SECONDS_PER_HOUR
         assert f"Database={stack.database.name};User ID={LOGIN}" in stack.settings["SqlConnectionString"]
         written = datetime.now(UTC).replace(tzinfo=None)
-        assert abs(stack.instant(written) - time.now()) < timedelta(minutes=30)
+        assert abs(stack.instant(written) - scenario.now()) < timedelta(minutes=30)
 
 
-def _runs(pid: int) -> bool:
-    """Whether a process lives; one that has ended and waits to be collected does not."""
-    try:
-        return "zombie" not in Path(f"/proc/{pid}/status").read_text() if Path("/proc").exists() else os.kill(pid, 0) is None
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+def _ends(pid: int, timeout_seconds: float = 10.0) -> bool:
+    """Whether a process ends in time; one that has ended and waits to be collected has."""
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            if Path("/proc").exists() and "zombie" in Path(f"/proc/{pid}/status").read_text():
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
