@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from rowpost.app import App
+from rowpost.database import Row
 from rowpost.tables import Table, literal
 
 STATE_LINE = "table_state "  # the alerts and the workbook of infra/ look for it
@@ -24,7 +26,11 @@ def table_status(app: App, table_name: str) -> dict[str, Any]:
         DatabaseError: the database cannot be reached.
     """
     table = app.table(table_name)
-    sets = app.database.run(_status_sql(table))
+    return read_status(table, app.database.run(status_sql(table)))
+
+
+def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
+    """The result sets of :func:`status_sql` as :func:`table_status` gives them."""
     pending, in_flight, oldest_untouched, version = sets[0][0]
     retrying, exhausted, held, dead, rounds, first, upcoming = sets[1][0]
     last_error, last_status, last_failure = sets[2][0] if sets[2] else (None, None, None)
@@ -85,7 +91,8 @@ def _utc(text: str | None) -> str | None:
     return None if text is None else text[:26].rstrip("0").rstrip(".") + "Z" if "." in text else text + "Z"
 
 
-def _status_sql(table: Table) -> str:
+def status_sql(table: Table) -> str:
+    """The batch behind :func:`table_status`."""
     name = literal(table.name)
     lease = table.lease_sql
     live = "g.State <> 'dead'"

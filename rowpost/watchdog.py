@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from rowpost.app import App
 from rowpost.claim import APP_LOCK, PARKED_COUNT
 from rowpost.ledger import key_hash, key_text, to_json
+from rowpost.status import read_status, status_sql
 from rowpost.tables import Table, literal
 
 _ADOPT_AT_MOST = 1000
@@ -22,15 +24,18 @@ class Need(Enum):
     LOOK = "look"  # rows are exhausted and not planned: its wake-up may have been lost
 
 
-def inspect_table(app: App, table_name: str) -> Need:
-    """Adopt rows that were handed out again and again without an outcome, and say what the table needs of its recovery.
+def inspect_table(app: App, table_name: str) -> tuple[Need, dict[str, Any]]:
+    """Adopt rows that were handed out again and again without an outcome.
+
+    Returns:
+        What the table needs of its recovery, and its state as :func:`rowpost.status.table_status` gives it.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
     table = app.table(table_name)
-    unsettled, ((waiting, unplanned),) = app.database.run(_inspect_sql(table))
+    unsettled, ((waiting, unplanned),), *state = app.database.run(_inspect_sql(table) + status_sql(table))
     width = len(table.key)
     rows = []
     for values in unsettled:
@@ -40,7 +45,8 @@ def inspect_table(app: App, table_name: str) -> Need:
         rows.append({**key, "rp_h": key_hash(text), "rp_k": text, "rp_v": version, "rp_c": attempt_count})
     if rows:
         app.database.run(_adopt_sql(table), to_json(rows))
-    return Need.LOOK if rows or unplanned else Need.RUNNING if waiting else Need.NOTHING
+    need = Need.LOOK if rows or unplanned else Need.RUNNING if waiting else Need.NOTHING
+    return need, read_status(table, state)
 
 
 def database_now(app: App) -> str:

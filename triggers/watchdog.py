@@ -13,7 +13,7 @@ from orchestrators.instances import ensure_recovery
 from rowpost.app import App
 from rowpost.config import ConfigError
 from rowpost.database import DatabaseError
-from rowpost.status import state_line, table_status
+from rowpost.status import state_line
 from rowpost.watchdog import Need, database_now, inspect_table
 
 _log = logging.getLogger("rowpost.watchdog")
@@ -32,10 +32,10 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for table in app.config.tables:
             try:
-                need = await asyncio.to_thread(inspect_table, app, table.name)
+                need, status = await asyncio.to_thread(inspect_table, app, table.name)
                 if need is not Need.NOTHING:
                     await ensure_recovery(client, table, wake=need is Need.LOOK)
-                _log.info("%s", state_line(await asyncio.to_thread(table_status, app, table.name)))
+                _log.info("%s", state_line(status))
             except ConfigError as error:  # told as one sentence, and the other tables go on
                 _log.error("%s", error)
             except DatabaseError as error:

@@ -88,7 +88,8 @@ def create_history(store: Store, table: Table) -> None:
     )
     names = ", ".join(f"k{number}" for number in range(len(keys)))
     store.run(
-        f"CREATE TABLE {table.history} (id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, op TEXT, mask BLOB, context BLOB, {columns})"
+        f"CREATE TABLE {table.history} "
+        f"(id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, op TEXT, mask BLOB, context BLOB, {columns})"
     )
     store.run(f"CREATE INDEX {version_index(table)} ON {table.history} (version)")
     store.run(f'CREATE INDEX "h{table.object_id}_key" ON {table.history} ({names}, id)')

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from .catalogue import Table, TableColumn, quote
-from .compile_query import CompiledQuery, QueryCompiler, shown_type, type_or_int
+from .catalogue import Table, quote
+from .compile_output import OutputCompiler, alias_of, output_converters
+from .compile_query import CompiledQuery, shown_type, type_or_int
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed, Unit
-from .datatypes import SqlType, to_external
+from .datatypes import SqlType
 from .errors import sql_error, unsupported
-from .parser import parse_expression
+from .plans import DmlPlan, MergeAction, Plan, SelectPlan
 from .results import Column
 from .syntax import (
     CommonTable,
@@ -24,11 +22,8 @@ from .syntax import (
     Join,
     Merge,
     MergeWhen,
-    Name,
-    Output,
     Query,
     Source,
-    Star,
     TableSource,
     TableVariableSource,
     Top,
@@ -36,75 +31,10 @@ from .syntax import (
     ValuesRows,
 )
 
-P = TypeVar("P", bound="Plan")
-_PARAMETER = re.compile(r"'(?:[^']|'')*'|\?(\d+)")
-_TOKEN = re.compile("\x03([^\x04]*)\x04")
+P = TypeVar("P", bound=Plan)
 
 
-@dataclass(slots=True)
-class Plan:
-    """A SQLite statement and what it needs."""
-
-    sql: str
-    bindings: list[tuple[str, Any]]
-    views: list[str] = field(default_factory=list)
-    reads: set[int] = field(default_factory=set)
-    permissions: list[tuple[str, int]] = field(default_factory=list)
-    locking: bool = False
-
-
-@dataclass(slots=True)
-class SelectPlan(Plan):
-    columns: list[Column] = field(default_factory=list)
-    converters: list[tuple[int, Callable[[Any], Any]]] = field(default_factory=list)
-    assignments: list[str] = field(default_factory=list)
-    into: Name | None = None
-    types: list[SqlType] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class OutputPlan:
-    """OUTPUT: ``places`` when every item is a plain column, else an expression for SQLite over bound values."""
-
-    columns: list[Column]
-    converters: list[tuple[int, Callable[[Any], Any]]]
-    places: list[tuple[str, int]]
-    sql: str
-    bindings: list[tuple[str, Any]]
-    target: Table | None = None
-    target_columns: list[int] = field(default_factory=list)
-    defaults: str = ""
-
-
-@dataclass(slots=True)
-class DmlPlan(Plan):
-    """``layout``: where each stored column's new value stands in a row of the query (-1: not given)."""
-
-    table: Table | None = None
-    kind: str = ""
-    layout: list[int] = field(default_factory=list)
-    changed: list[int] = field(default_factory=list)
-    """Places of the stored columns that UPDATE sets, in the order of SET."""
-    variables: list[tuple[str, int]] = field(default_factory=list)
-    output: OutputPlan | None = None
-    extra_at: int = 0
-    explicit_identity: bool = False
-    context: str = ""
-    context_bindings: list[tuple[str, Any]] = field(default_factory=list)
-    actions: list[MergeAction] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class MergeAction:
-    kind: str
-    start: int
-    """Where the action's values begin in a row."""
-    layout: list[int]
-    changed: list[int]
-    explicit_identity: bool = False
-
-
-class StatementCompiler(QueryCompiler):
+class StatementCompiler(OutputCompiler):
     """Compiles whole statements."""
 
     def __init__(self, unit: Unit) -> None:
@@ -142,37 +72,6 @@ class StatementCompiler(QueryCompiler):
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
         plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
         return plan
-
-    # --- shared by DML ---
-
-    def target_table(self, target: Source) -> Table:
-        if isinstance(target, TableVariableSource):
-            return self.table_variable(target.name)
-        assert isinstance(target, TableSource)
-        if len(target.name) > 1 and target.name[-2].lower() in ("sys", "information_schema"):
-            raise unsupported("changes of system views")
-        if isinstance(self.lookup(target.name), str):
-            raise unsupported("changes through a view")
-        return self.find_table(target.name)
-
-    def default_value(self, column: TableColumn) -> Typed:
-        """The column's DEFAULT, or NULL."""
-        if column.default is None:
-            return Typed("NULL", None)
-        return self.value(parse_expression(column.default), Scope())
-
-    def assigned(self, node: Expression, column: TableColumn, scope: Scope) -> str:
-        """A value for a column; too long strings are found out by the writer, which can name the column."""
-        typed = self.default_value(column) if isinstance(node, Default) else self.value(node, scope)
-        return self.cast(typed, column.type, cut=False).sql
-
-    def _stored_place(self, table: Table, name: str) -> int:
-        column = table.column(name)
-        if column is None:
-            raise sql_error(207, name)
-        if column.computed is not None:
-            raise sql_error(271, column.name)
-        return table.stored.index(column)
 
     def _finish(self, plan: DmlPlan, action: str, context: Expression | None) -> DmlPlan:
         plan.sql = self.unit.finish(plan.sql)
@@ -216,44 +115,6 @@ class StatementCompiler(QueryCompiler):
         if node.output is not None:
             plan.output = self.output_plan(node.output, table, [], [], ("inserted",))
         return self._finish(plan, "INSERT", node.context)
-
-    def _insert_columns(self, table: Table, names: list[str], explicit: bool) -> tuple[list[int], bool]:
-        if names:
-            given = [self._stored_place(table, name) for name in names]
-            for place, name in zip(given, names, strict=True):
-                if given.count(place) > 1:
-                    raise sql_error(264, name)
-                if table.stored[place].type.name == "rowversion":
-                    raise sql_error(273)
-            return given, True
-        return [
-            place
-            for place, column in enumerate(table.stored)
-            if (column.identity is None or explicit) and column.type.name != "rowversion"
-        ], False
-
-    def _refuse_identity(self, table: Table, given: list[int], explicit: bool) -> None:
-        identity = table.identity
-        if identity is None:
-            return
-        if table.stored.index(identity) in given:
-            if not explicit:
-                raise sql_error(544, table.name)
-        elif explicit:
-            raise sql_error(545, table.name)
-
-    def _missing(self, table: Table, given: list[int]) -> tuple[list[int], list[str]]:
-        """Columns not given, except those the writer fills, and their defaults."""
-        places, values = [], []
-        for place, column in enumerate(table.stored):
-            if place in given or column.identity is not None or column.type.name == "rowversion" or column.default is None:
-                continue
-            places.append(place)
-            values.append(self.cast(self.default_value(column), column.type, cut=False).sql)
-        return places, values
-
-    def _layout(self, table: Table, places: list[int]) -> list[int]:
-        return [places.index(place) if place in places else -1 for place in range(len(table.stored))]
 
     def _insert_values(self, table: Table, given: list[int], rows: list[list[Expression]], named: bool) -> tuple[str, list[int]]:
         places, defaults = self._missing(table, given)
@@ -351,7 +212,7 @@ class StatementCompiler(QueryCompiler):
         text, target, table, names = self._bind_target(node.target, node.source, node.ctes, scope)
         renames = dict(names.names) if names is not target and names.names else {}
         changed, values, variables = self._assignments(node.assignments, table, scope, target, renames)
-        old = [f"{_alias_of(target)}.{quote(column.name)}" for column in table.stored]
+        old = [f"{alias_of(target)}.{quote(column.name)}" for column in table.stored]
         items = [target.rowid, *old, *values]
         plan = DmlPlan("", self.unit.bindings, table=table, kind="UPDATE", changed=changed, extra_at=len(items))
         plan.variables = [(name, 1 + len(old) + position) for name, position in variables]
@@ -400,7 +261,7 @@ class StatementCompiler(QueryCompiler):
             if place in changed:
                 raise sql_error(264, column.name)
             if op != "=":
-                own = Typed(f"{_alias_of(target)}.{quote(column.name)}", column.type, column.sqlite_collation)
+                own = Typed(f"{alias_of(target)}.{quote(column.name)}", column.type, column.sqlite_collation)
                 value = self.cast(self.binary(op[0], own, self.value(node, scope)), column.type, cut=False).sql
             else:
                 value = self.assigned(node, column, scope)
@@ -414,7 +275,7 @@ class StatementCompiler(QueryCompiler):
         """Columns of the query: rowid, old values, extra columns for OUTPUT."""
         scope = Scope()
         text, target, table, _ = self._bind_target(node.target, node.source, node.ctes, scope)
-        items = [target.rowid, *(f"{_alias_of(target)}.{quote(column.name)}" for column in table.stored)]
+        items = [target.rowid, *(f"{alias_of(target)}.{quote(column.name)}" for column in table.stored)]
         plan = DmlPlan("", self.unit.bindings, table=table, kind="DELETE", extra_at=len(items))
         if node.output is not None:
             extras: list[str] = []
@@ -439,7 +300,7 @@ class StatementCompiler(QueryCompiler):
             target_text = self.source(node.target, scope)
         target = scope.sources[-1]
         on = self.condition(node.on, scope)
-        old = [f"{_alias_of(target)}.{quote(column.name)}" for column in table.stored]
+        old = [f"{alias_of(target)}.{quote(column.name)}" for column in table.stored]
         plan = DmlPlan("", self.unit.bindings, table=table, kind="MERGE")
         items: list[str] = ["", target.rowid, *old]
         tests: dict[str, list[str]] = {"MATCHED": [], "NOT MATCHED": [], "NOT MATCHED BY SOURCE": []}
@@ -508,119 +369,3 @@ class StatementCompiler(QueryCompiler):
         values = [self.assigned(item, table.stored[place], scope) for item, place in zip(row, given, strict=True)] + defaults
         guarded = [f"CASE WHEN {target.rowid} IS NULL THEN {value} END" for value in values]
         return guarded, MergeAction("INSERT", start, self._layout(table, given + places), [], explicit)
-
-    # --- OUTPUT ---
-
-    def output_plan(
-        self, node: Output, table: Table, sources: list[Bound], extras: list[str], images: tuple[str, ...]
-    ) -> OutputPlan:
-        """Values come from the new row (inserted), the old row (deleted), or the sources of the statement (extra columns of its query)."""
-        scope = Scope()
-        for image in ("inserted", "deleted"):
-            if image in images:
-                bound = Bound(
-                    image,
-                    [
-                        BoundColumn(
-                            column.name, column.type, f"\x03{image}:{place}\x04", column.nullable, False, column.sqlite_collation
-                        )
-                        for place, column in enumerate(table.stored)
-                    ],
-                    table=None,
-                )
-                scope.sources.append(bound)
-                self._computed_image(table, bound)
-        for source in sources:
-            copy = Bound(
-                source.alias,
-                [BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable, False, c.collation) for c in source.columns],
-                source.names,
-                explicit_alias=source.explicit_alias,
-                hidden=source.hidden,
-            )
-            scope.sources.append(copy)
-        scope.sources.append(Bound("$", [BoundColumn("$action", SqlType("nvarchar", 10), "\x03action:0\x04", False)]))
-        for item in node.items:
-            if isinstance(item.expression, Star) and not item.expression.qualifier:
-                raise sql_error(102, "*")
-        names, items, assigned = self._items(node.items, scope)
-        if assigned:
-            raise sql_error(141)
-        target, target_columns, defaults = None, [], ""
-        if node.into is not None:
-            target, target_columns, items, defaults = self._output_target(node, items)
-        bindings: list[tuple[str, Any]] = []
-        places: list[tuple[str, int]] = []
-        texts = [self._resolve_tokens(item.sql, bindings, places, extras) for item in items]
-        direct = len(places) == len(items) and all(re.fullmatch(r"\?\d+", text) for text in texts)
-        if not direct:
-            places = []
-        columns = [Column(name, type_or_int(item), item.nullable) for name, item in zip(names, items, strict=True)]
-        sql = "SELECT " + ", ".join(texts)
-        converters = [] if target is not None else output_converters([column.type for column in columns])
-        return OutputPlan(columns, converters, places, sql, bindings, target, target_columns, defaults)
-
-    def _computed_image(self, table: Table, bound: Bound) -> None:
-        stored = {column.name for column in table.stored}
-        for column in table.columns:
-            if column.name not in stored and column.computed is not None:
-                own = Scope()
-                own.sources = [bound]
-                typed = self.value(parse_expression(column.computed), own)
-                bound.columns.append(BoundColumn(column.name, type_or_int(typed), typed.sql))
-        order = {column.name: place for place, column in enumerate(table.columns)}
-        bound.columns.sort(key=lambda column: order[column.name])
-
-    def _output_target(self, node: Output, items: list[Typed]) -> tuple[Table, list[int], list[Typed], str]:
-        table = self.table_variable(node.into) if isinstance(node.into, str) else self.find_table(node.into or ())
-        given, _ = self._insert_columns(table, node.into_columns, False)
-        if len(given) != len(items):
-            raise sql_error(121 if len(items) > len(given) else 120)
-        cast = [self.cast(item, table.stored[place].type, cut=False) for item, place in zip(items, given, strict=True)]
-        places, defaults = self._missing(table, given)
-        return table, given + places, cast, ", ".join(defaults)
-
-    def _resolve_tokens(self, text: str, bindings: list[tuple[str, Any]], places: list[tuple[str, int]], extras: list[str]) -> str:
-        """Replace \\x03kind:what\\x04 by parameters; parameters of the unit become parameters of this statement."""
-
-        def parameter(key: tuple[str, Any]) -> str:
-            if key not in bindings:
-                bindings.append(key)
-            return f"?{bindings.index(key) + 1}"
-
-        def unit_parameter(found: re.Match[str]) -> str:
-            if found[1] is None:
-                return found[0]
-            return parameter(self.unit.bindings[int(found[1]) - 1])
-
-        pieces = []
-        position = 0
-        for found in _TOKEN.finditer(text):
-            pieces.append(_PARAMETER.sub(unit_parameter, text[position : found.start()]))
-            kind, _, what = found[1].partition(":")
-            if kind == "source":
-                if what not in extras:
-                    extras.append(what)
-                key = ("source", extras.index(what))
-            else:
-                key = (kind, int(what))
-            if found[0] == text:
-                places.append(key)
-            pieces.append(parameter(key))
-            position = found.end()
-        pieces.append(_PARAMETER.sub(unit_parameter, text[position:]))
-        return "".join(pieces)
-
-
-def _alias_of(bound: Bound) -> str:
-    return bound.rowid.partition(".")[0]
-
-
-def output_converters(types: list[SqlType]) -> list[tuple[int, Callable[[Any], Any]]]:
-    """Which columns of a row must be turned from the inner form, and how."""
-    found = []
-    for place, kind in enumerate(types):
-        convert = to_external(kind)
-        if convert is not None:
-            found.append((place, convert))
-    return found

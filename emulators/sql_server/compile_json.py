@@ -31,8 +31,7 @@ def json_object(compiler: ExpressionCompiler, columns: list[tuple[str, Typed]], 
             values.append(f"k_base64({value.sql})")
         else:
             values.append(value.sql)
-        nested = name.startswith("JSON_F52E2B61") or typed.collation == "JSON"
-        kinds.append("r" if kind in INTEGERS | DECIMALS | FLOATS or nested else "t")
+        kinds.append("r" if kind in INTEGERS | DECIMALS | FLOATS or typed.json else "t")
         names.append(name)
     arguments = ", ".join([quote_text(json.dumps(names)), quote_text("".join(kinds)), str(int(include_nulls)), *values])
     return f"k_json_row({arguments})"

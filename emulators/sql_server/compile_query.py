@@ -236,7 +236,7 @@ class QueryCompiler(SourceCompiler):
         names, items, assignments = self._items(select.items, scope)
         having = self.condition(select.having, scope) if select.having is not None else ""
         columns = [
-            (name, Typed(f"_{number}", item.type, item.collation, nullable=item.nullable, identity=item.identity))
+            (name, Typed(f"_{number}", item.type, item.collation, nullable=item.nullable, identity=item.identity, json=item.json))
             for number, (name, item) in enumerate(zip(names, items, strict=True), 1)
         ]
         compiled = CompiledQuery(columns, [self._item_sql(item, select.distinct) for item in items], distinct=select.distinct)
@@ -405,7 +405,10 @@ class QueryCompiler(SourceCompiler):
         rows = f"k_json_rows({item}, {quote_text(clause.root or '')}, {int(clause.without_array)}, {int(clause.root is not None)})"
         text = f"SELECT {rows} AS _1 FROM ({compiled.sql()})"
         return CompiledQuery(
-            [("JSON_F52E2B61-18A1-11d1-B105-00805F49916B", Typed("_1", NVARCHAR_MAX))], ["_1"], wrapped=text, single_row=True
+            [("JSON_F52E2B61-18A1-11d1-B105-00805F49916B", Typed("_1", NVARCHAR_MAX, json=True))],
+            ["_1"],
+            wrapped=text,
+            single_row=True,
         )
 
 

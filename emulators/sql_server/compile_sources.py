@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 from .catalogue import Table, quote, quote_text
-from .catalogue_views import SYSTEM_VIEWS
+from .catalogue_columns import SYSTEM_VIEWS
 from .compile_expression import ExpressionCompiler
 from .compile_functions import FunctionCompiler
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed
-from .datatypes import BIGINT, BINARIES, FLOATS, INT, NVARCHAR_MAX, STRINGS, SqlType
+from .datatypes import BIGINT, BINARIES, FLOATS, INT, NVARCHAR_MAX, STRINGS, VARBINARY_MAX, SqlType
 from .errors import sql_error, unsupported
 from .parser import parse_expression, parse_query
 from .syntax import (
@@ -334,7 +334,9 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
         elements = []
         for number, (_, kind) in enumerate(columns):
             element = f"json_extract({inner}j.value, '$[{number}]')"
-            if kind != NVARCHAR_MAX and (raw is None or number not in raw):
+            if kind.name in BINARIES:
+                element = self.cast(Typed(f"k_from_base64({element})", VARBINARY_MAX), kind).sql
+            elif kind != NVARCHAR_MAX and (raw is None or number not in raw):
                 element = self.cast(Typed(element, NVARCHAR_MAX), kind).sql
             elements.append(element)
         if correlated:

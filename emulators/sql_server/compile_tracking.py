@@ -1,7 +1,7 @@
 """CHANGETABLE: net changes out of the history table of a tracked table.
 
-The history keeps every change: id (order), version, operation, mask, context and the key columns k0, k1, …. Only versions up to the last
-committed one are shown, so that a transaction does not see its own changes.
+The history keeps every change: id (order), version, operation, mask, context and the key columns k0, k1, …. Only versions up to
+the last committed one are shown, so that a transaction does not see its own changes.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def version_source(compiler: SourceCompiler, node: VersionSource, scope: Scope) 
 
 
 def apply_version(compiler: SourceCompiler, node: VersionSource, scope: Scope, outer: bool) -> None:
-    """CROSS or OUTER APPLY CHANGETABLE(VERSION …): at most one row for each outer row, so its columns are expressions of that row."""
+    """CROSS or OUTER APPLY CHANGETABLE(VERSION …): at most one row for each outer row, so its columns are expressions."""
     _, columns, known = _version_parts(compiler, node, scope)
     names = node.columns or [name for name, _, _ in columns]
     bound = []

@@ -25,6 +25,8 @@ class Typed:
     """The inner value when it is known at compile time."""
     nullable: bool = True
     identity: bool = False
+    json: bool = False
+    """The text is JSON, which FOR JSON does not quote again."""
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import Table
-from .compile_dml import DmlPlan, MergeAction, OutputPlan
 from .errors import sql_error
+from .plans import DmlPlan, MergeAction, OutputPlan
 from .results import ResultSet
 from .writer import AUTOMATIC, Row, TableWriter
 

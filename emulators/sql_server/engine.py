@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import security
 from .catalogue import Catalogue, Table, View
-from .catalogue_views import SYSTEM_VIEWS, ViewRows
+from .catalogue_columns import SYSTEM_VIEWS
+from .catalogue_views import ViewRows
 from .change_tracking import Cleanup
-from .compile_dml import DmlPlan, Plan, SelectPlan, StatementCompiler
+from .compile_dml import StatementCompiler
 from .compiler import Unit
 from .datatypes import INT, encode_decimal, to_external
 from .datetimes import instant_text
@@ -25,12 +26,15 @@ from .errors import sql_error
 from .interpreter import Frame, Interpreter
 from .locks import LockManager
 from .parser import parse_batch, parse_query
+from .plans import DmlPlan, Plan
 from .results import Column, Event, Parameter, SqlError, SqlType
 from .store import Store
 from .syntax import Statement
 
 if TYPE_CHECKING:
     from ..clock import Clock
+
+from .session_tables import SessionTables
 
 VERSION = "Microsoft SQL Server 2022 (RTM-CU17) (stand-in) - 16.0.4165.4 (X64) \n\tDeveloper Edition (64-bit) on Linux <X64>"
 _MAX_BATCHES = 2000
@@ -47,13 +51,13 @@ _VOLATILE_VIEWS = frozenset(
         "sys.identity_columns",
     }
 )
-_TEMPORARY_KEYS: dict[tuple[tuple[str, int], ...], int] = {(): 0}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS "$state" (key TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS "$catalogue" (kind TEXT, id TEXT, body TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS "$identity" (object_id INTEGER PRIMARY KEY, last INTEGER);
-CREATE TABLE IF NOT EXISTS "$tracking" (object_id INTEGER PRIMARY KEY, min_valid INTEGER, begin_version INTEGER, cleanup_version INTEGER);
+CREATE TABLE IF NOT EXISTS "$tracking"
+    (object_id INTEGER PRIMARY KEY, min_valid INTEGER, begin_version INTEGER, cleanup_version INTEGER);
 CREATE TABLE IF NOT EXISTS "$commits" (version INTEGER PRIMARY KEY, time TEXT);
 CREATE INDEX IF NOT EXISTS "$commits_time" ON "$commits" (time);
 CREATE TABLE IF NOT EXISTS "$probe" (x);
@@ -76,6 +80,7 @@ class Database:
         self.passwords = {login.lower(): password for login, password in (passwords or {}).items()}
         self.locks = LockManager()
         self.writes: dict[int, int] = {}
+        self.identities: dict[int, int] = {}
         self.cleanup = Cleanup(self)
         self._lock = threading.Lock()
         self._spids = itertools.count(51)
@@ -190,7 +195,7 @@ class Database:
             self.writes[table] = self.writes.get(table, 0) + 1
 
 
-class Session:
+class Session(SessionTables):
     """One connection of a client. Used by one thread at a time, except :meth:`cancel`."""
 
     def __init__(self, owner: Database, spid: int, login: str, application: str, host: str, database: str) -> None:
@@ -217,6 +222,7 @@ class Session:
         self.scope_identity: str | None = None
         self.temporary: dict[str, Table] = {}
         self.temporary_key = 0
+        self.temporary_identities: dict[int, int] = {}
         self.context: dict[str, Any] = {}
         self._filled: dict[str, int] = {}
 
@@ -366,10 +372,10 @@ class Session:
             security.require(self, plan.permissions)
         for key in plan.views:
             self._fill_view(key)
-        if plan.reads or plan.locking:
-            self.store.reading(plan.reads, plan.locking and not isinstance(plan, DmlPlan))
-        elif isinstance(plan, SelectPlan) and self.store.isolation == "SNAPSHOT":
-            self.store.reading(set(), False)
+        if isinstance(plan, DmlPlan):
+            return  # it reads under the write lock
+        if plan.reads or plan.locking or self.store.isolation == "SNAPSHOT":
+            self.store.reading(plan.reads, plan.locking)
 
     def prepare_permissions(self, needed: list[tuple[str, int]]) -> None:
         security.require(self, needed)
@@ -458,60 +464,3 @@ class Session:
     def set_identity(self, number: int) -> None:
         """What SCOPE_IDENTITY() gives next."""
         self.scope_identity = encode_decimal(Decimal(number))
-
-    # --- temporary tables ---
-
-    def add_temporary(self, name: str, table: Table, replace: bool = False) -> None:
-        """Make a #table or @table known."""
-        del replace
-        self.temporary[name.lower()] = table
-        self._temporary_changed()
-
-    def remove_temporary(self, name: str) -> None:
-        self.temporary.pop(name.lower(), None)
-        self._temporary_changed()
-
-    def _temporary_changed(self) -> None:
-        key = tuple(sorted((name, id(table)) for name, table in self.temporary.items()))
-        self.temporary_key = _TEMPORARY_KEYS.setdefault(key, len(_TEMPORARY_KEYS))
-
-    def hide_table_variables(self) -> dict[str, Table]:
-        """Dynamic SQL does not see the table variables of its caller."""
-        hidden = {name: table for name, table in self.temporary.items() if table.variable}
-        if hidden:
-            self.temporary = {name: table for name, table in self.temporary.items() if not table.variable}
-            self._temporary_changed()
-        return hidden
-
-    def drop_table_variables(self, names: list[str], hidden: dict[str, Table]) -> None:
-        """The end of the batch that declared them; ``hidden``: those of its caller, which come back."""
-        for name in names:
-            table = self.temporary.pop(name, None)
-            if table is not None:
-                self.store.run(f"DROP TABLE IF EXISTS {table.storage}")
-        self.temporary.update(hidden)
-        if names or hidden:
-            self._temporary_changed()
-
-    def keep_table_variables(self) -> list[tuple[Table, list[tuple[Any, ...]]]]:
-        """The rows of table variables, which outlive a rollback."""
-        kept = []
-        for table in self.temporary.values():
-            if table.variable:
-                kept.append((table, self.store.rows(f"SELECT * FROM {table.storage}")))
-        return kept
-
-    def restore_table_variables(self, kept: list[tuple[Table, list[tuple[Any, ...]]]]) -> None:
-        """After a rollback; a #table that was created inside the transaction is gone."""
-        existing = {row[0] for row in self.store.rows("SELECT name FROM sqlite_temp_master WHERE type = 'table'")}
-        for name, table in list(self.temporary.items()):
-            if not table.variable and f"t{table.object_id}" not in existing:
-                self.remove_temporary(name)
-        self._filled = {key: version for key, version in self._filled.items() if key in existing}
-        for table, rows in kept:
-            if f"t{table.object_id}" not in existing:
-                self.interpreter.ddl._create_storage(table)
-            else:
-                self.store.run(f"DELETE FROM {table.storage}")
-            if rows:
-                self.store.connection.executemany(f"INSERT INTO {table.storage} VALUES ({', '.join('?' * len(rows[0]))})", rows)

@@ -256,8 +256,9 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
     8169: (16, "Conversion failed when converting from a character string to uniqueidentifier."),
     8672: (
         16,
-        "The MERGE statement attempted to UPDATE or DELETE the same row more than once. This happens when a target row matches more "
-        "than one source row. A MERGE statement cannot UPDATE/DELETE the same row of the target table multiple times. Refine the ON "
+        "The MERGE statement attempted to UPDATE or DELETE the same row more than once. This happens when a target row matches "
+        "more than one source row. A MERGE statement cannot UPDATE/DELETE the same row of the target table multiple times. Refine "
+        "the ON "
         "clause to ensure a target row matches at most one source row, or use the GROUP BY clause to group the source rows.",
     ),
     8992: (16, "Check Catalog Msg: {0}"),

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import errors, security
+from . import errors
 from .catalogue import Table
-from .compile_dml import DmlPlan, SelectPlan, StatementCompiler
+from .compile_dml import StatementCompiler
 from .compiler import Unit
 from .conversions import converter
-from .datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
+from .datatypes import INT, NVARCHAR_MAX, to_internal
 from .ddl import Ddl
 from .dml import DmlRunner, convert_rows
 from .errors import sql_error, unsupported
-from .messages import format_message
 from .options import set_option
-from .results import Event, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from .plans import DmlPlan, SelectPlan
+from .results import Event, Parameter, ResultSet, RowsAffected, SqlError, SqlType
 from .syntax import (
     AlterDatabase,
     AlterTable,
@@ -67,6 +66,8 @@ from .syntax import (
 if TYPE_CHECKING:
     from .engine import Session
 
+from .interpreter_flow import BreakLoop, ContinueLoop, FlowStatements, ReturnFromBatch
+
 Events = Iterator[Event | SqlError]
 _MAX_NESTING = 32
 _MAX_PLANS = 32
@@ -91,19 +92,7 @@ class Frame:
         self.types_key = _TYPE_KEYS.setdefault((self.types_key, name, kind), len(_TYPE_KEYS) + 1)
 
 
-class _Break(Exception):
-    pass
-
-
-class _Continue(Exception):
-    pass
-
-
-class _Return(Exception):
-    pass
-
-
-class Interpreter:
+class Interpreter(FlowStatements):
     """Runs statements for one session."""
 
     def __init__(self, session: Session) -> None:
@@ -172,9 +161,9 @@ class Interpreter:
                 raise SqlError(217, "Maximum stored procedure, function, trigger, or view nesting level exceeded (limit 32).")
             self._declare_all(statements)
             yield from self._statements(statements)
-        except _Return:
+        except ReturnFromBatch:
             pass
-        except (_Break, _Continue):
+        except (BreakLoop, ContinueLoop):
             raise SqlError(135, "Cannot use a BREAK statement outside the scope of a WHILE statement.", 15) from None
         finally:
             self.nesting -= 1
@@ -227,7 +216,7 @@ class Interpreter:
         # a compile error in the very batch of the TRY is not caught by it, only one in dynamic SQL below it
         error.uncatchable = errors.is_compile_error(error) and not self.frame.dynamic  # type: ignore[attr-defined]
         fatal = errors.aborts_batch(error) or (self.session.xact_abort and not raised) or isinstance(statement, Throw)
-        undo = errors.rolls_back(error) or (self.session.xact_abort and not raised and not error.number == 3617)
+        undo = errors.rolls_back(error) or (self.session.xact_abort and not raised and error.number != 3617)
         caught = self.try_depth > 0 and not error.uncatchable and error.number != 3617  # type: ignore[attr-defined]
         if caught and not (raised and error.severity <= 10):
             if undo and self.store.count:
@@ -254,8 +243,8 @@ class Interpreter:
         plan = statement.plans.get(key)
         if plan is None:
             if len(statement.plans) > _MAX_PLANS:
-                for old in [k for k in statement.plans if isinstance(k, tuple)]:
-                    del statement.plans[old]
+                for old in [k for k in list(statement.plans) if isinstance(k, tuple)]:
+                    statement.plans.pop(old, None)
             plan = make(StatementCompiler(self.unit()))
             statement.plans[key] = plan
         return plan
@@ -434,121 +423,6 @@ class Interpreter:
         return
         yield
 
-    # --- control of flow ---
-
-    def _if(self, statement: If) -> Events:
-        try:
-            true = self._true(statement, statement.condition)
-        except SqlError as error:
-            if self._settle(error, statement):
-                raise
-            yield error
-            return
-        if true:
-            yield from self.run(statement.then)
-        elif statement.otherwise is not None:
-            yield from self.run(statement.otherwise)
-
-    def _while(self, statement: While) -> Events:
-        while True:
-            if self.session.cancelled:
-                raise sql_error(3617)
-            try:
-                if not self._true(statement, statement.condition):
-                    return
-            except SqlError as error:
-                if self._settle(error, statement):
-                    raise
-                yield error
-                return
-            try:
-                yield from self.run(statement.body)
-            except _Break:
-                return
-            except _Continue:
-                continue
-
-    def _block(self, statement: Block) -> Events:
-        yield from self._statements(statement.body)
-
-    def _try(self, statement: TryCatch) -> Events:
-        self.try_depth += 1
-        depth = self.try_depth
-        try:
-            yield from self._statements(statement.body)
-            return
-        except SqlError as error:
-            if getattr(error, "uncatchable", False) or error.number == 3617 or error.severity >= 20:
-                raise
-            caught = error
-        finally:
-            self.try_depth = depth - 1
-        outer, self.handled_error = self.handled_error, caught
-        caught.settled = False  # type: ignore[attr-defined]
-        try:
-            yield from self._statements(statement.handler)
-        finally:
-            self.handled_error = outer
-
-    def _break(self, statement: Break) -> Events:
-        raise _Break
-        yield
-
-    def _continue(self, statement: Continue) -> Events:
-        raise _Continue
-        yield
-
-    def _return(self, statement: Return) -> Events:
-        if statement.value is not None:
-            self.return_value = self.integer(statement, statement.value) or 0
-        raise _Return
-        yield
-
-    def _print(self, statement: Print) -> Events:
-        text = self.text(statement, statement.value)
-        yield Message(0, (text if text is not None else "")[:8000])
-
-    def _throw(self, statement: Throw) -> Events:
-        if not statement.arguments:
-            if self.handled_error is None:
-                raise SqlError(
-                    10704,
-                    "To rethrow an error, a THROW statement must be used inside a CATCH block. Insert the THROW statement inside a "
-                    "CATCH block, or add error parameters to the THROW statement.",
-                    15,
-                )
-            again = self.handled_error
-            raise SqlError(again.number, again.text, again.severity, again.state, again.line, again.procedure)
-        number, state = self.integer(statement, statement.arguments[0]), self.integer(statement, statement.arguments[2])
-        text = self.text(statement, statement.arguments[1])
-        if number is None or number < 50000:
-            raise SqlError(
-                35100,
-                f"Error number {number} in the THROW statement is outside the valid range. Specify an error number in the valid "
-                "range of 50000 to 2147483647.",
-            )
-        raise SqlError(number, text or "", 16, state or 1)
-        yield
-
-    def _raise_error(self, statement: RaiseError) -> Events:
-        for option in statement.options:
-            if option not in ("NOWAIT", "SETERROR", "LOG"):
-                raise sql_error(102, option)
-        value, kind = self.evaluate(statement, statement.message)
-        severity = self.integer(statement, statement.severity) or 0
-        state = self.integer(statement, statement.state) or 1
-        if kind.name not in STRINGS:
-            raise SqlError(
-                18054,
-                f"Error {value}, severity {severity}, state {state} was raised, but no message with that error number was found in "
-                "sys.messages.",
-            )
-        arguments = [self.evaluate(statement, node)[0] for node in statement.arguments]
-        text = format_message(value or "", arguments)
-        if severity > 10:
-            raise SqlError(50000, text, min(severity, 18) if severity < 20 else severity, state)
-        yield Message(50000 if severity > 0 else 0, text, severity, state)
-
     # --- EXEC ---
 
     def _execute(self, statement: Execute) -> Events:
@@ -574,101 +448,6 @@ class Interpreter:
         text = self.text(statement, statement.text)
         if text:
             yield from self.batch(text, {}, dynamic=True)
-
-    # --- transactions ---
-
-    def _begin(self, statement: BeginTransaction) -> Events:
-        self.store.begin(statement.name)
-        return
-        yield
-
-    def _commit(self, statement: Commit) -> Events:
-        self.store.commit()
-        return
-        yield
-
-    def _named(self, statement: Statement, name: str | Variable) -> str:
-        if isinstance(name, Variable):
-            return self.text(statement, name) or ""
-        return name
-
-    def _rollback(self, statement: Rollback) -> Events:
-        name = self._named(statement, statement.name)
-        if name and self.store.count and self.store.rollback_to(name):
-            return
-        self.session.rollback(name or None)
-        return
-        yield
-
-    def _save(self, statement: SaveTransaction) -> Events:
-        self.store.save(self._named(statement, statement.name))
-        return
-        yield
-
-    def _wait_for(self, statement: WaitFor) -> Events:
-        if statement.kind == "TIME":
-            raise unsupported("WAITFOR TIME")
-        text = self.text(statement, statement.value) or ""
-        try:
-            parts = [float(part) for part in text.split(":")]
-        except ValueError:
-            raise SqlError(148, f"Incorrect time syntax in time string '{text}' used with WAITFOR.", 15) from None
-        seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self.session.cancel_event.wait(left):
-                raise sql_error(3617)
-        return
-        yield
-
-    def _use(self, statement: Use) -> Events:
-        name = self.session.owner.database_named(statement.database)
-        if name is None:
-            raise sql_error(911, statement.database)
-        self.session.database = name
-        yield Message(5701, f"Changed database context to '{name}'.", 0, 2)
-
-    # --- DDL ---
-
-    def _create_table(self, statement: CreateTable) -> Events:
-        self.ddl.create_table(statement)
-        yield from self._done(None, "CREATE TABLE")
-
-    def _drop(self, statement: DropObjects) -> Events:
-        self.ddl.drop(statement)
-        yield from self._done(None, f"DROP {statement.kind}")
-
-    def _truncate(self, statement: TruncateTable) -> Events:
-        self.ddl.truncate(statement)
-        yield from self._done(None, "TRUNCATE TABLE")
-
-    def _create_index(self, statement: CreateIndex) -> Events:
-        self.ddl.create_index(statement)
-        yield from self._done(None, "CREATE INDEX")
-
-    def _alter_table(self, statement: AlterTable) -> Events:
-        self.ddl.alter_table(statement)
-        yield from self._done(None, "ALTER TABLE")
-
-    def _alter_database(self, statement: AlterDatabase) -> Events:
-        self.ddl.alter_database(statement)
-        yield from self._done(None, "ALTER DATABASE")
-
-    def _create_schema(self, statement: CreateSchema) -> Events:
-        self.ddl.create_schema(statement)
-        yield from self._done(None, "CREATE SCHEMA")
-
-    def _create_view(self, statement: CreateView) -> Events:
-        self.ddl.create_view(statement)
-        yield from self._done(None, "CREATE VIEW")
-
-    def _principal(self, statement: PrincipalStatement) -> Events:
-        security.run_principal(self.session, statement)
-        yield from self._done(None, f"{statement.action} {statement.kind}")
-
-    def _permission(self, statement: PermissionStatement) -> Events:
-        security.run_permission(self.session, statement)
-        yield from self._done(None, statement.action)
 
 
 def declarations_in(statements: list[Statement]) -> Iterator[Declare]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from functools import lru_cache
@@ -254,6 +255,16 @@ def open_json_with(text: str | None, path: str | None, specification: str) -> st
                 row.append(None if isinstance(value, (dict, list)) else scalar_text(value))
         rows.append(row)
     return json.dumps(rows)
+
+
+def from_base64(text: str | None) -> bytes | None:
+    """The bytes of a binary column of OPENJSON. Raises SqlError 13609 when the text is not base64."""
+    if text is None:
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise sql_error(13609, text[:1], 0) from None
 
 
 def string_split(text: str | None, separator: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Locks: one writer at a time for the database, and application locks; FIFO, with time-outs, cancellation and deadlock detection."""
+"""Locks: one writer at a time, and application locks; in order, with time-outs, cancellation and deadlock detection."""
 
 from __future__ import annotations
 
@@ -128,14 +128,13 @@ class LockManager:
         seen: set[int] = set()
         pending = [start]
         while pending:
-            resource = self._waiting.get(pending.pop())
+            waiter = pending.pop()
+            resource = self._waiting.get(waiter)
             entry = self._resources.get(resource) if resource is not None else None
             for holder in entry.held if entry else ():
-                if holder == start:
-                    if resource != self._waiting.get(start):
-                        return True
-                    continue
-                if holder not in seen:
+                if holder == start and waiter != start:
+                    return True
+                if holder not in seen and holder != waiter:
                     seen.add(holder)
                     pending.append(holder)
         return False

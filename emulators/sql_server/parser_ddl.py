@@ -465,9 +465,8 @@ class DdlParser(StatementParser):
                 settings.append((option, self.any_word().upper()))
             if not self.accept(","):
                 break
-        if self.accept("WITH"):
-            if not (self.accept("ROLLBACK", "IMMEDIATE") or self.accept("NO_WAIT")):
-                raise self.not_supported("ALTER DATABASE … WITH")
+        if self.accept("WITH") and not (self.accept("ROLLBACK", "IMMEDIATE") or self.accept("NO_WAIT")):
+            raise self.not_supported("ALTER DATABASE … WITH")
         return AlterDatabase(database, settings)
 
     def _change_tracking(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .keywords import RESERVED
 from .parser_expressions import ExpressionParser
 from .results import SqlError, SqlType
 from .syntax import (
@@ -369,11 +368,8 @@ class QueryParser(ExpressionParser):
 
     def _source_alias(self) -> tuple[str, list[str]]:
         alias = ""
-        if self.accept("AS"):
+        if self.accept("AS") or (self.at_identifier() and not self._at_join_word()):
             alias = self.identifier()
-        elif self.at_identifier() and not self._at_join_word():
-            if self.token.kind == "quoted" or self.token.upper not in RESERVED:
-                alias = self.identifier()
         columns = self.identifier_list() if alias and self.at("(") and not self._at_old_hints() else []
         return alias, columns
 

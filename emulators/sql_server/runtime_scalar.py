@@ -307,6 +307,7 @@ SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_json_modify": (4, json_functions.json_modify),
     "k_open_json": (2, json_functions.open_json),
     "k_open_json_with": (3, json_functions.open_json_with),
+    "k_from_base64": (1, json_functions.from_base64),
     "k_string_split": (2, json_functions.string_split),
     "k_generate_series": (3, json_functions.generate_series),
 }

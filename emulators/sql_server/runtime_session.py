@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import datetimes
 from .catalogue import Table, View, constraints_of
-from .catalogue_views import SYSTEM_VIEWS, system_view_id
+from .catalogue_columns import SYSTEM_VIEWS, system_view_id
 from .datatypes import max_length_bytes, precision_scale, system_type_id, system_types
 from .json_functions import Number, dump, load
 from .names import split_name

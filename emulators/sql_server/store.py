@@ -1,7 +1,7 @@
 """One session's connection to the SQLite file: transactions, locks, errors, and the catalogue it sees.
 
-A T-SQL transaction takes the write lock of the database at its first write and keeps it to its end; reads outside of that see the newest
-committed rows, statement by statement (READ COMMITTED with row versions). SNAPSHOT transactions read from one snapshot.
+A T-SQL transaction takes the write lock of the database at its first write and keeps it to its end; reads outside of that see the
+newest committed rows, statement by statement (READ COMMITTED with row versions). SNAPSHOT transactions read from one snapshot.
 """
 
 from __future__ import annotations
@@ -307,8 +307,10 @@ class Store:
             self.connection.execute('RELEASE "variable"')
 
     def _check_repeatable(self, table: Table) -> None:
-        """REPEATABLE READ: what was read of a table that is now written must not have changed since; the real server would have held locks
-        and, with two such transactions, chosen a deadlock victim."""
+        """REPEATABLE READ: what was read of a table that is now written must not have changed since.
+
+        The real server would have held locks and, with two such transactions, chosen a deadlock victim.
+        """
         seen = self.first_reads.get(table.object_id)
         if (
             seen is not None

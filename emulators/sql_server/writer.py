@@ -113,8 +113,7 @@ class TableWriter:
             return
         place = self.columns.index(column)
         seed, step = column.identity
-        stored = self.store.run('SELECT last FROM "$identity" WHERE object_id = ?', (self.table.object_id,)).fetchone()
-        last: int | None = stored[0] if stored else None
+        before = last = self._last_identity(step)
         generated: int | None = None
         for row in rows:
             if row[place] is AUTOMATIC:
@@ -122,14 +121,29 @@ class TableWriter:
                 generated = last
                 row[place] = self._identity_form(last, column)
             else:
-                given = self._identity_number(row[place], column)
-                generated = given
-                if last is None or (given > last if step > 0 else given < last):
-                    last = given
-        if stored is None or stored[0] != last:
-            self.store.run('INSERT OR REPLACE INTO "$identity" VALUES (?, ?)', (self.table.object_id, last))
+                generated = self._identity_number(row[place], column)
+                if last is None or (generated > last if step > 0 else generated < last):
+                    last = generated
+        if last != before and last is not None:
+            self.identities[self.table.object_id] = last
+            if not self.table.temporary:
+                self.store.run('INSERT OR REPLACE INTO "$identity" VALUES (?, ?)', (self.table.object_id, last))
         if generated is not None:
             self.store.session.set_identity(generated)
+
+    @property
+    def identities(self) -> dict[int, int]:
+        """The newest identity values by table: a rollback does not give them back, as in the real server."""
+        return self.store.session.temporary_identities if self.table.temporary else self.store.database.identities
+
+    def _last_identity(self, step: int) -> int | None:
+        known = self.identities.get(self.table.object_id)
+        if self.table.temporary:
+            return known
+        stored = self.store.run('SELECT last FROM "$identity" WHERE object_id = ?', (self.table.object_id,)).fetchone()
+        if stored is None or known is None:
+            return known if stored is None else stored[0]
+        return max(known, stored[0]) if step > 0 else min(known, stored[0])
 
     def _identity_form(self, number: int, column: TableColumn) -> Any:
         from decimal import Decimal

@@ -13,7 +13,10 @@ from tests.emulators.tsql_fixtures import client, server  # noqa: F401
 
 @pytest.fixture
 def table(client: Client) -> Client:  # noqa: F811
-    client.rows("CREATE TABLE dbo.T (Id int IDENTITY(10, 5) PRIMARY KEY, Name nvarchar(20) NOT NULL UNIQUE, N int NOT NULL DEFAULT 7, X decimal(9,3))")
+    client.rows(
+        "CREATE TABLE dbo.T (Id int IDENTITY(10, 5) PRIMARY KEY, Name nvarchar(20) NOT NULL UNIQUE, N int "
+        "NOT NULL DEFAULT 7, X decimal(9,3))"
+    )
     client.rows("INSERT dbo.T (Name, N, X) VALUES (N'a', 1, 1.5), (N'b', 2, NULL), (N'c', DEFAULT, -2)")
     return client
 
@@ -29,7 +32,10 @@ def test_insert_values_defaults_identity(table: Client) -> None:
 
 
 def test_insert_output_and_select(table: Client) -> None:
-    rows = table.rows("INSERT T (Name, N) OUTPUT inserted.Id, inserted.Name, inserted.N * 2 AS twice, inserted.X SELECT Name + N'2', N FROM T WHERE N < 5")
+    rows = table.rows(
+        "INSERT T (Name, N) OUTPUT inserted.Id, inserted.Name, inserted.N * 2 AS twice, inserted.X SELECT "
+        "Name + N'2', N FROM T WHERE N < 5"
+    )
     assert rows == [(25, "a2", 2, None), (30, "b2", 4, None)]
     outcome = table.run("INSERT T (Name) OUTPUT inserted.* VALUES (N'z')")
     assert [column.name for column in outcome.results[0].columns] == ["Id", "Name", "N", "X"]
@@ -38,7 +44,8 @@ def test_insert_output_and_select(table: Client) -> None:
 
 def test_insert_output_into_a_table_variable(table: Client) -> None:
     assert table.rows(
-        "DECLARE @new TABLE (Id int PRIMARY KEY, Tag varchar(5) DEFAULT 'x'); INSERT T (Name) OUTPUT inserted.Id INTO @new (Id) VALUES (N'p'), (N'q');"
+        "DECLARE @new TABLE (Id int PRIMARY KEY, Tag varchar(5) DEFAULT 'x'); INSERT T (Name) OUTPUT "
+        "inserted.Id INTO @new (Id) VALUES (N'p'), (N'q');"
         "SELECT Id, Tag FROM @new ORDER BY Id"
     ) == [(25, "x"), (30, "x")]
 
@@ -52,7 +59,10 @@ def test_insert_default_values_and_execute(client: Client) -> None:  # noqa: F81
 
 def test_update_forms(table: Client) -> None:
     table.rows("UPDATE T SET N += 1, X = X * 2 WHERE Name = 'a'")
-    table.rows("UPDATE t SET t.N = s.v, Name = t.Name + s.tag FROM dbo.T AS t JOIN (VALUES (N'b', 50, N'!')) AS s(k, v, tag) ON s.k = t.Name")
+    table.rows(
+        "UPDATE t SET t.N = s.v, Name = t.Name + s.tag FROM dbo.T AS t JOIN (VALUES (N'b', 50, N'!')) AS "
+        "s(k, v, tag) ON s.k = t.Name"
+    )
     table.rows("UPDATE dbo.T SET X = DEFAULT FROM dbo.T WHERE dbo.T.Name = 'c'")
     assert table.rows(ALL) == [(10, "a", 2, Decimal("3.000")), (15, "b!", 50, None), (20, "c", 7, None)]
 
@@ -84,7 +94,9 @@ def test_update_through_a_common_table(table: Client) -> None:
 
 
 def test_update_top_and_variable(table: Client) -> None:
-    assert table.rows("DECLARE @seen int; UPDATE TOP (1) T SET @seen = N = N + 100 WHERE Name = 'a'; SELECT @seen, N FROM T WHERE Name = 'a'") == [(101, 101)]
+    assert table.rows(
+        "DECLARE @seen int; UPDATE TOP (1) T SET @seen = N = N + 100 WHERE Name = 'a'; SELECT @seen, N FROM T WHERE Name = 'a'"
+    ) == [(101, 101)]
 
 
 def test_delete_forms(table: Client) -> None:
@@ -101,7 +113,8 @@ def test_delete_of_a_table_named_in_from(table: Client) -> None:
 
 def test_merge(table: Client) -> None:
     outcome = table.run(
-        """MERGE INTO dbo.T WITH (HOLDLOCK) AS t USING (VALUES (N'a', 100), (N'b', -1), (N'new', 5)) AS s (Name, N) ON t.Name = s.Name
+        """MERGE INTO dbo.T WITH (HOLDLOCK) AS t
+           USING (VALUES (N'a', 100), (N'b', -1), (N'new', 5)) AS s (Name, N) ON t.Name = s.Name
            WHEN MATCHED AND s.N < 0 THEN DELETE
            WHEN MATCHED THEN UPDATE SET N = s.N
            WHEN NOT MATCHED BY TARGET THEN INSERT (Name, N) VALUES (s.Name, s.N)
@@ -112,18 +125,28 @@ def test_merge(table: Client) -> None:
         [("DELETE", None, "b", -1), ("UPDATE", "a", "a", 100), ("UPDATE", "c", "c", None), ("INSERT", "new", None, 5)], key=str
     )
     assert outcome.counts == [("MERGE", 4)]
-    assert table.rows("SELECT Name, N, X FROM T ORDER BY Name") == [("a", 100, Decimal("1.500")), ("c", 7, Decimal("0.000")), ("new", 5, None)]
+    assert table.rows("SELECT Name, N, X FROM T ORDER BY Name") == [
+        ("a", 100, Decimal("1.500")),
+        ("c", 7, Decimal("0.000")),
+        ("new", 5, None),
+    ]
 
 
 def test_merge_from_json_with_a_common_table(client: Client) -> None:  # noqa: F811
     client.rows("CREATE SCHEMA az_func")
-    client.rows("CREATE TABLE az_func.L (Id int NOT NULL, V bigint NOT NULL, A int NOT NULL, E datetime2, PRIMARY KEY (Id)); INSERT az_func.L VALUES (1, 5, 2, NULL)")
+    client.rows(
+        "CREATE TABLE az_func.L (Id int NOT NULL, V bigint NOT NULL, A int NOT NULL, E datetime2, PRIMARY "
+        "KEY (Id)); INSERT az_func.L VALUES (1, 5, 2, NULL)"
+    )
     merge = """WITH cte AS (SELECT * FROM OPENJSON(@rows) WITH ([Id] int '$.Id', [v] bigint '$.Version'))
         MERGE INTO [az_func].[L] WITH (ROWLOCK) AS x USING cte AS n ON x.[Id] = n.[Id]
         WHEN MATCHED THEN UPDATE SET x.[V] = n.v, x.[A] = x.[A] + 1, x.[E] = DATEADD(second, 60, SYSDATETIME())
         WHEN NOT MATCHED THEN INSERT VALUES (n.[Id], n.v, 1, DATEADD(second, 60, SYSDATETIME()));"""
     client.rows(merge, rows=json.dumps([{"Id": 1, "Version": "9"}, {"Id": 2, "Version": 10}]))
-    assert client.rows("SELECT * FROM az_func.L") == [(1, 9, 3, "2026-03-01 12:01:00.1234560"), (2, 10, 1, "2026-03-01 12:01:00.1234560")]
+    assert client.rows("SELECT * FROM az_func.L") == [
+        (1, 9, 3, "2026-03-01 12:01:00.1234560"),
+        (2, 10, 1, "2026-03-01 12:01:00.1234560"),
+    ]
 
 
 def test_merge_refuses_to_touch_a_row_twice(table: Client) -> None:
@@ -143,15 +166,27 @@ def test_identity_insert(table: Client) -> None:
 @pytest.mark.parametrize(
     ("sql", "number", "text"),
     [
-        ("INSERT T (Name) VALUES (NULL)", 515, "Cannot insert the value NULL into column 'Name', table 'rowpost.dbo.T'; column does not allow nulls. INSERT fails."),
+        (
+            "INSERT T (Name) VALUES (NULL)",
+            515,
+            "Cannot insert the value NULL into column 'Name', table 'rowpost.dbo.T'; column does not allow nulls. INSERT fails.",
+        ),
         ("UPDATE T SET Name = NULL", 515, None),
         ("INSERT T (N) VALUES (1)", 515, None),
-        ("INSERT T (Name) VALUES (REPLICATE(N'x', 21))", 2628, "String or binary data would be truncated in table 'rowpost.dbo.T', column 'Name'. "
-                                                              "Truncated value: 'xxxxxxxxxxxxxxxxxxxx'."),
+        (
+            "INSERT T (Name) VALUES (REPLICATE(N'x', 21))",
+            2628,
+            "String or binary data would be truncated in table 'rowpost.dbo.T', column 'Name'. "
+            "Truncated value: 'xxxxxxxxxxxxxxxxxxxx'.",
+        ),
         ("INSERT T (Name) VALUES (N'A')", 2627, None),
         ("INSERT T (Name, X) VALUES (N'q', 1000000)", 8115, "Arithmetic overflow error converting int to data type numeric."),
         ("INSERT T (Name, N) VALUES (N'q', 3000000000)", 8115, "Arithmetic overflow error converting expression to data type int."),
-        ("INSERT T (Name, N) VALUES (N'q', 'x1')", 245, "Conversion failed when converting the varchar value 'x1' to data type int."),
+        (
+            "INSERT T (Name, N) VALUES (N'q', 'x1')",
+            245,
+            "Conversion failed when converting the varchar value 'x1' to data type int.",
+        ),
         ("INSERT T (Name, X) VALUES (N'q', N'x1')", 8114, "Error converting data type nvarchar to numeric."),
         ("INSERT T (Name, N) VALUES (N'q', 1 / 0)", 8134, "Divide by zero error encountered."),
         ("INSERT T (Name) VALUES (N'q', 1)", 110, None),
@@ -181,15 +216,19 @@ def test_a_statement_is_all_or_nothing_inside_a_transaction(table: Client) -> No
 
 def test_duplicate_key_texts(client: Client) -> None:  # noqa: F811
     client.rows(
-        "CREATE TABLE dbo.K (A int NOT NULL, B nvarchar(10) NOT NULL, U datetime2(0) NULL, CONSTRAINT PK_K PRIMARY KEY (A, B), CONSTRAINT UQ_K UNIQUE (U));"
+        "CREATE TABLE dbo.K (A int NOT NULL, B nvarchar(10) NOT NULL, U datetime2(0) NULL, CONSTRAINT PK_K "
+        "PRIMARY KEY (A, B), CONSTRAINT UQ_K UNIQUE (U));"
         "CREATE UNIQUE INDEX IX_K ON dbo.K (B); INSERT dbo.K VALUES (1, N'x', '2024-01-01')"
     )
     assert client.error("INSERT dbo.K VALUES (1, N'X', NULL)").text == (
-        "Violation of PRIMARY KEY constraint 'PK_K'. Cannot insert duplicate key in object 'dbo.K'. The duplicate key value is (1, X)."
+        "Violation of PRIMARY KEY constraint 'PK_K'. Cannot insert duplicate key in object 'dbo.K'. The "
+        "duplicate key value is (1, X)."
     )
     error = client.error("INSERT dbo.K VALUES (2, N'x ', NULL)")
     assert error.number == 2601
-    assert error.text == "Cannot insert duplicate key row in object 'dbo.K' with unique index 'IX_K'. The duplicate key value is (x)."
+    assert (
+        error.text == "Cannot insert duplicate key row in object 'dbo.K' with unique index 'IX_K'. The duplicate key value is (x)."
+    )
     assert client.error("INSERT dbo.K VALUES (2, N'y', '2024-01-01')").text.startswith("Violation of UNIQUE KEY constraint 'UQ_K'.")
     client.rows("INSERT dbo.K VALUES (3, N'y', NULL)")
     assert client.error("INSERT dbo.K VALUES (4, N'z', NULL)").number == 2627  # one NULL only, unlike in other databases
@@ -199,22 +238,31 @@ def test_check_constraints(client: Client) -> None:  # noqa: F811
     client.rows("CREATE TABLE dbo.C (A int CONSTRAINT CK_A CHECK (A > 0), B int, CONSTRAINT CK_AB CHECK (A < B OR B IS NULL))")
     client.rows("INSERT dbo.C VALUES (1, 2), (NULL, 5), (7, NULL)")
     error = client.error("INSERT dbo.C VALUES (-1, NULL)")
-    assert (error.number, error.text) == (547, 'The INSERT statement conflicted with the CHECK constraint "CK_A". '
-                                               'The conflict occurred in database "rowpost", table "dbo.C", column \'A\'.')
-    assert client.error("UPDATE dbo.C SET B = 1").text.startswith('The UPDATE statement conflicted with the CHECK constraint "CK_AB".')
+    assert (error.number, error.text) == (
+        547,
+        'The INSERT statement conflicted with the CHECK constraint "CK_A". '
+        'The conflict occurred in database "rowpost", table "dbo.C", column \'A\'.',
+    )
+    assert client.error("UPDATE dbo.C SET B = 1").text.startswith(
+        'The UPDATE statement conflicted with the CHECK constraint "CK_AB".'
+    )
     assert client.value("SELECT COUNT(*) FROM dbo.C WHERE B = 1") == 0
 
 
 def test_foreign_keys(client: Client) -> None:  # noqa: F811
     client.rows(
-        "CREATE TABLE dbo.Parent (Id int PRIMARY KEY); CREATE TABLE dbo.Child (Id int PRIMARY KEY, ParentId int CONSTRAINT FK_C REFERENCES dbo.Parent (Id));"
+        "CREATE TABLE dbo.Parent (Id int PRIMARY KEY); CREATE TABLE dbo.Child (Id int PRIMARY KEY, ParentId "
+        "int CONSTRAINT FK_C REFERENCES dbo.Parent (Id));"
         "INSERT dbo.Parent VALUES (1), (2); INSERT dbo.Child VALUES (1, 1), (2, NULL)"
     )
     assert client.error("INSERT dbo.Child VALUES (3, 9)").text == (
-        'The INSERT statement conflicted with the FOREIGN KEY constraint "FK_C". The conflict occurred in database "rowpost", table "dbo.Parent", '
+        'The INSERT statement conflicted with the FOREIGN KEY constraint "FK_C". The conflict occurred in '
+        'database "rowpost", table "dbo.Parent", '
         "column 'Id'."
     )
-    assert client.error("DELETE dbo.Parent").text.startswith('The DELETE statement conflicted with the REFERENCE constraint "FK_C".')
+    assert client.error("DELETE dbo.Parent").text.startswith(
+        'The DELETE statement conflicted with the REFERENCE constraint "FK_C".'
+    )
     assert client.error("UPDATE dbo.Parent SET Id = 5 WHERE Id = 1").number == 547
     client.rows("DELETE dbo.Parent WHERE Id = 2; UPDATE dbo.Child SET ParentId = NULL; DELETE dbo.Parent")
     assert client.error("TRUNCATE TABLE dbo.Parent").number == 4712
@@ -223,7 +271,8 @@ def test_foreign_keys(client: Client) -> None:  # noqa: F811
 
 def test_cascades(client: Client) -> None:  # noqa: F811
     client.rows(
-        "CREATE TABLE dbo.A (Id int PRIMARY KEY); CREATE TABLE dbo.B (Id int PRIMARY KEY, A int REFERENCES dbo.A ON DELETE CASCADE ON UPDATE CASCADE);"
+        "CREATE TABLE dbo.A (Id int PRIMARY KEY); CREATE TABLE dbo.B (Id int PRIMARY KEY, A int REFERENCES "
+        "dbo.A ON DELETE CASCADE ON UPDATE CASCADE);"
         "CREATE TABLE dbo.C (Id int PRIMARY KEY, B int REFERENCES dbo.B ON DELETE SET NULL);"
         "INSERT dbo.A VALUES (1), (2); INSERT dbo.B VALUES (10, 1), (20, 2); INSERT dbo.C VALUES (100, 10), (200, 20)"
     )
@@ -233,7 +282,10 @@ def test_cascades(client: Client) -> None:  # noqa: F811
 
 
 def test_computed_columns(client: Client) -> None:  # noqa: F811
-    client.rows("CREATE TABLE dbo.M (A int, B AS A * 2, C AS CONCAT(N'<', A, N'>') PERSISTED); INSERT dbo.M (A) VALUES (4); UPDATE dbo.M SET A = 5")
+    client.rows(
+        "CREATE TABLE dbo.M (A int, B AS A * 2, C AS CONCAT(N'<', A, N'>') PERSISTED); INSERT dbo.M (A) "
+        "VALUES (4); UPDATE dbo.M SET A = 5"
+    )
     assert client.rows("SELECT * FROM dbo.M WHERE B = 10") == [(5, 10, "<5>")]
     assert client.rows("INSERT dbo.M OUTPUT inserted.* VALUES (1)") == [(1, 2, "<1>")]
     assert client.error("UPDATE dbo.M SET B = 1").number == 271
@@ -247,7 +299,7 @@ def test_rowversion(client: Client) -> None:  # noqa: F811
     assert client.value("SELECT V FROM dbo.R WHERE Id = 5") > second
 
 
-def test_temporary_tables(client: Client, server) -> None:  # noqa: F811, ANN001
+def test_temporary_tables(client: Client, server) -> None:  # noqa: F811
     client.rows("CREATE TABLE #t (Id int PRIMARY KEY, N nvarchar(5)); INSERT #t VALUES (1, N'a')")
     assert client.rows("SELECT N FROM #t; ")[0] == ("a",)
     assert client.value("SELECT CASE WHEN OBJECT_ID('tempdb..#t') IS NULL THEN 0 ELSE 1 END") == 1
@@ -274,3 +326,16 @@ def test_row_count_and_nocount(table: Client) -> None:
     outcome = table.run("SET NOCOUNT ON; UPDATE T SET N = 0; SELECT @@ROWCOUNT")
     assert outcome.counts == [("UPDATE", None), ("SELECT", None)]
     assert outcome.results[0].rows == [(3,)]
+
+
+def test_identity_of_temporary_tables_starts_anew(client: Client) -> None:  # noqa: F811
+    batch = "DECLARE @t TABLE (Id int IDENTITY, A int); INSERT @t (A) VALUES (5), (6); SELECT MAX(Id) FROM @t"
+    assert client.value(batch) == 2
+    assert client.value(batch) == 2
+    client.rows("CREATE TABLE #i (Id int IDENTITY(5, 5), A int); INSERT #i VALUES (1); TRUNCATE TABLE #i; INSERT #i VALUES (1)")
+    assert client.rows("SELECT Id FROM #i") == [(5,)]
+
+
+def test_identity_values_are_not_given_back(table: Client) -> None:
+    table.rows("BEGIN TRAN; INSERT T (Name) VALUES (N'gone'); ROLLBACK")
+    assert table.value("INSERT T (Name) OUTPUT inserted.Id VALUES (N'next')") == 30

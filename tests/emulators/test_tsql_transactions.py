@@ -72,7 +72,9 @@ def test_the_transaction_manager(table: Client) -> None:
 
 
 def test_savepoints(table: Client) -> None:
-    table.rows("BEGIN TRAN; SAVE TRAN early; UPDATE T SET N = 1; SAVE TRANSACTION late; UPDATE T SET N = 2; ROLLBACK TRAN late; COMMIT")
+    table.rows(
+        "BEGIN TRAN; SAVE TRAN early; UPDATE T SET N = 1; SAVE TRANSACTION late; UPDATE T SET N = 2; ROLLBACK TRAN late; COMMIT"
+    )
     assert table.value("SELECT SUM(N) FROM T") == 2
     table.rows("BEGIN TRAN; SAVE TRAN early; UPDATE T SET N = 7; ROLLBACK TRAN early; UPDATE T SET N = 3 WHERE Id = 1; COMMIT")
     assert table.rows("SELECT N FROM T ORDER BY Id") == [(3,), (1,)]
@@ -80,7 +82,10 @@ def test_savepoints(table: Client) -> None:
 
 
 def test_ddl_rolls_back(table: Client) -> None:
-    table.rows("BEGIN TRAN; EXEC(N'CREATE SCHEMA s'); CREATE TABLE s.X (a int PRIMARY KEY); ALTER TABLE T ADD C int; INSERT s.X VALUES (1); ROLLBACK")
+    table.rows(
+        "BEGIN TRAN; EXEC(N'CREATE SCHEMA s'); CREATE TABLE s.X (a int PRIMARY KEY); ALTER TABLE T ADD C "
+        "int; INSERT s.X VALUES (1); ROLLBACK"
+    )
     assert table.value("SELECT SCHEMA_ID(N's')") is None
     assert table.error("SELECT * FROM s.X").number == 208
     assert table.error("SELECT C FROM T").number == 207
@@ -89,7 +94,10 @@ def test_ddl_rolls_back(table: Client) -> None:
 
 
 def test_table_variables_outlive_a_rollback(table: Client) -> None:
-    assert table.rows("DECLARE @v TABLE (a int); BEGIN TRAN; INSERT @v VALUES (1); UPDATE T SET N = 0; INSERT @v VALUES (2); ROLLBACK; SELECT a FROM @v") == [(1,), (2,)]
+    assert table.rows(
+        "DECLARE @v TABLE (a int); BEGIN TRAN; INSERT @v VALUES (1); UPDATE T SET N = 0; INSERT @v VALUES "
+        "(2); ROLLBACK; SELECT a FROM @v"
+    ) == [(1,), (2,)]
     assert table.value("SELECT SUM(N) FROM T") == 30
 
 
@@ -97,7 +105,12 @@ def test_table_variables_outlive_a_rollback(table: Client) -> None:
     ("sql", "numbers", "total", "last"),
     [
         # a statement's error does not end the batch
-        ("BEGIN TRAN; UPDATE T SET N = N + 1; INSERT T VALUES (1, 1); UPDATE T SET N = N + 1; COMMIT; SELECT 'end'", [2627], 34, "end"),
+        (
+            "BEGIN TRAN; UPDATE T SET N = N + 1; INSERT T VALUES (1, 1); UPDATE T SET N = N + 1; COMMIT; SELECT 'end'",
+            [2627],
+            34,
+            "end",
+        ),
         ("SELECT 1 / 0; SELECT 'end'", [8134], 30, "end"),
         # a conversion error ends it and undoes the transaction
         ("BEGIN TRAN; UPDATE T SET N = 0; SELECT CAST('x' AS int); SELECT 'end'", [245], 30, None),
@@ -110,21 +123,43 @@ def test_table_variables_outlive_a_rollback(table: Client) -> None:
         ("SET XACT_ABORT ON; BEGIN TRAN; UPDATE T SET N = 0; THROW 50001, 'x', 1; SELECT 'end'", [50001], 30, None),
         ("SET XACT_ABORT ON; BEGIN TRAN; UPDATE T SET N = 0; RAISERROR('x', 16, 1); SELECT 'end'", [50000], 0, "end"),
         # TRY … CATCH
-        ("BEGIN TRY INSERT T VALUES (1, 1); SELECT 'no' END TRY BEGIN CATCH SELECT CONCAT(ERROR_NUMBER(), ':', ERROR_LINE(), ':', XACT_STATE()) END CATCH",
-         [], 30, "2627:1:0"),
-        ("BEGIN TRAN; BEGIN TRY UPDATE T SET N = 0; SELECT CAST('x' AS int) END TRY BEGIN CATCH SELECT XACT_STATE(); ROLLBACK; END CATCH; SELECT 'end'", [], 30, "end"),
+        (
+            "BEGIN TRY INSERT T VALUES (1, 1); SELECT 'no' END TRY BEGIN CATCH SELECT CONCAT(ERROR_NUMBER(), "
+            "':', ERROR_LINE(), ':', XACT_STATE()) END CATCH",
+            [],
+            30,
+            "2627:1:0",
+        ),
+        (
+            "BEGIN TRAN; BEGIN TRY UPDATE T SET N = 0; SELECT CAST('x' AS int) END TRY BEGIN CATCH SELECT "
+            "XACT_STATE(); ROLLBACK; END CATCH; SELECT 'end'",
+            [],
+            30,
+            "end",
+        ),
         ("BEGIN TRAN; BEGIN TRY SELECT CAST('x' AS int) END TRY BEGIN CATCH UPDATE T SET N = 0 END CATCH", [3930], 30, None),
-        ("BEGIN TRY BEGIN TRY SELECT 1 / 0 END TRY BEGIN CATCH; THROW; END CATCH END TRY BEGIN CATCH SELECT ERROR_MESSAGE() END CATCH", [], 30,
-         "Divide by zero error encountered."),
+        (
+            "BEGIN TRY BEGIN TRY SELECT 1 / 0 END TRY BEGIN CATCH; THROW; END CATCH END TRY BEGIN CATCH SELECT "
+            "ERROR_MESSAGE() END CATCH",
+            [],
+            30,
+            "Divide by zero error encountered.",
+        ),
         ("BEGIN TRY SELECT * FROM nosuch END TRY BEGIN CATCH SELECT 'caught' END CATCH", [208], 30, None),
         ("BEGIN TRY EXEC(N'SELECT * FROM nosuch') END TRY BEGIN CATCH SELECT 'caught' END CATCH", [], 30, "caught"),
-        ("BEGIN TRY RAISERROR('a%d', 16, 3, 7) END TRY BEGIN CATCH SELECT CONCAT(ERROR_MESSAGE(), ERROR_STATE(), ERROR_SEVERITY()) END CATCH", [], 30, "a7316"),
+        (
+            "BEGIN TRY RAISERROR('a%d', 16, 3, 7) END TRY BEGIN CATCH SELECT CONCAT(ERROR_MESSAGE(), "
+            "ERROR_STATE(), ERROR_SEVERITY()) END CATCH",
+            [],
+            30,
+            "a7316",
+        ),
         ("BEGIN TRY RAISERROR('quiet', 10, 1); SELECT 'went on' END TRY BEGIN CATCH SELECT 'caught' END CATCH", [], 30, "went on"),
         # deferred name resolution
         ("IF 1 = 0 SELECT * FROM nosuch; SELECT 'end'", [], 30, "end"),
         ("IF @@ERROR <> 0 SELECT 'no' ELSE SELECT 'end'", [], 30, "end"),
     ],
-)  # fmt: skip
+)
 def test_what_an_error_does(table: Client, server: Server, sql: str, numbers: list[int], total: int, last: str | None) -> None:  # noqa: F811
     outcome = table.run(sql)
     assert outcome.numbers == numbers
@@ -158,7 +193,8 @@ def test_variables_and_flow(client: Client) -> None:  # noqa: F811
 
 def test_dynamic_sql(client: Client) -> None:  # noqa: F811
     assert client.rows(
-        "DECLARE @out int, @sql nvarchar(100) = N'SET @b = @a * 2; SELECT @a AS a'; EXEC sp_executesql @sql, N'@a int, @b int OUTPUT', @a = 21, @b = @out OUTPUT; SELECT @out"
+        "DECLARE @out int, @sql nvarchar(100) = N'SET @b = @a * 2; SELECT @a AS a'; EXEC sp_executesql @sql, "
+        "N'@a int, @b int OUTPUT', @a = 21, @b = @out OUTPUT; SELECT @out"
     ) == [(42,)]
     assert client.error("EXEC (N'SELECT @x')").number == 137
     assert client.error("EXEC dbo.nosuch").number == 2812
@@ -226,7 +262,10 @@ def test_snapshot_isolation(table: Client, server: Server) -> None:  # noqa: F81
 def test_sessions_write_in_parallel_without_losing_anything(table: Client, server: Server) -> None:  # noqa: F811
     def work(number: int) -> list[Any]:
         mine = server.client()
-        return [mine.rows("BEGIN TRAN; UPDATE T SET N = N + 1 WHERE Id = 1; INSERT T VALUES (@i, 0); COMMIT", i=100 * number + i) for i in range(25)]
+        return [
+            mine.rows("BEGIN TRAN; UPDATE T SET N = N + 1 WHERE Id = 1; INSERT T VALUES (@i, 0); COMMIT", i=100 * number + i)
+            for i in range(25)
+        ]
 
     threads = [Background(lambda n=n: work(n)) for n in range(1, 5)]  # type: ignore[misc]
     assert [len(thread.finish()) for thread in threads] == [25] * 4
@@ -234,7 +273,8 @@ def test_sessions_write_in_parallel_without_losing_anything(table: Client, serve
     assert table.value("SELECT N FROM T WHERE Id = 1") == 110
 
 
-GET = "DECLARE @r int; EXEC @r = sp_getapplock @Resource = N'L', @LockMode = 'Exclusive', @LockOwner = '{owner}', @LockTimeout = {timeout}; SELECT @r"
+GET = """DECLARE @r int;
+EXEC @r = sp_getapplock @Resource = N'L', @LockMode = 'Exclusive', @LockOwner = '{owner}', @LockTimeout = {timeout}; SELECT @r"""
 
 
 def test_application_lock_of_a_transaction(table: Client, server: Server) -> None:  # noqa: F811
@@ -299,7 +339,12 @@ def test_cancel_ends_a_wait_and_a_long_query(table: Client, server: Server) -> N
     other.session.cancel()
     assert waiting.finish().numbers == [3617]
     table.rows("ROLLBACK")
-    busy = Background(lambda: other.run("WITH r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 100000000) SELECT MAX(n) FROM r OPTION (MAXRECURSION 0)"))
+    busy = Background(
+        lambda: other.run(
+            "WITH r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 100000000) SELECT MAX(n) FROM r "
+            "OPTION (MAXRECURSION 0)"
+        )
+    )
     assert busy.waits()
     other.session.cancel()
     assert busy.finish().numbers == [3617]
@@ -344,7 +389,9 @@ for i in range(1000000):
 
 
 def test_committed_data_survives_a_kill(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "database.sqlite")], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "database.sqlite")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(40)]
     os.kill(process.pid, signal.SIGKILL)
@@ -358,3 +405,28 @@ def test_committed_data_survives_a_kill(tmp_path: Path) -> None:
     assert client.value("SELECT CHANGE_TRACKING_CURRENT_VERSION()") == last + 1
     assert client.value("SELECT COUNT(*) FROM CHANGETABLE(CHANGES dbo.A, 0) c") == rows
     assert client.value("INSERT dbo.A (B) OUTPUT inserted.Id VALUES (0)") == rows + 1
+
+
+def test_an_update_alone_may_wait_under_repeatable_read(table: Client, server: Server) -> None:  # noqa: F811
+    other = server.client()
+    other.rows("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; BEGIN TRAN")
+    table.rows("BEGIN TRAN; UPDATE T SET N = N + 1")
+    waiting = Background(lambda: other.rows("UPDATE T SET N = N + 1; COMMIT"))
+    assert waiting.waits()
+    table.rows("COMMIT")
+    assert waiting.finish() == []
+    assert table.value("SELECT SUM(N) FROM T") == 34
+
+
+def test_shared_application_locks_and_their_upgrade(client: Client, server: Server) -> None:  # noqa: F811
+    shared = GET.format(owner="Transaction", timeout=10000).replace("Exclusive", "Shared")
+    exclusive = GET.format(owner="Transaction", timeout=10000)
+    other, third = server.client(), server.client()
+    assert client.value("BEGIN TRAN; " + shared) == 0
+    assert other.value("BEGIN TRAN; " + shared) == 0
+    assert third.value("BEGIN TRAN; " + exclusive.replace("10000", "0")) == -1
+    waiting = Background(lambda: client.value(exclusive))
+    assert waiting.waits()
+    assert other.value(exclusive) == -3  # each waits for the other's shared lock
+    other.rows("ROLLBACK")
+    assert waiting.finish() == 1

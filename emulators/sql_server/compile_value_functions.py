@@ -1,0 +1,180 @@
+"""Functions on numbers and dates: result types and SQLite text."""
+
+from __future__ import annotations
+
+from . import datetimes
+from .compile_string_functions import StringFunctions
+from .compiler import Scope, Typed
+from .datatypes import (
+    BIGINT,
+    DATE,
+    DATETIME,
+    DATETIME2,
+    DECIMALS,
+    FLOAT,
+    INT,
+    INTEGERS,
+    NUMBERS,
+    STRINGS,
+    TEMPORALS,
+    decimal_type,
+    display,
+)
+from .errors import sql_error
+from .results import SqlType
+from .syntax import FunctionCall, Literal
+
+
+class ValueFunctions(StringFunctions):
+    """Numbers and dates."""
+
+    def _number(self, operand: Typed) -> tuple[Typed, str]:
+        """The operand as a number, and which implementation fits."""
+        if operand.type is None or operand.type.name in STRINGS:
+            operand = self.cast(operand, FLOAT)
+        assert operand.type is not None
+        name = operand.type.name
+        if name not in NUMBERS:
+            raise sql_error(8116, name, 1, "numeric")
+        return operand, "int" if name in INTEGERS else "decimal" if name in DECIMALS else "float"
+
+    def _fn_round(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 2, 3)
+        values = self._values(node, scope)
+        operand, kind = self._number(values[0])
+        cut = self.cast(values[2], INT).sql if len(values) == 3 else "0"
+        return Typed(f"k_round({operand.sql}, {self.cast(values[1], INT).sql}, {cut}, '{kind}')", operand.type)
+
+    def _rounded(self, node: FunctionCall, scope: Scope, up: int) -> Typed:
+        self._count(node, 1)
+        operand, kind = self._number(self.value(node.arguments[0], scope))
+        assert operand.type is not None
+        result = decimal_type(operand.type.precision, 0) if operand.type.name in ("decimal", "numeric") else operand.type
+        return Typed(f"k_floor({operand.sql}, '{kind}', {up})", result)
+
+    def _fn_floor(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._rounded(node, scope, 0)
+
+    def _fn_ceiling(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._rounded(node, scope, 1)
+
+    def _fn_abs(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 1)
+        operand, kind = self._number(self.value(node.arguments[0], scope))
+        text = f"k_absolute({operand.sql}, '{kind}')"
+        return Typed(f"k_int({text}, '{operand.type.name}')" if kind == "int" and operand.type else text, operand.type)
+
+    def _fn_sign(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 1)
+        operand, kind = self._number(self.value(node.arguments[0], scope))
+        return Typed(f"k_sign({operand.sql}, '{kind}')", operand.type)
+
+    def _fn_power(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 2)
+        base, exponent = self._values(node, scope)
+        base, _ = self._number(base)
+        power = Typed(f"k_power({self.cast(base, FLOAT).sql}, {self.cast(exponent, FLOAT).sql})", FLOAT)
+        return self.cast(power, base.type or FLOAT)
+
+    def _part(self, node: FunctionCall) -> str:
+        argument = node.arguments[0]
+        given = argument.value if isinstance(argument, Literal) else ""
+        part = datetimes.PARTS.get(str(given).lower())
+        if part is None:
+            from .results import SqlError
+
+            raise SqlError(155, f"'{given}' is not a recognized {node.name.lower()} option.", 15)
+        return part
+
+    def _moment(self, operand: Typed) -> Typed:
+        """A date or time; a string becomes datetime2."""
+        if operand.type is None or operand.type.name in STRINGS:
+            return self.cast(operand, DATETIME2)
+        if operand.type.name in INTEGERS:
+            return self.cast(operand, DATETIME)
+        if operand.type.name not in TEMPORALS:
+            raise sql_error(8116, display(operand.type, False), 3, "dateadd")
+        return operand
+
+    def _fn_dateadd(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 3)
+        part = self._part(node)
+        number = self.cast(self.value(node.arguments[1], scope), BIGINT)
+        operand = self.value(node.arguments[2], scope)
+        literal = operand.type is None or operand.type.name in STRINGS
+        moment = self.cast(operand, DATETIME) if literal else self._moment(operand)
+        assert moment.type is not None
+        kind = moment.type
+        if kind.name == "date" and part in ("hour", "minute", "second", "millisecond", "microsecond", "nanosecond"):
+            from .results import SqlError
+
+            raise SqlError(9810, f"The datepart {part} is not supported by date function dateadd for data type date.")
+        return Typed(f"k_date_add('{part}', {number.sql}, {moment.sql}, '{kind.name}', {kind.scale})", kind)
+
+    def _difference(self, node: FunctionCall, scope: Scope, big: bool) -> Typed:
+        self._count(node, 3)
+        part = self._part(node)
+        start, end = (self._moment(self.value(argument, scope)) for argument in node.arguments[1:])
+        pair = []
+        for moment in (start, end):
+            if moment.type is not None and moment.type.name == "time" and (start.type != end.type):
+                moment = self.cast(moment, DATETIME2)
+            pair.append(moment.sql)
+        return Typed(f"k_date_diff('{part}', {pair[0]}, {pair[1]}, {int(big)})", BIGINT if big else INT)
+
+    def _fn_datediff(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._difference(node, scope, False)
+
+    def _fn_datediff_big(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._difference(node, scope, True)
+
+    def _fn_datepart(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 2)
+        return Typed(f"k_date_part('{self._part(node)}', {self._moment(self.value(node.arguments[1], scope)).sql})", INT)
+
+    def _fn_datename(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 2)
+        return Typed(
+            f"k_date_name('{self._part(node)}', {self._moment(self.value(node.arguments[1], scope)).sql})", SqlType("nvarchar", 30)
+        )
+
+    def _named_part(self, node: FunctionCall, scope: Scope, part: str) -> Typed:
+        self._count(node, 1)
+        return Typed(f"k_date_part('{part}', {self._moment(self.value(node.arguments[0], scope)).sql})", INT)
+
+    def _fn_year(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._named_part(node, scope, "year")
+
+    def _fn_month(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._named_part(node, scope, "month")
+
+    def _fn_day(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._named_part(node, scope, "day")
+
+    def _fn_eomonth(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 1, 2)
+        values = self._values(node, scope)
+        months = self.cast(values[1], INT).sql if len(values) == 2 else "0"
+        return Typed(f"k_end_of_month({self.cast(values[0], DATE).sql}, {months})", DATE)
+
+    def _fn_datetrunc(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 2)
+        moment = self._moment(self.value(node.arguments[1], scope))
+        assert moment.type is not None
+        return Typed(f"k_truncate_date('{self._part(node)}', {moment.sql}, '{moment.type.name}', {moment.type.scale})", moment.type)
+
+    def _from_parts(self, node: FunctionCall, scope: Scope, count: int, text: str, target: SqlType) -> Typed:
+        self._count(node, count)
+        values = ", ".join(self.cast(value, INT).sql for value in self._values(node, scope))
+        return self.cast(Typed(f"printf('{text}', {values})", SqlType("varchar", 40)), target)
+
+    def _fn_datefromparts(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._from_parts(node, scope, 3, "%04d-%02d-%02d", DATE)
+
+    def _fn_datetimefromparts(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._from_parts(node, scope, 7, "%04d-%02d-%02d %02d:%02d:%02d.%03d", DATETIME)
+
+    def _fn_isdate(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 1)
+        attempt = self.cast(self.value(node.arguments[0], scope), DATETIME, lenient=True)
+        return Typed(f"({attempt.sql} IS NOT NULL)", INT)
