@@ -50,9 +50,10 @@ def _columns(text: str, **special: SqlType) -> Columns:
     return columns
 
 
-_OBJECT = "name:n object_id:i principal_id:i schema_id:i parent_object_id:i type:c type_desc:v create_date:d "
-    "modify_date:d is_ms_shipped:b"
-
+_OBJECT = (
+    "name:n object_id:i principal_id:i schema_id:i parent_object_id:i type:c type_desc:v create_date:d modify_date:d "
+    "is_ms_shipped:b"
+)
 SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.schemas": _columns("name:n schema_id:i principal_id:i"),
     "sys.objects": _columns(_OBJECT),

@@ -8,10 +8,9 @@ from .catalogue import Table, quote
 from .compile_output import OutputCompiler, alias_of, output_converters
 from .compile_query import CompiledQuery, shown_type, type_or_int
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed, Unit
-from .datatypes import SqlType
 from .errors import sql_error, unsupported
 from .plans import DmlPlan, MergeAction, Plan, SelectPlan
-from .results import Column
+from .results import Column, SqlType
 from .syntax import (
     CommonTable,
     Default,
@@ -146,8 +145,8 @@ class StatementCompiler(OutputCompiler):
 
     def _bind_target(
         self, target: Source, source: Source | None, ctes: list[CommonTable], scope: Scope
-    ) -> tuple[str, Bound, Table, Bound]:
-        """FROM text, the source whose rows are changed, its table, and the source under whose columns assignments look names up."""
+    ) -> tuple[str, Bound, Table, dict[str, str]]:
+        """FROM text, the source whose rows are changed, its table, and base names of renamed columns."""
         scope.ctes = self.bind_common_tables(ctes)
         if source is None:
             if isinstance(target, TableSource) and len(target.name) == 1 and target.name[0].lower() in scope.ctes:
@@ -158,7 +157,7 @@ class StatementCompiler(OutputCompiler):
             else:
                 assert isinstance(target, TableSource)
                 text = self.source(target, scope)
-            return text, scope.sources[-1], table, scope.sources[-1]
+            return text, scope.sources[-1], table, {}
         text = self.source(source, scope)
         wanted = f"@{target.name}" if isinstance(target, TableVariableSource) else ".".join(getattr(target, "name", ()))
         by_alias = [bound for bound in scope.sources if bound.alias.lower() == wanted.lower()]
@@ -167,16 +166,16 @@ class StatementCompiler(OutputCompiler):
             by_alias = [bound for bound in scope.sources if bound.table is table]
             if not by_alias:
                 joined = self.source(target, scope)
-                return f"{text} JOIN {joined}", scope.sources[-1], table, scope.sources[-1]
+                return f"{text} JOIN {joined}", scope.sources[-1], table, {}
         if len(by_alias) > 1:
             from .results import SqlError
 
             raise SqlError(8154, f"The table '{wanted}' is ambiguous.")
         if by_alias[0].table is None:
             raise unsupported("changes of a derived table")
-        return text, by_alias[0], by_alias[0].table, by_alias[0]
+        return text, by_alias[0], by_alias[0].table, {}
 
-    def _common_table_target(self, cte: BoundCte, name: str, scope: Scope) -> tuple[str, Bound, Table, Bound]:
+    def _common_table_target(self, cte: BoundCte, name: str, scope: Scope) -> tuple[str, Bound, Table, dict[str, str]]:
         compiled: CompiledQuery = self.compile_query(cte.common.query, Scope(None, cte.visible), expose_rowid=True)
         inner = self.unit.alias()
         names = cte.common.columns or [column for column, _ in compiled.columns]
@@ -194,9 +193,7 @@ class StatementCompiler(OutputCompiler):
         scope.sources[-1].hidden = True
         text += f" ON {scope.sources[-1].rowid} = {inner}.__rid"
         renamed = {column.lower(): origin for column, origin in zip(names, compiled.base_columns, strict=True)}
-        names_bound = Bound(name, [BoundColumn(renamed.get(c.name.lower(), "") or c.name, c.type, c.sql) for c in bound.columns])
-        names_bound.names = tuple(renamed.items())  # type: ignore[assignment]
-        return text, scope.sources[-1], base, names_bound
+        return text, scope.sources[-1], base, renamed
 
     def _base_table(self, query: Query) -> Table:
         source = getattr(query.body, "source", None)
@@ -209,8 +206,7 @@ class StatementCompiler(OutputCompiler):
     def update_plan(self, node: Update) -> DmlPlan:
         """Columns of the query: rowid, old values, new values of the columns set, variables, extra columns for OUTPUT."""
         scope = Scope()
-        text, target, table, names = self._bind_target(node.target, node.source, node.ctes, scope)
-        renames = dict(names.names) if names is not target and names.names else {}
+        text, target, table, renames = self._bind_target(node.target, node.source, node.ctes, scope)
         changed, values, variables = self._assignments(node.assignments, table, scope, target, renames)
         old = [f"{alias_of(target)}.{quote(column.name)}" for column in table.stored]
         items = [target.rowid, *old, *values]

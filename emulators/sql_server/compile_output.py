@@ -9,11 +9,11 @@ from typing import Any
 from .catalogue import Table, TableColumn
 from .compile_query import QueryCompiler, type_or_int
 from .compiler import Bound, BoundColumn, Scope, Typed
-from .datatypes import SqlType, to_external
+from .datatypes import to_external
 from .errors import sql_error, unsupported
 from .parser import parse_expression
 from .plans import OutputPlan
-from .results import Column
+from .results import Column, SqlType
 from .syntax import (
     Default,
     Expression,
@@ -135,7 +135,9 @@ class OutputCompiler(QueryCompiler):
         names, items, assigned = self._items(node.items, scope)
         if assigned:
             raise sql_error(141)
-        target, target_columns, defaults = None, [], ""
+        target: Table | None = None
+        target_columns: list[int] = []
+        defaults = ""
         if node.into is not None:
             target, target_columns, items, defaults = self._output_target(node, items)
         bindings: list[tuple[str, Any]] = []

@@ -10,9 +10,10 @@ from .catalogue_columns import SYSTEM_VIEWS
 from .compile_expression import ExpressionCompiler
 from .compile_functions import FunctionCompiler
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed
-from .datatypes import BIGINT, BINARIES, FLOATS, INT, NVARCHAR_MAX, STRINGS, VARBINARY_MAX, SqlType
+from .datatypes import BIGINT, BINARIES, FLOATS, INT, NVARCHAR_MAX, STRINGS, VARBINARY_MAX
 from .errors import sql_error, unsupported
 from .parser import parse_expression, parse_query
+from .results import SqlType
 from .syntax import (
     ChangesSource,
     DerivedTable,

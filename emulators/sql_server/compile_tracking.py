@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Index, Table, TableColumn, quote
 from .compiler import Bound, BoundColumn, Scope
-from .datatypes import BIGINT, STRINGS, SqlType
+from .datatypes import BIGINT, STRINGS
 from .errors import sql_error
-from .results import SqlError
+from .results import SqlError, SqlType
 from .syntax import ChangesSource, GlobalVariable, Literal, Name, Null, Unary, Variable, VersionSource
 
 if TYPE_CHECKING:

@@ -28,7 +28,9 @@ class Owner(Protocol):
     """A session, as the lock manager sees it."""
 
     spid: int
-    cancelled: bool
+
+    @property
+    def cancelled(self) -> bool: ...
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ def format_message(template: str, arguments: list[Any]) -> str:
             return "(null)"
         specification = f"%{flags}{width}{'.' + precision if precision else ''}"
         if kind == "s":
-            return (specification + "s") % value
-        return (specification + {"i": "d", "u": "d"}.get(kind, kind)) % int(value)
+            return str((specification + "s") % value)
+        return str((specification + {"i": "d", "u": "d"}.get(kind, kind)) % int(value))
 
     return _PLACE.sub(fill, template)[:2047]

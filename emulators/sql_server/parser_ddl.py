@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .parser_statements import StatementParser
+from .results import SqlType
 from .syntax import (
     AlterDatabase,
     AlterTable,
@@ -209,7 +210,7 @@ class DdlParser(StatementParser):
         self.column_options(column)
         return column
 
-    def type_named(self, name: str):
+    def type_named(self, name: str) -> SqlType:
         from .datatypes import type_from_syntax
 
         return type_from_syntax(name, [])
@@ -521,7 +522,8 @@ class DdlParser(StatementParser):
             permissions.append((" ".join(words), columns))
             if not self.accept(","):
                 break
-        target_class, target = "DATABASE", ()
+        target_class = "DATABASE"
+        target: Name = ()
         if self.accept("ON"):
             target_class = "OBJECT"
             if self.ahead().text == "::":

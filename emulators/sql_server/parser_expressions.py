@@ -7,6 +7,7 @@ from decimal import Decimal
 from .codepage import narrow
 from .datatypes import BIGINT, FLOAT, INT, decimal_type, string_literal_type, type_of_binary
 from .parser_base import ParserBase
+from .results import SqlType
 from .syntax import (
     AtTimeZone,
     Between,
@@ -359,7 +360,7 @@ class ExpressionParser(ParserBase):
         self.expect(")")
         return Cast(operand, target, style, lenient)
 
-    def cast_type(self):
+    def cast_type(self) -> SqlType:
         """In CAST and CONVERT a string or binary type without length has 30, not 1."""
         start = self.index
         target = self.data_type()

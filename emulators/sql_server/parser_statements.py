@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .parser_dml import ASSIGNMENTS, DmlParser
+from .results import SqlType
 from .syntax import (
     BeginTransaction,
     Block,
@@ -50,7 +51,7 @@ class StatementParser(DmlParser):
 
     def batch(self) -> list[Statement]:
         """All statements of the batch."""
-        statements = []
+        statements: list[Statement] = []
         while self.token.kind != "end":
             if self.accept(";"):
                 continue
@@ -232,7 +233,7 @@ class StatementParser(DmlParser):
 
     def _parse_declare(self) -> Statement:
         self.next()
-        items = []
+        items: list[tuple[str, SqlType | TableDefinition, Expression | None]] = []
         while True:
             if self.token.kind != "variable":
                 if self.at_identifier() and "CURSOR" in (self.ahead().upper, self.ahead(2).upper):

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .catalogue import Table
-from .datatypes import SqlType
-from .results import Column
+from .results import Column, SqlType
 from .syntax import (
     Name,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import datetimes
-from .catalogue import Table, View, constraints_of
+from .catalogue import Catalogue, Table, View, constraints_of
 from .catalogue_columns import SYSTEM_VIEWS, system_view_id
 from .datatypes import max_length_bytes, precision_scale, system_type_id, system_types
 from .json_functions import Number, dump, load
@@ -30,7 +30,7 @@ class SessionFunctions:
         self.session = session
 
     @property
-    def catalogue(self):
+    def catalogue(self) -> Catalogue:
         return self.session.store.catalogue
 
     # --- objects ---

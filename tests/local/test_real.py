@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -135,6 +136,13 @@ def test_missing_parts_are_named_together(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(SystemExit) as ended:
         require_parts()
     assert "func (Azure Functions Core Tools 4" in str(ended.value) and "npm and node" in str(ended.value)
+
+
+def test_the_demo_names_what_it_needs(tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "devtools.demo", "--real"]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 1 and "demo --real needs func" in result.stderr
 
 
 @pytest.mark.npm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from tests.relay.harness import Relay, changed_config
@@ -42,7 +43,6 @@ def test_the_fifth_hand_out_to_a_dying_worker_is_not_swept_by_a_success_that_is_
     host = relay.stack.host
     assert host is not None
 
-    import threading
 
     def fifth() -> None:
         relay.stack.downstream.wait_for(lambda: relay.stack.downstream.counters()["requests"] > seen, 60)
@@ -63,3 +63,27 @@ def test_the_fifth_hand_out_to_a_dying_worker_is_not_swept_by_a_success_that_is_
     relay.advance(hours=3)
     assert relay.accepted(2)
     assert relay.accepted(1)
+
+
+def test_a_row_that_the_time_budget_did_not_reach_keeps_its_watched_change(make_relay: Callable[..., Relay]) -> None:
+    """One worker, no crash: the batch's budget ends before row 2 is posted, row 3 of the same transaction comes in the next batch."""
+    config = changed_config(timeout='"5s"\nconcurrency = 1', batch_budget='"1s"', name='"dbo.Orders"\nwatch = ["Total"]')
+    relay = make_relay(config, settings={"Sql_Trigger_MaxBatchSize": "2"})
+    relay.insert(0)
+    relay.advance(5)
+    relay.stack.downstream.set_mode("slow", seconds=1.5, path="/rows")
+    seen = relay.stack.downstream.counters()["requests"]
+
+    def change() -> None:
+        relay.stack.downstream.wait_for(lambda: relay.stack.downstream.counters()["requests"] > seen, 60)
+        relay.stack.downstream.set_mode("up")
+        connection = relay.stack.sql.connect(application="another person")
+        connection.execute("UPDATE dbo.Orders SET Customer = N'other' WHERE OrderId = 2")
+        connection.close()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    relay.insert(1, 2, 3)
+    relay.advance(hours=1)
+    thread.join()
+    assert [order for order in (1, 2, 3) if relay.accepted(order)] == [1, 2, 3]
