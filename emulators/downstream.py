@@ -77,9 +77,10 @@ class Downstream:
         clock: instants of the record; the page and ``until`` follow it too.
         data: file that keeps what was accepted.
         keep_attempts: so many of the latest attempts are kept.
+        host: the address to listen on.
     """
 
-    def __init__(self, clock: Clock, data: Path | None = None, keep_attempts: int = 200_000) -> None:
+    def __init__(self, clock: Clock, data: Path | None = None, keep_attempts: int = 200_000, host: str = "127.0.0.1") -> None:
         self.clock = clock
         self.store = Store(data)
         self.mode = Mode()
@@ -90,7 +91,7 @@ class Downstream:
         self._tokens: dict[str, datetime] = {}
         self._random = random.Random(0)
         self._changed = threading.Condition()
-        self._server = HttpServer(clock, self._answer)
+        self._server = HttpServer(clock, self._answer, host)
 
     # --- life ---
 
@@ -385,7 +386,7 @@ def _retry_after(value: int | str | None) -> dict[str, str]:
 
 def main() -> None:
     options = command_line("Stand-in for the HTTP API that rows are posted to.").parse_args()
-    downstream = Downstream(clock_from_spec(options.clock), Path(options.data) if options.data else None)
+    downstream = Downstream(clock_from_spec(options.clock), Path(options.data) if options.data else None, host=options.host)
     serve_until_terminated(downstream.start, downstream.close, options.port)
 
 

@@ -139,9 +139,12 @@ class EmailService:
         clock: instants of the record, and of faults that end by themselves.
         data: file of JSON lines that keeps accepted messages; None keeps them in memory only.
         running_seconds: so long after its acceptance an operation says ``Running``.
+        host: the address to listen on.
     """
 
-    def __init__(self, clock: Clock, data: Path | None = None, running_seconds: float = 0.0) -> None:
+    def __init__(
+        self, clock: Clock, data: Path | None = None, running_seconds: float = 0.0, host: str = "127.0.0.1"
+    ) -> None:
         self.clock = clock
         self.running_seconds = running_seconds
         self.mode = EmailMode()
@@ -150,7 +153,7 @@ class EmailService:
         self._messages: dict[str, Message] = {}
         self._attempts: list[EmailAttempt] = []
         self._changed = threading.Condition()
-        self._server = HttpServer(clock, self._answer)
+        self._server = HttpServer(clock, self._answer, host)
         if data is not None and data.exists():
             whole = data.read_bytes()
             complete = whole[: whole.rfind(b"\n") + 1]  # a kill can leave an incomplete last line
@@ -285,7 +288,7 @@ class EmailService:
         if known is not None:
             if known.request != body:
                 return _error(400, "BadRequest", "This Operation-Id belongs to another message.")
-            return self._accepted(known)
+            return self._accepted(known, request)
         fault = self._fault_for(_addresses(body))
         if fault is not None and fault.kind == "throttle":
             return _error(429, fault.code or "TooManyRequests", "Rate limit reached.", fault.retry_after)
@@ -307,7 +310,7 @@ class EmailService:
             with self._data.open("a", encoding="utf-8", newline="\n") as handle:
                 handle.write(to_json(asdict(message)) + "\n")
         self._messages[operation_id] = message
-        return Answer(0) if self.mode.answer == "reset_after_accept" else self._accepted(message)
+        return Answer(0) if self.mode.answer == "reset_after_accept" else self._accepted(message, request)
 
     def _fault_for(self, recipients: list[str]) -> Fault | None:
         for fault in self.faults:
@@ -317,8 +320,9 @@ class EmailService:
                 return fault
         return None
 
-    def _accepted(self, message: Message) -> Answer:
-        location = f"{self.url}{_STATUS_PATH}{message.operation_id}?api-version=2023-03-31"
+    def _accepted(self, message: Message, request: Request) -> Answer:
+        address = request.headers.get("Host") or self.url.removeprefix("http://")  # the name that the client knows us by
+        location = f"http://{address}{_STATUS_PATH}{message.operation_id}?api-version=2023-03-31"
         headers = {"Operation-Location": location, "Retry-After": str(max(1, round(self.running_seconds)))}
         return Answer(202, {"id": message.operation_id, "status": "Running", "error": None}, headers)
 
@@ -402,7 +406,7 @@ def main() -> None:
     parser.add_argument("--running-seconds", type=float, default=0.0, help="how long an operation says Running")
     options = parser.parse_args()
     data = Path(options.data) if options.data else None
-    service = EmailService(clock_from_spec(options.clock), data, options.running_seconds)
+    service = EmailService(clock_from_spec(options.clock), data, options.running_seconds, options.host)
     serve_until_terminated(service.start, service.close, options.port)
 
 

@@ -174,22 +174,24 @@ class _Server(ThreadingHTTPServer):
 
 
 class HttpServer:
-    """Serves on 127.0.0.1 from a thread of its own.
+    """Serves from a thread of its own.
 
     Args:
         clock: dates the answers.
         answer: called for each request, from many threads at once.
+        host: the address to listen on; in a container, 0.0.0.0.
     """
 
-    def __init__(self, clock: Clock, answer: Callable[[Request], Answer]) -> None:
+    def __init__(self, clock: Clock, answer: Callable[[Request], Answer], host: str = "127.0.0.1") -> None:
         self.clock = clock
+        self.host = host
         self.port = 0
         self._answer = answer
         self._server: _Server | None = None
 
     def start(self, port: int = 0) -> int:
         """Listen on ``port`` (0: the port of the last time, or any free one); returns the port."""
-        self._server = _Server(("127.0.0.1", port or self.port), self.clock, self._answer)
+        self._server = _Server((self.host, port or self.port), self.clock, self._answer)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self.port
@@ -220,9 +222,10 @@ def serve_until_terminated(start: Callable[[int], int], stop: Callable[[], None]
 
 
 def command_line(description: str) -> argparse.ArgumentParser:
-    """The options that the HTTP stand-ins share: ``--clock``, ``--port``, ``--data``."""
+    """The options that the HTTP stand-ins share: ``--clock``, ``--host``, ``--port``, ``--data``."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--clock", default="real", help="specification of the clock, see emulators/clock.py")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; in a container, 0.0.0.0")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data", help="file that keeps what was accepted, so that a kill loses nothing")
     return parser

@@ -18,11 +18,9 @@ import pytest
 
 from devtools.stack import ROOT
 
-OTHER_PYTHON = os.environ.get("ROWPOST_OTHER_PYTHON")
+OTHER_PYTHON = os.environ.get("ROWPOST_OTHER_PYTHON")  # dev.py test leaves the marked tests out without it
 DURABLE_2 = "azure-functions-durable==2.0.0rc3"  # a release candidate: the newest that there was
 APP_FOLDERS = ("activities", "entities", "orchestrators", "rowpost", "triggers")
-
-opt_in = pytest.mark.skipif(OTHER_PYTHON is None, reason="opt-in: set ROWPOST_OTHER_PYTHON to an interpreter")
 
 # As the host's worker does: import function_app, ask it for its functions.
 INDEX = """
@@ -49,7 +47,7 @@ def indexed(python: str | Path) -> dict[str, list[str]]:
 
 def environment_with(folder: Path, *packages: str) -> Path:
     """A new virtual environment of the other Python with these packages; its interpreter."""
-    assert OTHER_PYTHON is not None
+    assert OTHER_PYTHON is not None, "set ROWPOST_OTHER_PYTHON to an interpreter"
     subprocess.run([OTHER_PYTHON, "-m", "venv", str(folder)], check=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
@@ -74,21 +72,21 @@ def without_the_sdks_own(found: dict[str, list[str]]) -> dict[str, list[str]]:
     }
 
 
-@opt_in
+@pytest.mark.other_python
 @pytest.mark.timeout(600)
 def test_with_the_same_requirements(tmp_path: Path) -> None:
     python = environment_with(tmp_path / "venv", "-r", str(ROOT / "requirements.txt"))
     assert indexed(python) == indexed(sys.executable)
 
 
-@opt_in
+@pytest.mark.other_python
 @pytest.mark.timeout(600)
 def test_with_azure_functions_2(tmp_path: Path) -> None:
     python = environment_with(tmp_path / "venv", *requirements_but("azure-functions"), "azure-functions>=2,<3")
     assert indexed(python) == indexed(sys.executable)
 
 
-@opt_in
+@pytest.mark.other_python
 @pytest.mark.timeout(600)
 def test_with_azure_functions_durable_2(tmp_path: Path) -> None:
     others = requirements_but("azure-functions", "azure-functions-durable")
