@@ -146,8 +146,8 @@ class ViewRows:
             for column in table.columns:
                 yield self._column(table.object_id, column)
         for view in self.catalogue.views.values():
-            for number, column in enumerate(self.session.view_columns(view), 1):
-                yield self._column(view.object_id, TableColumn(number, column.name, column.type, column.nullable))
+            for number, shown in enumerate(self.session.view_columns(view), 1):
+                yield self._column(view.object_id, TableColumn(number, shown.name, shown.type, shown.nullable))
 
     def _sys_all_columns(self) -> Iterator[Row]:
         for row in self._sys_columns():

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TypeVar
 
 from .catalogue import Table, quote
-from .compile_output import OutputCompiler, alias_of, output_converters
+from .compile_assignments import AssignmentCompiler, variables_in
+from .compile_output import alias_of, highest_parameter, output_converters
 from .compile_query import CompiledQuery, shown_type, type_or_int
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed, Unit
 from .errors import sql_error, unsupported
 from .plans import DmlPlan, MergeAction, Plan, SelectPlan
-from .results import Column, SqlType
+from .results import Column, SqlError, SqlType
 from .syntax import (
     CommonTable,
     Default,
@@ -33,7 +34,7 @@ from .syntax import (
 P = TypeVar("P", bound=Plan)
 
 
-class StatementCompiler(OutputCompiler):
+class StatementCompiler(AssignmentCompiler):
     """Compiles whole statements."""
 
     def __init__(self, unit: Unit) -> None:
@@ -42,6 +43,10 @@ class StatementCompiler(OutputCompiler):
     # --- SELECT and scalars ---
 
     def select_plan(self, query: Query) -> SelectPlan:
+        stepwise = self.row_assignments(query)
+        if stepwise is not None:
+            stepwise.sql = self.unit.finish(stepwise.sql)
+            return self._needs(stepwise)
         compiled = self.compile_query(query, None, top_level=True)
         columns = [Column(name, shown_type(typed), typed.nullable, typed.identity) for name, typed in compiled.columns]
         into = getattr(query.body, "into", None)
@@ -68,6 +73,7 @@ class StatementCompiler(OutputCompiler):
         return self._needs(Plan(self.unit.finish(text), self.unit.bindings))
 
     def _needs(self, plan: P) -> P:
+        plan.bindings = plan.bindings[: highest_parameter(plan.sql)]
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
         plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
         return plan
@@ -84,8 +90,6 @@ class StatementCompiler(OutputCompiler):
             unit = Unit(self.unit.catalogue, self.unit.temporary, self.unit.variables, self.unit.database)
             typed = StatementCompiler(unit).value(context, Scope())
             if typed.type is None or typed.type.name not in ("binary", "varbinary") or not 0 < typed.type.length <= 128:
-                from .results import SqlError
-
                 raise SqlError(
                     22109, "The argument of WITH CHANGE_TRACKING_CONTEXT must be of type varbinary, with a maximum length of 128."
                 )
@@ -101,7 +105,7 @@ class StatementCompiler(OutputCompiler):
         explicit = table.object_id == identity_insert
         given, named = self._insert_columns(table, node.columns, explicit)
         if node.source is None:
-            rows = [[Default()] * len(given)]
+            rows: list[list[Expression]] = [[Default() for _ in given]]
             text, places = self._insert_values(table, given, rows, True)
         elif isinstance(node.source, ValuesRows):
             text, places = self._insert_values(table, given, node.source.rows, named)
@@ -168,8 +172,6 @@ class StatementCompiler(OutputCompiler):
                 joined = self.source(target, scope)
                 return f"{text} JOIN {joined}", scope.sources[-1], table, {}
         if len(by_alias) > 1:
-            from .results import SqlError
-
             raise SqlError(8154, f"The table '{wanted}' is ambiguous.")
         if by_alias[0].table is None:
             raise unsupported("changes of a derived table")
@@ -237,6 +239,9 @@ class StatementCompiler(OutputCompiler):
         changed: list[int] = []
         values: list[str] = []
         variables: list[tuple[str, int]] = []
+        assigned = {variable for _, variable, _, _ in assignments if variable}
+        if any(variables_in(node) & assigned or (op != "=" and not name) for name, _, op, node in assignments):
+            raise unsupported("UPDATE … SET of a variable that the same statement uses")
         for name, variable, op, node in assignments:
             if not name:
                 declared = self.unit.variable_type(variable)
@@ -287,7 +292,6 @@ class StatementCompiler(OutputCompiler):
         scope = Scope(None, self.bind_common_tables(node.ctes))
         table = self.target_table(node.target)
         source_text = self.source(node.source, scope)
-        source_bounds = list(scope.sources)
         alias = getattr(node.target, "alias", "")
         if isinstance(node.target, TableVariableSource):
             target_text = self.add_table(table, alias or f"@{node.target.name}", scope, ())
@@ -311,7 +315,7 @@ class StatementCompiler(OutputCompiler):
             extras: list[str] = []
             plan.output = self.output_plan(node.output, table, scope.sources, extras, ("inserted", "deleted"))
             items += extras
-        plan.sql = self._merge_query(items, tests, source_text, target_text, on, target, source_bounds)
+        plan.sql = self._merge_query(items, tests, source_text, target_text, on, target)
         for when in node.whens:
             if not table.temporary:
                 self.unit.permissions.add((when.action, table.object_id))
@@ -325,7 +329,6 @@ class StatementCompiler(OutputCompiler):
         target_text: str,
         on: str,
         target: Bound,
-        sources: list[Bound],
     ) -> str:
         def pick(kind: str) -> str:
             return f"CASE {' '.join(tests[kind])} END" if tests[kind] else "NULL"
@@ -341,7 +344,6 @@ class StatementCompiler(OutputCompiler):
                 f" UNION ALL SELECT {', '.join(items2)} FROM {target_text} LEFT JOIN (({source}) JOIN {marker}) ON {on} "
                 f"WHERE {name}._m IS NULL"
             )
-        del sources
         return f"SELECT * FROM ({text})"
 
     def _merge_action(

@@ -24,7 +24,7 @@ from .datatypes import (
 )
 from .errors import sql_error, unsupported
 from .function_table import SIMPLE_FUNCTIONS
-from .results import SqlType
+from .results import SqlError, SqlType
 from .syntax import FunctionCall, Literal, Null, OrderItem, Star, Window
 
 AGGREGATES = frozenset(
@@ -206,8 +206,6 @@ class FunctionCompiler(ValueFunctions):
 
     def _window_key(self, item: OrderItem, scope: Scope) -> str:
         if isinstance(item.expression, Literal):
-            from .results import SqlError
-
             raise SqlError(
                 5308,
                 "Windowed functions, aggregates and NEXT VALUE FOR functions do not support integer indices as ORDER BY clause "

@@ -28,6 +28,11 @@ _PARAMETER = re.compile(r"'(?:[^']|'')*'|\?(\d+)")
 _TOKEN = re.compile("\x03([^\x04]*)\x04")
 
 
+def highest_parameter(sql: str) -> int:
+    """The greatest n of the parameters ?n of a SQLite statement, which is how many values it wants."""
+    return max((int(number) for number in _PARAMETER.findall(sql) if number), default=0)
+
+
 class OutputCompiler(QueryCompiler):
     """Targets, columns and OUTPUT."""
 
@@ -149,7 +154,9 @@ class OutputCompiler(QueryCompiler):
         columns = [Column(name, type_or_int(item), item.nullable) for name, item in zip(names, items, strict=True)]
         sql = "SELECT " + ", ".join(texts)
         converters = [] if target is not None else output_converters([column.type for column in columns])
-        return OutputPlan(columns, converters, places, sql, bindings, target, target_columns, defaults)
+        default_bindings: list[tuple[str, Any]] = []
+        defaults = self._resolve_tokens(defaults, default_bindings, [], extras)
+        return OutputPlan(columns, converters, places, sql, bindings, target, target_columns, defaults, default_bindings)
 
     def _computed_image(self, table: Table, bound: Bound) -> None:
         stored = {column.name for column in table.stored}

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from .catalogue import quote_text
 from .compile_functions import AGGREGATES
+from .compile_json import json_object
 from .compile_sources import SourceCompiler
 from .compiler import NO_CONSTANT, BoundColumn, BoundCte, Scope, Typed, walk
 from .datatypes import ASSEMBLY_TYPES, BIGINT, INT, NVARCHAR_MAX, STRINGS, VARBINARY_MAX
 from .errors import sql_error, unsupported
-from .results import SqlType
+from .results import SqlError, SqlType
 from .syntax import (
     ColumnRef,
     CommonTable,
@@ -206,8 +207,6 @@ class QueryCompiler(SourceCompiler):
     def _order_place(self, expression: Expression, columns: list[tuple[str, Typed]]) -> int | None:
         if isinstance(expression, Literal) and isinstance(expression.value, int):
             if not 1 <= expression.value <= len(columns):
-                from .results import SqlError
-
                 raise SqlError(
                     108,
                     f"The ORDER BY position number {expression.value} is out of range of the number of items in the select list.",
@@ -269,7 +268,7 @@ class QueryCompiler(SourceCompiler):
     def _is_aggregated(self, select: Select, query: Query) -> bool:
         if select.group or select.having is not None:
             return True
-        nodes: list[object] = [item.expression for item in select.items] + [item.expression for item in query.order]
+        nodes: list[Expression] = [item.expression for item in select.items] + [item.expression for item in query.order]
         return any(
             isinstance(node, FunctionCall) and node.name in AGGREGATES and node.over is None
             for root in nodes
@@ -389,11 +388,7 @@ class QueryCompiler(SourceCompiler):
 
     def _for_json(self, compiled: CompiledQuery, clause: ForJson) -> CompiledQuery:
         """FOR JSON PATH, and AUTO over one source, as an aggregate over the rows."""
-        from .compile_json import json_object
-
         if any(not name for name, _ in compiled.columns):
-            from .results import SqlError
-
             raise SqlError(
                 13605,
                 "Column expressions and data sources without names or aliases cannot be formatted as JSON text using "

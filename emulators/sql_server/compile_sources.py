@@ -9,6 +9,7 @@ from .catalogue import Table, quote, quote_text
 from .catalogue_columns import SYSTEM_VIEWS
 from .compile_expression import ExpressionCompiler
 from .compile_functions import FunctionCompiler
+from .compile_tracking import apply_version, changes_source, version_source
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed
 from .datatypes import BIGINT, BINARIES, FLOATS, INT, NVARCHAR_MAX, STRINGS, VARBINARY_MAX
 from .errors import sql_error, unsupported
@@ -64,13 +65,9 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
         raise unsupported(type(node).__name__)
 
     def changes_source(self, node: ChangesSource, scope: Scope) -> str:
-        from .compile_tracking import changes_source
-
         return changes_source(self, node, scope)
 
     def version_source(self, node: VersionSource, scope: Scope) -> str:
-        from .compile_tracking import version_source
-
         return version_source(self, node, scope)
 
     def _register(self, bound: Bound, scope: Scope) -> None:
@@ -206,7 +203,6 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
         scope: Scope,
         qualified: Name = (),
         explicit: bool = True,
-        materialize: bool = False,
     ) -> str:
         inner = self.unit.alias()
         columns = self._named(compiled, alias, names)
@@ -220,7 +216,6 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
             explicit_alias=explicit,
         )
         self._register(bound, scope)
-        del materialize
         return f"({compiled.sql()}) AS {inner}"
 
     def _named(self, compiled: CompiledQuery, alias: str, names: list[str]) -> list[tuple[str, Typed]]:
@@ -263,8 +258,6 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
     def _apply(self, node: Join, left: str, scope: Scope) -> str:
         outer = node.kind == "OUTER APPLY"
         if isinstance(node.right, VersionSource):
-            from .compile_tracking import apply_version
-
             apply_version(self, node.right, scope, outer)
             return left
         middle = len(scope.sources)

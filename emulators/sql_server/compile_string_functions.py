@@ -14,6 +14,7 @@ from .datatypes import (
     UNICODE_STRINGS,
     VARBINARY_MAX,
     display,
+    max_length_bytes,
 )
 from .errors import sql_error, unsupported
 from .results import SqlType
@@ -179,8 +180,6 @@ class StringFunctions(ExpressionCompiler):
         self._count(node, 1)
         operand = self.value(node.arguments[0], scope)
         kind = operand.type or INT
-        from .datatypes import max_length_bytes
-
         width = 2 if kind.name in UNICODE_STRINGS else 1 if kind.name in STRINGS | BINARIES else max_length_bytes(kind)
         value = operand.sql if kind.name in STRINGS | BINARIES else f"CASE WHEN {operand.sql} IS NOT NULL THEN 0 END"
         return Typed(f"k_data_length({value}, {width})", BIGINT if kind.length < 0 else INT)

@@ -21,7 +21,7 @@ from .datatypes import (
     display,
 )
 from .errors import sql_error
-from .results import SqlType
+from .results import SqlError, SqlType
 from .syntax import FunctionCall, Literal
 
 
@@ -81,8 +81,6 @@ class ValueFunctions(StringFunctions):
         given = argument.value if isinstance(argument, Literal) else ""
         part = datetimes.PARTS.get(str(given).lower())
         if part is None:
-            from .results import SqlError
-
             raise SqlError(155, f"'{given}' is not a recognized {node.name.lower()} option.", 15)
         return part
 
@@ -106,8 +104,6 @@ class ValueFunctions(StringFunctions):
         assert moment.type is not None
         kind = moment.type
         if kind.name == "date" and part in ("hour", "minute", "second", "millisecond", "microsecond", "nanosecond"):
-            from .results import SqlError
-
             raise SqlError(9810, f"The datepart {part} is not supported by date function dateadd for data type date.")
         return Typed(f"k_date_add('{part}', {number.sql}, {moment.sql}, '{kind.name}', {kind.scale})", kind)
 

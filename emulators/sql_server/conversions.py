@@ -52,7 +52,7 @@ def converter(source: SqlType, target: SqlType, style: int | None = None, cut: b
     if to in BINARIES:
         return _to_binary(source, target, style, cut)
     if to in TEMPORALS:
-        return _to_temporal(source, target, style)
+        return _to_temporal(source, target)
     if to == "uniqueidentifier":
         return _to_guid(source)
     raise sql_error(529, display(source, False), display(target, False))
@@ -364,9 +364,8 @@ def _to_guid(source: SqlType) -> Converter:
     raise sql_error(529, display(source, False), "uniqueidentifier")
 
 
-def _to_temporal(source: SqlType, target: SqlType, style: int | None) -> Converter:
+def _to_temporal(source: SqlType, target: SqlType) -> Converter:
     origin, to, scale = source.name, target.name, target.scale
-    del style
     if origin in STRINGS:
 
         def from_text(text: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
+from .datetimes import internal_text, offset_text
 from .errors import sql_error
 from .results import SqlError, SqlType
 
@@ -414,8 +415,6 @@ def to_external(declared: SqlType) -> Callable[[Any], Any] | None:
         end = 9 + scale if scale else 8
         return lambda v: v[:end]
     if name == "datetimeoffset":
-        from .datetimes import offset_text
-
         return lambda v: offset_text(v, scale)
     return None
 
@@ -428,8 +427,6 @@ def to_internal(value: Any, declared: SqlType) -> Any:
     if name in DECIMALS:
         return encode_decimal(value if isinstance(value, Decimal) else Decimal(str(value)))
     if name in TEMPORALS:
-        from .datetimes import internal_text
-
         return internal_text(str(value), name)
     if name in FLOATS:
         return float(value)

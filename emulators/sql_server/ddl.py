@@ -146,7 +146,7 @@ class Ddl(TableAlterer):
         table = copy.deepcopy(found)
         index = self._indexed(table, node)
         self._build_index(table, index)
-        self.session.add_temporary(table.name, table, replace=True)
+        self.session.add_temporary(table.name, table)
 
     def create_schema(self, node: CreateSchema) -> None:
         """Raises SqlError 2714, 15151."""

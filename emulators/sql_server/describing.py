@@ -36,7 +36,7 @@ def describe(session: Session, sql: str, parameters: Mapping[str, SqlType]) -> l
 def _columns(compiler: StatementCompiler, statement: Statement) -> list[Column]:
     if isinstance(statement, QueryStatement):
         plan = compiler.select_plan(statement.query)
-        return [] if plan.assignments or plan.into is not None else plan.columns
+        return [] if plan.assignments or plan.steps or plan.into is not None else plan.columns
     if isinstance(statement, Insert) and statement.output is not None:
         dml = compiler.insert_plan(statement, 0)
     elif isinstance(statement, Update) and statement.output is not None:

@@ -162,15 +162,17 @@ class DmlRunner:
                 row = self.store.run(plan.sql, values).fetchone()
             rows.append(row)
         if plan.target is not None:
-            self._store_output(plan, rows, dml)
+            self._store_output(plan, rows)
             return None
         return ResultSet(plan.columns, convert_rows(rows, plan.converters))
 
-    def _store_output(self, plan: OutputPlan, rows: list[tuple[Any, ...]], dml: DmlPlan) -> None:
+    def _store_output(self, plan: OutputPlan, rows: list[tuple[Any, ...]]) -> None:
         table = plan.target
         assert table is not None
         defaults = (
-            self.store.run(f"SELECT {plan.defaults}", self.session.parameters(dml.bindings)).fetchone() if plan.defaults else ()
+            self.store.run(f"SELECT {plan.defaults}", self.session.parameters(plan.default_bindings)).fetchone()
+            if plan.defaults
+            else ()
         )
         layout = [plan.target_columns.index(place) if place in plan.target_columns else -1 for place in range(len(table.stored))]
         fresh = self.new_rows(layout, [(*row, *defaults) for row in rows], 0, table, False)

@@ -1,4 +1,18 @@
-"""The database and its sessions: what the wire talks to."""
+"""The database and its sessions: what the wire talks to.
+
+Where it differs from the real server, on purpose:
+
+* one writer at a time for the whole database: a transaction holds the write lock from its first write to its end. Readers never
+  wait and see committed rows, statement by statement; NOLOCK sees no uncommitted rows, READPAST skips none. REPEATABLE READ
+  takes no locks: a table that was read, then overtaken, then written gives 1205. SERIALIZABLE and UPDLOCK, XLOCK, HOLDLOCK,
+  TABLOCKX take the write lock.
+* a lock is waited for 30 s, then 1222 (the real server waits for ever); SET LOCK_TIMEOUT and sp_getapplock count real time.
+* errors of names (207, 22105, …) come when the statement is reached, not before the batch starts.
+* strings sort by code point without case, uniqueidentifiers as text; varchar has code page 1252.
+* CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
+* procedures, functions, triggers, cursors, sequences, synonyms, FORMAT, PIVOT, GROUPING SETS, TOP PERCENT and WITH TIES, FOR
+  XML and what else is not here are refused by name with error 40517.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +33,8 @@ from .catalogue_views import ViewRows
 from .change_tracking import Cleanup
 from .compile_dml import StatementCompiler
 from .compiler import Unit
-from .datatypes import INT, encode_decimal, to_external
-from .datetimes import instant_text
+from .datatypes import INT, encode_decimal, to_external, to_internal
+from .datetimes import instant_text, make, ticks_of
 from .describing import describe
 from .errors import sql_error
 from .interpreter import Frame, Interpreter
@@ -30,6 +44,7 @@ from .plans import DmlPlan, Plan
 from .results import Column, Event, Parameter, SqlError, SqlType
 from .store import Store
 from .syntax import Statement
+from .system_procedures import call
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -167,8 +182,6 @@ class Database:
             return f"{self.utc_text()} {'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
         text = self.local_text() if kind.startswith("local") else self.utc_text()
         if kind.endswith("3"):
-            from .datetimes import make, ticks_of
-
             return make(ticks_of(text), None, "datetime", 3)
         return text
 
@@ -282,9 +295,6 @@ class Session(SessionTables):
 
     def call(self, procedure: str, arguments: Sequence[tuple[str, Parameter]]) -> Iterator[Event | SqlError]:
         """Run a system procedure. Raises SqlError 2812 if it is unknown."""
-        from .datatypes import to_internal
-        from .system_procedures import call
-
         self.cancel_event.clear()
         self._tidy()
         name = procedure.rpartition(".")[2].strip("[]").lower()

@@ -22,6 +22,7 @@ from .syntax import (
     AlterDatabase,
     AlterTable,
     BeginTransaction,
+    Binary,
     Block,
     Break,
     Commit,
@@ -31,6 +32,7 @@ from .syntax import (
     CreateTable,
     CreateView,
     Declare,
+    Default,
     Delete,
     DropObjects,
     Execute,
@@ -52,6 +54,7 @@ from .syntax import (
     SetOption,
     SetVariable,
     Statement,
+    TableColumnSyntax,
     TableDefinition,
     Throw,
     TruncateTable,
@@ -62,6 +65,7 @@ from .syntax import (
     WaitFor,
     While,
 )
+from .system_procedures import call
 
 if TYPE_CHECKING:
     from .engine import Session
@@ -294,6 +298,9 @@ class Interpreter(FlowStatements):
             yield from self._select_into(plan)
             return
         rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.steps:
+            self._step_through(plan, rows)
+            return
         if plan.assignments:
             if rows:
                 for name, value in zip(plan.assignments, rows[-1], strict=True):
@@ -303,9 +310,15 @@ class Interpreter(FlowStatements):
         yield ResultSet(plan.columns, convert_rows(rows, plan.converters))
         yield from self._done(len(rows), "SELECT")
 
-    def _select_into(self, plan: SelectPlan) -> Events:
-        from .syntax import TableColumnSyntax
+    def _step_through(self, plan: SelectPlan, rows: list[tuple[Any, ...]]) -> None:
+        """Assignments that use each other's results, or those of the row before."""
+        for row in rows:
+            for step in plan.steps:
+                values = [row[value] if kind == "source" else self.session.parameter(kind, value) for kind, value in step.bindings]
+                self.frame.values[step.variable] = self.store.rows(step.sql, values)[0][0]
+        self.session.row_count = len(rows)
 
+    def _select_into(self, plan: SelectPlan) -> Events:
         assert plan.into is not None
         for number, column in enumerate(plan.columns, 1):
             if not column.name:
@@ -399,6 +412,7 @@ class Interpreter(FlowStatements):
                 continue
             if value is not None:
                 self.frame.values[name] = self.evaluate(statement, value, kind)[0]
+                self.session.row_count = 1
         return
         yield
 
@@ -409,17 +423,17 @@ class Interpreter(FlowStatements):
         if statement.op == "=":
             self.frame.values[statement.name] = self.evaluate(statement, statement.value, kind)[0]
         else:
-            from .syntax import Binary
-
             node = statement.plans.get("node")
             if node is None:
                 node = statement.plans["node"] = Binary(statement.op[0], Variable(statement.name), statement.value)
             self.frame.values[statement.name] = self.evaluate(statement, node, kind)[0]
+        self.session.row_count = 1
         return
         yield
 
     def _set_option(self, statement: SetOption) -> Events:
         set_option(self.session, statement)
+        self.session.row_count = 0
         return
         yield
 
@@ -429,20 +443,18 @@ class Interpreter(FlowStatements):
         name = statement.procedure[-1].lower()
         arguments: list[tuple[str, Any, SqlType, str]] = []
         for given, node, output in statement.arguments:
-            if type(node).__name__ == "Default":
+            if isinstance(node, Default):
                 continue
             value, kind = self.evaluate(statement, node)
             target = node.name if output and isinstance(node, Variable) else ""
             arguments.append((given, value, kind, target))
-        from .system_procedures import call
-
         self.return_value = 0
         yield from call(self, name, ".".join(statement.procedure), arguments)
         if statement.result:
-            kind = self.frame.types.get(statement.result)
-            if kind is None:
+            declared = self.frame.types.get(statement.result)
+            if declared is None:
                 raise sql_error(137, f"@{statement.result}")
-            self.frame.values[statement.result] = converter(INT, kind)(self.return_value)
+            self.frame.values[statement.result] = converter(INT, declared)(self.return_value)
 
     def _execute_string(self, statement: ExecuteString) -> Events:
         text = self.text(statement, statement.text)

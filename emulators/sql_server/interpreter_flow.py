@@ -174,6 +174,7 @@ class FlowStatements:
 
     def _print(self, statement: Print) -> Events:
         text = self.text(statement, statement.value)
+        self.session.row_count = 0
         yield Message(0, (text if text is not None else "")[:8000])
 
     def _throw(self, statement: Throw) -> Events:
@@ -221,11 +222,13 @@ class FlowStatements:
 
     def _begin(self, statement: BeginTransaction) -> Events:
         self.store.begin(statement.name)
+        self.session.row_count = 0
         return
         yield
 
     def _commit(self, statement: Commit) -> Events:
         self.store.commit()
+        self.session.row_count = 0
         return
         yield
 

@@ -162,7 +162,7 @@ def json_modify(text: str | None, path: str | None, value: Any, kind: str) -> st
             and isinstance(holder, list)
             and step < len(holder)
         ):
-            holder = holder[step]  # type: ignore[index]
+            holder = holder[step]
         elif strict:
             raise sql_error(13608)
         else:

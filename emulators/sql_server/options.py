@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .catalogue import Table
+from .compile_dml import StatementCompiler
 from .errors import sql_error, unsupported
 from .syntax import SetOption, TableSource, Variable
 
@@ -48,8 +49,8 @@ def set_option(session: Session, node: SetOption) -> None:
             session.store.isolation = value
         elif name == "LOCK_TIMEOUT":
             number = session.interpreter.frame.values.get(value.name) if isinstance(value, Variable) else int(value)
-            session.lock_timeout = number
-            session.store.lock_timeout_seconds = None if number is None or number < 0 else number / 1000
+            session.lock_timeout = -1 if number is None else number
+            session.store.lock_timeout_seconds = None if session.lock_timeout < 0 else session.lock_timeout / 1000
         elif name == "IDENTITY_INSERT":
             _identity_insert(session, node)
         elif name == "ROWCOUNT":
@@ -72,8 +73,6 @@ def set_option(session: Session, node: SetOption) -> None:
 
 
 def _identity_insert(session: Session, node: SetOption) -> None:
-    from .compile_dml import StatementCompiler
-
     table: Table = StatementCompiler(session.interpreter.unit()).target_table(TableSource(node.table))
     if table.identity is None:
         raise sql_error(8106, table.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .datatypes import type_from_syntax
 from .parser_statements import StatementParser
 from .results import SqlType
 from .syntax import (
@@ -130,12 +131,11 @@ class DdlParser(StatementParser):
             if self.accept("NOT"):
                 raise self.not_supported("CHECK NOT FOR REPLICATION")
             self.expect("(")
-            start, first = self.token, self.index
+            start = self.token
             self.condition()
             constraint = ConstraintSyntax(
                 "CHECK", name, expression=self.slice(start, self.index), columns=[(column, False)] if column else []
             )
-            del first
             self.expect(")")
             return constraint
         elif self.accept("DEFAULT"):
@@ -211,8 +211,6 @@ class DdlParser(StatementParser):
         return column
 
     def type_named(self, name: str) -> SqlType:
-        from .datatypes import type_from_syntax
-
         return type_from_syntax(name, [])
 
     def column_options(self, column: TableColumnSyntax) -> None:
@@ -262,14 +260,14 @@ class DdlParser(StatementParser):
                 raise self.not_supported("CREATE TABLE … WITH")
             return CreateTable(name, definition)
         if self.accept("SCHEMA"):
-            name, owner = "", ""
+            schema, owner = "", ""
             if self.at_identifier():
-                name = self.identifier()
+                schema = self.identifier()
             if self.accept("AUTHORIZATION"):
                 owner = self.any_word()
-            if not (name or owner):
+            if not (schema or owner):
                 raise self.syntax_error()
-            return CreateSchema(name or owner, owner)
+            return CreateSchema(schema or owner, owner)
         if self.at_any("OR") and self.ahead().upper == "ALTER":
             self.next(), self.next()
             if not self.at("VIEW"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .parser_queries import QueryParser
+from .results import SqlError
 from .syntax import (
     CommonTable,
     Delete,
@@ -190,8 +191,6 @@ class DmlParser(QueryParser):
         merge.output = self._output()
         self._option()
         if not self.at(";"):
-            from .results import SqlError
-
             raise SqlError(10713, "A MERGE statement must be terminated by a semi-colon (;).", 15, line=self.token.line)
         return merge
 

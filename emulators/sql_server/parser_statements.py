@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .datatypes import string_literal_type
 from .parser_dml import ASSIGNMENTS, DmlParser
 from .results import SqlType
 from .syntax import (
@@ -21,6 +22,7 @@ from .syntax import (
     GlobalVariable,
     If,
     Literal,
+    Null,
     Print,
     QueryStatement,
     RaiseError,
@@ -274,7 +276,7 @@ class StatementParser(DmlParser):
         while self.accept(","):
             names.append(self.any_word().upper())
         if self.token.kind in ("number", "string") or self.at("-"):
-            value = self.string() if self.token.kind == "string" else self.integer()
+            value: str | int | Variable = self.string() if self.token.kind == "string" else self.integer()
         elif self.token.kind == "variable":
             value = Variable(self.next().value)
         else:
@@ -337,13 +339,11 @@ class StatementParser(DmlParser):
         token = self.token
         if token.kind in ("word", "quoted") and token.upper not in ("NULL", "DEFAULT"):
             self.next()
-            from .datatypes import string_literal_type
-
             return Literal(token.value, string_literal_type(token.value, True))
         value = self.unary()
         if isinstance(value, FunctionCall):
             raise self.syntax_error()
-        if not isinstance(value, (Literal, Variable, GlobalVariable, Default)) and type(value).__name__ != "Null":
+        if not isinstance(value, (Literal, Variable, GlobalVariable, Default, Null)):
             raise self.syntax_error()
         return value
 

@@ -32,6 +32,16 @@ class SelectPlan(Plan):
     assignments: list[str] = field(default_factory=list)
     into: Name | None = None
     types: list[SqlType] = field(default_factory=list)
+    steps: list[AssignmentStep] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class AssignmentStep:
+    """One assignment of a SELECT, run for each row; bindings of kind ``source`` are places in the row."""
+
+    variable: str
+    sql: str
+    bindings: list[tuple[str, Any]]
 
 
 @dataclass(slots=True)
@@ -46,6 +56,7 @@ class OutputPlan:
     target: Table | None = None
     target_columns: list[int] = field(default_factory=list)
     defaults: str = ""
+    default_bindings: list[tuple[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from .datatypes import INTEGER_RANGES, decimal_context, decode_decimal, encode_d
 from .errors import sql_error
 from .results import SqlError, SqlType
 from .runtime_like import like
+from .runtime_scalar import SCALARS, VOLATILE
 
 _CONVERTERS: list[Converter] = []
 _KEYS: dict[tuple[SqlType, SqlType, int | None, bool, bool], int] = {}
@@ -393,8 +394,6 @@ def guarded(function: Callable[..., Any], report: Callable[[SqlError], None]) ->
 
 def register(connection: sqlite3.Connection, report: Callable[[SqlError], None]) -> None:
     """Make functions, aggregates and collations known to a connection."""
-    from .runtime_scalar import SCALARS, VOLATILE
-
     for name, (count, function) in {**FUNCTIONS, **SCALARS}.items():
         connection.create_function(name, count, guarded(function, report), deterministic=True)
     for name, (count, function) in VOLATILE.items():

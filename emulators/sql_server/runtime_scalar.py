@@ -13,6 +13,7 @@ from typing import Any
 from . import json_functions
 from .datatypes import decimal_context, decode_decimal, encode_decimal, quantize
 from .errors import sql_error
+from .names import split_name
 from .results import SqlError
 from .runtime_like import index_of_pattern
 
@@ -262,8 +263,6 @@ def _parse_name(text: str | None, part: int | None) -> str | None:
     """PARSENAME: 1 object, 2 schema, 3 database, 4 server."""
     if text is None or part is None:
         return None
-    from .names import split_name
-
     parts = split_name(text)
     return parts[-part] or None if parts and 1 <= part <= len(parts) else None
 

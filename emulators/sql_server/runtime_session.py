@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from . import datetimes
 from .catalogue import Catalogue, Table, View, constraints_of
 from .catalogue_columns import SYSTEM_VIEWS, system_view_id
-from .datatypes import max_length_bytes, precision_scale, system_type_id, system_types
+from .datatypes import encode_decimal, max_length_bytes, precision_scale, system_type_id, system_types
 from .json_functions import Number, dump, load
+from .locks import MODES, LockTimeout
+from .messages import format_message
 from .names import split_name
 from .results import SqlError
 from .runtime import guarded
+from .security import allows, has_permission_by_name, roles_of
 
 if TYPE_CHECKING:
     from .engine import Session
@@ -242,16 +245,12 @@ class SessionFunctions:
         return principal.principal_id if principal else None
 
     def has_permission(self, securable: str | None, kind: str | None, permission: str | None) -> int | None:
-        from .security import has_permission_by_name
-
         return has_permission_by_name(self.session, securable, kind, permission)
 
     def is_member(self, role: str | None) -> int | None:
         return self.is_role_member(role, None)
 
     def is_role_member(self, role: str | None, user: str | None) -> int | None:
-        from .security import roles_of
-
         principal = self.catalogue.principals.get((role or "").lower())
         if principal is None or principal.kind != "R":
             return None
@@ -291,8 +290,6 @@ class SessionFunctions:
         )
 
     def applock_test(self, principal: str | None, resource: str | None, mode: str | None, owner: str | None) -> int:
-        from .locks import MODES, LockTimeout
-
         key = ("application", (principal or "public").lower(), (resource or ""))
         try:
             self.session.owner.locks.acquire(self.session, key, MODES[(mode or "").lower()], 0, True)
@@ -302,8 +299,6 @@ class SessionFunctions:
         return 1
 
     def identity_current(self, table_name: str | None) -> str | None:
-        from .datatypes import encode_decimal
-
         found = self._object(table_name)
         table = self._table(found[0]) if found else None
         if not isinstance(table, Table) or table.identity is None or table.identity.identity is None:
@@ -315,8 +310,6 @@ class SessionFunctions:
 
     def _identity_part(self, table_name: str | None, place: int) -> str | None:
         from decimal import Decimal
-
-        from .datatypes import encode_decimal
 
         found = self._object(table_name)
         table = self._table(found[0]) if found else None
@@ -330,8 +323,6 @@ class SessionFunctions:
         return self._identity_part(table_name, 1)
 
     def min_valid_version(self, object_id: int | None) -> int | None:
-        from .security import allows
-
         table = self._table(object_id)
         if not isinstance(table, Table) or table.tracking is None:
             return None
@@ -364,8 +355,6 @@ def _to_offset(text: str | None, offset: str | None) -> str | None:
 
 
 def _format_message(template: str | None, *arguments: Any) -> str | None:
-    from .messages import format_message
-
     return None if template is None else format_message(template, list(arguments))
 
 

@@ -24,9 +24,8 @@ class SessionTables:
     temporary_key: int
     _filled: dict[str, int]
 
-    def add_temporary(self, name: str, table: Table, replace: bool = False) -> None:
+    def add_temporary(self, name: str, table: Table) -> None:
         """Make a #table or @table known."""
-        del replace
         self.temporary[name.lower()] = table
         self._temporary_changed()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from .catalog_procedures import catalog_procedure
 from .conversions import converter
 from .datatypes import INT, NVARCHAR_MAX, to_external
 from .errors import sql_error, unsupported
 from .locks import MODES, Deadlock, LockTimeout
 from .parser import Parser
 from .results import Event, Parameter, SqlError, SqlType
+from .security import run_principal
+from .syntax import PrincipalStatement
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -26,8 +29,6 @@ def call(interpreter: Interpreter, name: str, shown: str, arguments: list[Argume
     if procedure is not None:
         yield from procedure(interpreter, arguments) or ()
         return
-    from .catalog_procedures import catalog_procedure
-
     given = [(argument, Parameter(_external(value, kind), kind)) for argument, value, kind, _ in arguments]
     events = catalog_procedure(interpreter.session, name, given)
     if events is None:
@@ -153,13 +154,12 @@ def _execute_sql(interpreter: Interpreter, arguments: list[Argument]) -> Events:
         parameters[name] = Parameter(_external(converted, wanted), wanted)
         if target:
             outputs.append((name, target))
-    for name, wanted, _ in declared:
+    for name, _, _ in declared:
         if name not in parameters:
             raise SqlError(
                 8178,
                 f"The parameterized query '({rest[0][1]}){statement[1]}' expects the parameter '@{name}', which was not supplied.",
             )
-        del wanted
     frame = interpreter.frame
     yield from interpreter.batch(statement[1] or "", parameters, dynamic=True)
     finished = interpreter.session.finished_frame
@@ -178,9 +178,6 @@ def _set_session_context(interpreter: Interpreter, arguments: list[Argument]) ->
 
 def _role_member(action: str) -> Any:
     def run(interpreter: Interpreter, arguments: list[Argument]) -> None:
-        from .security import run_principal
-        from .syntax import PrincipalStatement
-
         bound = _bind(f"sp_{action}rolemember", arguments, ["rolename", "membername"], 2)
         run_principal(
             interpreter.session, PrincipalStatement("ALTER", "ROLE", bound["rolename"], {f"{action}_member": bound["membername"]})

@@ -6,9 +6,10 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import ForeignKey, Index, Table, TableColumn, quote
+from .compile_dml import StatementCompiler
 from .compile_tracking import key_columns
 from .compiler import Bound, BoundColumn, Scope, Unit
-from .datatypes import BINARIES, DECIMALS, STRINGS, to_external
+from .datatypes import BINARIES, DECIMALS, INTEGER_RANGES, STRINGS, decode_decimal, encode_decimal, to_external
 from .errors import sql_error
 from .parser import parse_condition, parse_expression
 from .runtime import mask_of
@@ -148,8 +149,6 @@ class TableWriter:
     def _identity_form(self, number: int, column: TableColumn) -> Any:
         from decimal import Decimal
 
-        from .datatypes import INTEGER_RANGES, encode_decimal
-
         if column.type.name in DECIMALS:
             return encode_decimal(Decimal(number))
         low, high = INTEGER_RANGES[column.type.name]
@@ -158,8 +157,6 @@ class TableWriter:
         return number
 
     def _identity_number(self, value: Any, column: TableColumn) -> int:
-        from .datatypes import decode_decimal
-
         return int(decode_decimal(value)) if column.type.name in DECIMALS and value is not None else int(value or 0)
 
     def _stamp(self, rows: list[Row]) -> list[int]:
@@ -341,8 +338,6 @@ class TableWriter:
     def _replacement(self, child: Table, column: TableColumn, action: str) -> Any:
         if action == "SET NULL" or column.default is None:
             return None
-        from .compile_dml import StatementCompiler
-
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         compiler = StatementCompiler(unit)
         text = compiler.cast(compiler.value(parse_expression(column.default), Scope()), column.type, cut=False).sql
@@ -398,8 +393,6 @@ def own_columns_scope(table: Table, prefix: str = "") -> Scope:
 
 def check_query(store: Store, table: Table, text: str) -> tuple[str, list[tuple[str, Any]]]:
     """A query that gives a row when the condition fails for the row bound as ``rowid``."""
-    from .compile_dml import StatementCompiler
-
     unit = Unit(store.catalogue, {}, {}, store.database.name)
     compiler = StatementCompiler(unit)
     scope = Scope()
@@ -411,7 +404,5 @@ def check_query(store: Store, table: Table, text: str) -> tuple[str, list[tuple[
 
 def index_condition(store: Store, table: Table, text: str) -> str:
     """The WHERE of a filtered index."""
-    from .compile_dml import StatementCompiler
-
     unit = Unit(store.catalogue, {}, {}, store.database.name)
     return StatementCompiler(unit).condition(parse_condition(text), own_columns_scope(table))

@@ -339,3 +339,25 @@ def test_identity_of_temporary_tables_starts_anew(client: Client) -> None:  # no
 def test_identity_values_are_not_given_back(table: Client) -> None:
     table.rows("BEGIN TRAN; INSERT T (Name) VALUES (N'gone'); ROLLBACK")
     assert table.value("INSERT T (Name) OUTPUT inserted.Id VALUES (N'next')") == 30
+
+
+def test_variables_in_output_and_defaults_of_its_target(table: Client) -> None:
+    assert table.rows(
+        "DECLARE @a int = 5, @b nvarchar(9) = N'?1', @log TABLE (Id int, Tag nvarchar(9), At datetime2(0) "
+        "DEFAULT SYSDATETIME(), K AS Id + 1);"
+        "INSERT T (Name) OUTPUT inserted.Id + @a, @b INTO @log (Id, Tag) VALUES (N'v');"
+        "UPDATE T SET N = @a + 1 OUTPUT inserted.N * @a, N'?1' + @b, deleted.N FROM T WHERE Name = N'v';"
+        "SELECT Id, Tag, At, K FROM @log"
+    ) == [(30, "?1", "2026-03-01 12:00:00", 31)]
+    assert table.rows("DECLARE @a int = 5; DELETE T OUTPUT deleted.Name + N' ?2 ' + CAST(@a AS nvarchar(5)) WHERE Name = N'v'") == [
+        ("v ?2 5",)
+    ]
+
+
+def test_more_sources_than_one_variable(table: Client) -> None:
+    rows = table.rows(
+        "DECLARE @o int = 100; MERGE T USING (VALUES (N'a', 1), (N'm', 2)) s(k, v) ON T.Name = s.k WHEN "
+        "MATCHED THEN UPDATE SET N = s.v + @o "
+        "WHEN NOT MATCHED THEN INSERT (Name, N) VALUES (s.k, s.v) OUTPUT $action, @o, s.v + @o AS w, inserted.N;"
+    )
+    assert sorted(rows) == [("INSERT", 100, 102, 2), ("UPDATE", 100, 101, 101)]

@@ -430,3 +430,22 @@ def test_shared_application_locks_and_their_upgrade(client: Client, server: Serv
     assert other.value(exclusive) == -3  # each waits for the other's shared lock
     other.rows("ROLLBACK")
     assert waiting.finish() == 1
+
+
+def test_assignments_see_each_other_and_the_row_before(table: Client) -> None:
+    assert table.rows("DECLARE @a int, @b int; SELECT @a = 1, @b = @a + 1; SELECT @a, @b") == [(1, 2)]
+    assert table.rows(
+        "DECLARE @s nvarchar(100) = N'', @n int = 0; SELECT @s = @s + CONCAT(t.Id, N','), @n += t.N FROM T t "
+        "ORDER BY t.Id DESC; SELECT @s, @n, @@ROWCOUNT"
+    ) == [("2,1,", 30, 2)]
+    assert table.rows("DECLARE @x int = 5, @y int; SELECT @x = @x + SUM(N), @y = COUNT(*) FROM T; SELECT @x, @y") == [(35, 2)]
+    assert table.error("DECLARE @x int = 0, @y int; SELECT @x = SUM(N), @y = @x + 1 FROM T").number == 40517
+    assert table.error("DECLARE @x int = 0; UPDATE T SET @x = N = @x + 1").number == 40517
+
+
+def test_row_count_of_other_statements(table: Client) -> None:
+    assert table.rows(
+        "UPDATE T SET N = N; DECLARE @a int = @@ROWCOUNT, @b int; SET @b = @@ROWCOUNT; SELECT @a, @b, @@ROWCOUNT"
+    ) == [(2, 1, 1)]
+    assert table.rows("UPDATE T SET N = N; IF @@ROWCOUNT = 2 SELECT @@ROWCOUNT") == [(2,)]
+    assert table.rows("UPDATE T SET N = N; BEGIN TRAN; SELECT @@ROWCOUNT; COMMIT") == [(0,)]

@@ -19,10 +19,8 @@ def test_many_rows_that_the_target_fails_on_do_not_keep_their_neighbours_from_be
 
 
 def test_a_recipient_who_asked_to_wait_is_told_although_another_one_keeps_failing(make_relay: Callable[..., Relay]) -> None:
-    config = CONFIG.replace(
-        '[[notifications.webhooks]]\nurl = "%ALERT_WEBHOOK_URL%"\n',
-        '[[notifications.webhooks]]\nurl = "%ALERT_WEBHOOK_URL%/broken"\n[[notifications.webhooks]]\nurl = "%ALERT_WEBHOOK_URL%/busy"\n',
-    )
+    hook = '[[notifications.webhooks]]\nurl = "%ALERT_WEBHOOK_URL%"\n'
+    config = CONFIG.replace(hook, hook.replace('%"', '%/broken"') + hook.replace('%"', '%/busy"'))
     relay = make_relay(config)
     relay.stack.downstream.add_rule(match={"path": "/alerts/broken"}, status=503)
     relay.stack.downstream.add_rule(match={"path": "/alerts/busy"}, status=429, retry_after=7 * 3600, times=1)

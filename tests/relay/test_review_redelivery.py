@@ -42,7 +42,9 @@ def test_a_host_killed_in_the_middle_of_a_redelivery_tries_the_row_again(relay: 
 
 
 def test_a_key_that_changed_its_case_is_redelivered_once(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(tables="CREATE TABLE dbo.Orders (Code nvarchar(10) NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, Total int NULL)")
+    relay = make_relay(
+        tables="CREATE TABLE dbo.Orders (Code nvarchar(10) NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, Total int NULL)"
+    )
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.execute("INSERT INTO dbo.Orders (Code, Total) VALUES (N'abc', 1)")
     relay.advance(hours=1)

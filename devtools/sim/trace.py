@@ -1,0 +1,47 @@
+"""The story of a run for people: the plan, and what happened to the rows that went wrong."""
+
+from __future__ import annotations
+
+from devtools.sim.checks import Violation, posts_by_row
+from devtools.sim.plan import clock_text
+from devtools.sim.world import Record
+
+_ROWS_SHOWN = 2
+
+
+def story(record: Record, violations: list[Violation]) -> str:
+    """The plan, and a timeline of at most two rows that the violations name."""
+    lines = [str(record.plan), ""]
+    rows = list(dict.fromkeys(violation.key for violation in violations if violation.key))[:_ROWS_SHOWN]
+    for text in rows:
+        lines += [f"--- {text}", *timeline(record, text), ""]
+    for at, notice in record.alerts:
+        lines.append(f"{clock_text(at)}  notice {notice.get('kind')} {notice.get('id')}")
+    lines += [f"ledger at the end: {entry}" for entry in record.ledger]
+    lines += [f"lease at the end: {lease}" for lease in record.leases if any(str(value) in "".join(rows) for value in lease[:1])]
+    lines.append(f"cursor at the end: {record.cursor}; counters of the API: {record.counters}")
+    return "\n".join([*lines, "", *(str(violation) for violation in violations)])
+
+
+def timeline(record: Record, text: str) -> list[str]:
+    """Everything that is known of one row, in order."""
+    events: list[tuple[float, str]] = []
+    for at, key, version, counts in record.changes:
+        if key == text:
+            events.append((at, f"changed: version {version}" + ("" if counts else " (no watched column)")))
+    for at, attempt in posts_by_row(record).get(text, []):
+        events.append((at, f"posted version {attempt.version} {attempt.operation}: {attempt.status}, {attempt.outcome}"))
+    for since, back, how in record.kills:
+        events.append((since, f"host killed ({how})"))
+        events.append((back, "host back"))
+    for action in record.plan.actions:
+        if action.kind in ("api", "rules", "sql", "command"):
+            events.append((action.at, f"{action.kind}: {action.values}"))
+    known: tuple[str, int, int, int] | None = None
+    for look in record.looks:
+        entry = look.ledger.get(text)
+        if entry != known:
+            state = "no record" if entry is None else "{} version {} attempts {} rounds {}".format(*entry)
+            events.append((look.at, f"ledger: {state}; cursor {look.cursor}"))
+            known = entry
+    return [f"{clock_text(at)}  {what}" for at, what in sorted(events, key=lambda event: event[0])]
