@@ -71,6 +71,8 @@ def check_commands(args: list[str]) -> list[list[str]]:
 SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "demo": ("watch an outage, poison rows and the recovery: no Azure, no SQL Server", module("devtools.demo")),
     "start": ("run the app and all that it talks to on this machine", module("devtools.start")),
+    "sim": ("try to break the guarantee: random scenarios in virtual time, each decided by one seed", module("devtools.sim")),
+    "chaos": ("kill the app, the database and the API at random instants, then balance the books", module("devtools.chaos")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check templates, workflows and documents", check_commands),
     "setup": ("only make .venv", lambda args: []),

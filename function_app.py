@@ -18,7 +18,7 @@ for _blueprint in (
     *(table_changes.blueprint(_rowpost, table) for table in _rowpost.config.tables),
     watchdog.blueprint(_rowpost),
     operator_api.blueprint(_rowpost),
-    recovery.blueprint(_rowpost),
+    recovery.blueprint(),
     notification.blueprint(),
     recovery_steps.blueprint(_rowpost),
     notices.blueprint(_rowpost),

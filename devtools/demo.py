@@ -88,7 +88,7 @@ class Demo:
         self.note(f"{inserted} rows are inserted with plain INSERTs, {_ROWS_PER_TRANSACTION} to a transaction")
         self.run_until(timedelta(minutes=10), lambda: self.accepted() >= inserted, "the first rows to arrive")
         self.note(f"all {inserted} rows have arrived at the API")
-        self.advance(timedelta(minutes=5))
+        self.advance(timedelta(minutes=20))
 
     def columns_and_masks(self) -> None:
         self.execute("UPDATE dbo.Flights SET DepDelay = DepDelay + 1 WHERE FlightId <= ?", flights()[19].FlightId)
@@ -96,7 +96,7 @@ class Demo:
         self.execute("DELETE FROM dbo.Weather WHERE Origin = N'LGA' AND Precip > 0")
         self.advance(timedelta(minutes=2))
         before = len(self.stack.downstream.attempts())
-        self.execute("UPDATE dbo.Flights SET AirTime = AirTime + 1 WHERE FlightId = ?", flights()[3].FlightId)
+        self.execute("UPDATE dbo.Flights SET AirTime = AirTime + 1 WHERE FlightId = ?", flights()[100].FlightId)
         self.advance(timedelta(minutes=2))
         posted = len(self.stack.downstream.attempts()) - before
         self.check(posted == 0, f"the update of an unwatched column was posted {posted} times")
@@ -143,14 +143,16 @@ class Demo:
         host = self.stack.host
         assert host is not None
         seen = self.stack.downstream.counters()["requests"]
+        struck = threading.Event()
 
         def strike() -> None:  # at the very moment a post of the app has reached the API
             self.stack.downstream.wait_for(lambda: self.stack.downstream.counters()["requests"] > seen, 600)
+            struck.set()  # before the kill: with the host gone nothing would keep time from running to its limit
             host.kill()
 
         killer = threading.Thread(target=strike)
         killer.start()
-        self.run_until(timedelta(hours=7), lambda: not killer.is_alive(), "the moment to kill the host")
+        self.run_until(timedelta(hours=7), struck.is_set, "the moment to kill the host")
         killer.join()
         self.note("the Functions host is killed with SIGKILL in the middle of a post")
         self.advance(timedelta(minutes=10))

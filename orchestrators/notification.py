@@ -21,28 +21,28 @@ def blueprint() -> df.Blueprint:
     @functions.orchestration_trigger(context_name="context")
     def notification(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
         given: dict[str, Any] = context.get_input() or {}
-        waiting = [{"recipient": recipient, "due": context.current_utc_datetime} for recipient in given["recipients"]]
+        now = context.current_utc_datetime
+        waiting: list[dict[str, Any]] = [{"recipient": recipient, "due": now, "tries": 0} for recipient in given["recipients"]]
         outcome: dict[str, str] = {}
-        for attempt in range(1, _TRIES + 1):
+        while waiting:
             # Whoever was throttled waits for as long as asked; the others do not wait for them, nor are they told again.
-            moment = min(entry["due"] for entry in waiting) if waiting else context.current_utc_datetime
+            moment = min(entry["due"] for entry in waiting)
             if moment > context.current_utc_datetime:
                 yield context.create_timer(moment)
             due = [entry for entry in waiting if entry["due"] <= context.current_utc_datetime]
-            if not due:
-                break
             calls = [
                 context.call_activity("send_notice", {"notice": given["notice"], "recipient": entry["recipient"]}) for entry in due
             ]
             results = yield context.task_all(calls)
             for entry, result in zip(due, results, strict=True):
                 address = f"{entry['recipient']['channel']}:{entry['recipient']['address']}"
-                if result["sent"] or result["final"]:
+                entry["tries"] += 1
+                if result["sent"] or result["final"] or entry["tries"] >= _TRIES:
                     outcome[address] = "sent" if result["sent"] else f"failed: {result['error']}"
                     waiting.remove(entry)
                     continue
                 outcome[address] = f"waiting: {result['error']}"
-                pause = min(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), _MAX_PAUSE_SECONDS)
+                pause = min(_FIRST_PAUSE_SECONDS * 2 ** (entry["tries"] - 1), _MAX_PAUSE_SECONDS)
                 pause = max(pause, result["retry_after_seconds"] or 0)
                 entry["due"] = context.current_utc_datetime + timedelta(seconds=pause)
             context.set_custom_status(outcome)

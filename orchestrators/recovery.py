@@ -12,15 +12,13 @@ from typing import Any
 import azure.durable_functions as df
 
 from orchestrators.instances import WAKE
-from rowpost.app import App
 
 _PAUSE_AFTER_FAILURE_SECONDS = 60  # the database is away: the rows are held, so nothing is in a hurry
 
 
-def blueprint(app: App) -> df.Blueprint:
+def blueprint() -> df.Blueprint:
     """The orchestration ``recovery``; its input is ``{"table": name}``, and what it carries from generation to generation."""
     functions = df.Blueprint()
-    notify_after_rounds = app.config.retry.notify_after_rounds
 
     @functions.function_name("recovery")
     @functions.orchestration_trigger(context_name="context")
@@ -32,21 +30,24 @@ def blueprint(app: App) -> df.Blueprint:
         try:
             survey = yield context.call_activity("survey_table", {"table": table})
             context.set_custom_status({"table": table, "round": survey["round"], "live": survey["live"], "incident": incident})
-            if survey["round"] >= notify_after_rounds and survey["live"] and not state.get("alarmed"):
+            if survey["alarm"] and not state.get("alarmed"):
                 yield context.call_activity("start_notice", _notice("alarm", incident, survey, table, survey["live"]))
                 state["alarmed"] = True
-            if survey["unnoticed_dead"]:
-                state["notices"] = state.get("notices", 0) + 1
-                number = f"{incident}-{state['notices']}"
-                yield context.call_activity("start_notice", _notice("dead_letter", number, survey, table, survey["unnoticed_dead"]))
+            if survey["unnoticed_dead"] and "untold" not in state:
+                number = f"{incident}-{state.get('told', 0) + 1}"
+                state["untold"] = _notice("dead_letter", number, survey, table, survey["unnoticed_dead"])
+            if "untold" in state:  # the very same notice until it is started and recorded, or some row would be told of twice
+                yield context.call_activity("start_notice", state["untold"])
+                del state["untold"]
+                state["told"] = state.get("told", 0) + 1
             if not survey["live"]:
                 if state.get("alarmed"):
                     yield context.call_activity("start_notice", _notice("recovered", incident, survey, table, 0))
                 return {"table": table, "incident": incident, "dead": survey["dead"]}
             pause = survey["next_seconds"]
             if survey["orphans_due"]:
-                pause = 0
-                yield context.call_activity("redeliver_table", {"table": table})
+                outcome = yield context.call_activity("redeliver_table", {"table": table})
+                pause = 0 if outcome["handled"] else _PAUSE_AFTER_FAILURE_SECONDS  # never in a hot loop
         except Exception as error:  # recovery never fails: it looks again a little later
             context.set_custom_status({"table": table, "incident": incident, "error": type(error).__name__})
             pause = _PAUSE_AFTER_FAILURE_SECONDS

@@ -34,6 +34,7 @@ class ClaimedRow:
         values: the columns that may leave, or None when the row is deleted.
         watched: whether the change touches a watched column.
         record: what the ledger knows of the row, if it failed before.
+        index: the number of the row's key among those that were claimed.
     """
 
     key: dict[str, JsonValue]
@@ -43,6 +44,7 @@ class ClaimedRow:
     values: dict[str, JsonValue] | None
     watched: bool = True
     record: LedgerRecord | None = None
+    index: int = 0
     key_text: str = field(init=False)
     key_hash: str = field(init=False)
 
@@ -75,42 +77,41 @@ def payload_keys(table: Table, changes: str) -> list[dict[str, Any]]:
 
 def numbered_keys(table: Table, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The keys of rows, numbered, as the claim sends them; numbers with a fraction are given as ``Decimal``."""
-    return [{"i": i} | {c.name: c.json_value(item.get(c.name)) for c in table.key} for i, item in enumerate(items)]
+    return [{"rp_i": i} | {c.name: c.json_value(item.get(c.name)) for c in table.key} for i, item in enumerate(items)]
 
 
 def claim_sql(table: Table) -> str:
     """The claim's batch; its one parameter is the JSON array of numbered keys."""
-    numbered = table.key_with("i int '$.i'")
+    numbered = table.key_with("rp_i int '$.rp_i'")
     keys = f"OPENJSON(@keys) {numbered} k"
     lease = table.lease_sql
-    watched, changes = "1", ""
+    watched, changes, base = "1", "", ""
     if table.watch is not None:
-        # Inserts, deletes and an unknown mask always count. The mask is relative to the trigger's cursor.
+        # Inserts, deletes and an unknown mask always count. The mask is relative to a base of our own: the trigger's cursor can
+        # pass a change that was not delivered, if its row has changed again since.
         masks = " OR ".join(
             f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID({literal(table.sql)}), {literal(name)}, 'ColumnId'), "
             f"c.SYS_CHANGE_COLUMNS) = 1"
             for name in table.watch
         )
-        watched = f"CASE WHEN c.SYS_CHANGE_OPERATION = 'U' AND c.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({masks}) THEN 0 ELSE 1 END"
-        changes = f"LEFT JOIN CHANGETABLE(CHANGES {table.sql}, @last) c ON {table.on('c', 'k')}"
-    last = ""
-    if table.watch is not None:
-        last = (
-            f"DECLARE @last bigint = (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState "
-            f"WHERE UserTableID = OBJECT_ID({literal(table.sql)}));"
+        watched = (
+            f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table.sql)})) "
+            f"AND c.SYS_CHANGE_OPERATION = 'U' AND c.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({masks}) THEN 0 ELSE 1 END"
         )
+        changes = f"LEFT JOIN CHANGETABLE(CHANGES {table.sql}, @base) c ON {table.on('c', 'k')}"
+        base = f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.TableState WHERE TableName = {literal(table.name)});"
     columns = ", ".join(column.select("t") for column in table.columns)
     first_key = quote(table.key[0].name)
     return f"""
 SET NOCOUNT ON; SET XACT_ABORT ON;
-DECLARE @keys nvarchar(max) = ?, @lock int; {last}
-SELECT k.i, l._az_func_ChangeVersion, l._az_func_AttemptCount,
+DECLARE @keys nvarchar(max) = ?, @lock int; {base}
+SELECT k.rp_i, l._az_func_ChangeVersion, l._az_func_AttemptCount,
        CASE WHEN l._az_func_LeaseExpirationTime IS NOT NULL THEN 1 ELSE 0 END, v.SYS_CHANGE_VERSION
   FROM {keys}
   LEFT JOIN {lease} l ON {table.on("l", "k")}
   OUTER APPLY {table.version_apply} v;
 {guard_sql(table, keys)}
-SELECT k.i, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {table.key_select("k")}, {columns}
+SELECT k.rp_i, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {table.key_select("k")}, {columns}
   FROM {keys}
   LEFT JOIN {table.sql} t ON {table.on("t", "k")}
   {changes};
@@ -121,28 +122,31 @@ SELECT SYSUTCDATETIME(),
 
 
 def guard_sql(table: Table, keys: str) -> str:
-    """Keep every lease of the table below five hand-outs while anyone has a batch in flight.
+    """Keep every lease of the table well below five hand-outs while anyone has a batch in flight.
 
-    At five the trigger stops counting the row as unprocessed, at once, so that any other row's success sweeps it (and its lease)
-    away. Rows reach five only when hand-outs were never settled; the application lock is taken only then. A row of this batch goes
-    back to four. Any other row is parked, with a count below zero: nobody settles it, so the watchdog is to adopt it.
+    At five, from the moment of the hand-out, the trigger stops counting the row as unprocessed, so that any other row's success
+    sweeps it (and its lease) away. A settled failure puts the count back to 0, so a row at four was never settled: its process
+    ended each time. It is stopped here, a hand-out early. A row of this batch goes back to three, and is left to recovery (see
+    :func:`rowpost.settlement.early_settlement`). Any other is parked, with a count below zero, for the watchdog to adopt. The
+    application lock is taken only when there is such a row.
     """
     other = f"k.{quote(table.key[0].name)} IS NULL"
     return f"""
-IF EXISTS (SELECT 1 FROM {table.lease_sql} WHERE _az_func_AttemptCount >= 5)
+IF EXISTS (SELECT 1 FROM {table.lease_sql} WHERE _az_func_AttemptCount >= {GUARDED_COUNT})
 BEGIN
   BEGIN TRANSACTION;
   {APP_LOCK}
   UPDATE l
-     SET _az_func_AttemptCount = CASE WHEN {other} THEN {PARKED_COUNT} ELSE 4 END,
+     SET _az_func_AttemptCount = CASE WHEN {other} THEN {PARKED_COUNT} ELSE {GUARDED_COUNT - 1} END,
          _az_func_LeaseExpirationTime = CASE WHEN {other} THEN DATEADD(hour, 1, SYSDATETIME())
                                              ELSE l._az_func_LeaseExpirationTime END
     FROM {table.lease_sql} l LEFT JOIN {keys} ON {table.on("l", "k")}
-   WHERE l._az_func_AttemptCount >= 5;
+   WHERE l._az_func_AttemptCount >= {GUARDED_COUNT};
   COMMIT;
 END;"""
 
 
+GUARDED_COUNT = 4  # unsettled hand-outs of one row; the trigger forgets it at five
 PARKED_COUNT = -1  # the extension itself never writes a count below zero, and treats one as any count below five
 
 # The extension's own lock: whoever writes leases without it can deadlock the trigger.
@@ -162,7 +166,7 @@ def claim(database: Database, table: Table, changes: str) -> Claim:
 
 
 def claim_keys(database: Database, table: Table, keys: list[dict[str, Any]]) -> Claim:
-    """Claim rows by numbered keys (``i`` and the key columns); see :func:`claim`."""
+    """Claim rows by numbered keys (see :func:`numbered_keys`); see :func:`claim`."""
     leases, data, ((now, has_ledger, choice),) = database.run(claim_sql(table), _ENCODER.encode(keys).decode())
     lease_of = {row[0]: row[1:] for row in leases}
     rows: list[ClaimedRow] = []
@@ -177,7 +181,7 @@ def claim_keys(database: Database, table: Table, keys: list[dict[str, Any]]) -> 
         # The row's own spelling of the key: the lease and the payload may differ from it in case or trailing blanks.
         current = {c.name: c.json_value(v) for c, v in zip(table.columns, values[width:], strict=True)} if exists else None
         key = {c.name: current[c.name] for c in table.key} if current is not None else table.key_of(values[:width])
-        rows.append(ClaimedRow(key, version, attempt_count or 0, bool(leased), current, bool(watched)))
+        rows.append(ClaimedRow(key, version, attempt_count or 0, bool(leased), current, bool(watched), index=index))
     if has_ledger:
         records = fetch_records(database, table, [row.key_hash for row in rows])
         for row in rows:

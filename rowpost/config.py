@@ -293,6 +293,8 @@ def _check(config: Config, file: str) -> None:
     retry, downstream = config.retry, config.downstream
     if retry.max_delay.seconds < retry.first_delay.seconds:
         refuse("retry.max_delay", "is shorter than retry.first_delay; make it at least as long")
+    if 1 < retry.factor < 1.1:
+        refuse("retry.factor", "must be 1 (a fixed delay) or at least 1.1")
     if retry.first_delay.seconds < 1:
         refuse("retry.first_delay", 'is too short; use at least "1s"')
     if retry.window.seconds < retry.max_delay.seconds:

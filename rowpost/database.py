@@ -78,9 +78,18 @@ class Database:
                     return _fetch(connection, sql, parameters)
             except pyodbc.Error as error:
                 failure = DatabaseError(error)
+                if failure.state.startswith(_BROKEN):
+                    self._drop_idle()  # where one connection broke the others did: a failover breaks all of them
                 if last or not (failure.state == _DEADLOCK or failure.state.startswith(_BROKEN)):
                     raise failure from None
         raise AssertionError("unreachable")
+
+    def _drop_idle(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                connection = self._idle.get_nowait()
+                with contextlib.suppress(pyodbc.Error):
+                    connection.close()
 
     @contextlib.contextmanager
     def _checked_out(self) -> Iterator[pyodbc.Connection]:

@@ -19,6 +19,7 @@ from urllib3.util.retry import Retry
 
 from rowpost.config import DownstreamConfig
 from rowpost.envelope import Event
+from rowpost.ledger import NOT_TRIED
 
 # An answer's content is never looked at; so much of it is read to keep the connection, each time for at most the timeout.
 _READS_AT_MOST, _BYTES_A_READ = 2, 65536
@@ -68,15 +69,16 @@ class Deliverer:
         budget.daemon = True
         budget.start()
         try:
-            futures = [self._executor.submit(self._post, event, batch) for event in events]
+            executor = self._executor
+            futures = [executor.submit(self._post, event, batch) for event in events]
             limit = self._config.batch_budget.seconds + 2 * self._config.timeout.seconds
             wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
             batch.budget_spent.set()
             answers = [_answer_of(future) for future in futures]
             if not all(future.done() for future in futures):
                 # A target that answers byte by byte can hold a thread for ever: leave those threads to it, and take new ones.
-                self._executor.shutdown(wait=False)
-                self._executor = self._new_executor()
+                held_up, self._executor = self._executor, self._new_executor()
+                held_up.shutdown(wait=False)
             return answers
         finally:
             budget.cancel()
@@ -84,7 +86,7 @@ class Deliverer:
     def _post(self, event: Event, batch: _Batch) -> Answer:
         if batch.open:
             failures = self._config.breaker_failures
-            return Answer(Verdict.TRANSIENT, error=f"not tried: the target failed {failures} times in a row in this batch")
+            return Answer(Verdict.TRANSIENT, error=f"{NOT_TRIED}: the target failed {failures} times in a row in this batch")
         if batch.budget_spent.is_set():
             return Answer(Verdict.UNTRIED)
         answer = self._request(event)

@@ -16,7 +16,7 @@ import msgspec
 from rowpost.database import Database
 from rowpost.tables import JsonValue, Table, literal
 
-LIVE_STATES = ("retrying", "exhausted", "held")
+NOT_TRIED = "not tried"  # how the reason of an attempt begins that the circuit breaker left out
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -37,13 +37,19 @@ def key_hash(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
-    """What is known of a row that failed. ``wait_seconds`` is how long until its next attempt, at most 0 when it is due."""
+    """What is known of a row that failed.
+
+    Attributes:
+        wait_seconds: how long until its next attempt, at most 0 when it is due.
+        tried: whether its last attempt was made, or left out since the target kept failing.
+    """
 
     version: int
     state: str
     attempts: int
     rounds: int
     wait_seconds: int
+    tried: bool
 
     @property
     def live(self) -> bool:
@@ -56,8 +62,32 @@ def fetch_records(database: Database, table: Table, hashes: Sequence[str]) -> di
     sql = f"""
 SET NOCOUNT ON;
 DECLARE @hashes nvarchar(max) = ?;
-SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds, DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt)
+SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds, DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
+       CASE WHEN g.LastError LIKE {literal(NOT_TRIED + "%")} THEN 0 ELSE 1 END
   FROM OPENJSON(@hashes) WITH (h char(64) '$') s
   JOIN rowpost.Ledger g ON g.TableName = {literal(table.name)} AND g.KeyHash = s.h;"""
     (rows,) = database.run(sql, to_json(list(hashes)))
-    return {row[0]: LedgerRecord(*row[1:]) for row in rows}
+    return {
+        key: LedgerRecord(version, state, attempts, rounds, wait, bool(tried))
+        for key, version, state, attempts, rounds, wait, tried in rows
+    }
+
+
+def rename_records(database: Database, table: Table, renamed: Sequence[Mapping[str, str]]) -> None:
+    """Give records the present spelling of their keys: ``{"o": old hash, "h": new hash, "k": new key text}``.
+
+    A key can change its case or its trailing blanks and remain the same to SQL Server.
+    """
+    sql = f"""
+SET NOCOUNT ON; SET XACT_ABORT ON;
+DECLARE @renamed nvarchar(max) = ?;
+BEGIN TRANSACTION;
+DELETE g FROM rowpost.Ledger g JOIN OPENJSON(@renamed) WITH (o char(64) '$.o', h char(64) '$.h') s ON g.KeyHash = s.o
+ WHERE g.TableName = {literal(table.name)}
+   AND EXISTS (SELECT 1 FROM rowpost.Ledger n WHERE n.TableName = {literal(table.name)} AND n.KeyHash = s.h);
+UPDATE g SET KeyHash = s.h, RowKey = s.k
+  FROM rowpost.Ledger g
+  JOIN OPENJSON(@renamed) WITH (o char(64) '$.o', h char(64) '$.h', k nvarchar(max) '$.k') s ON g.KeyHash = s.o
+ WHERE g.TableName = {literal(table.name)};
+COMMIT;"""
+    database.run(sql, to_json(list(renamed)))

@@ -27,8 +27,10 @@ BEGIN TRANSACTION;
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
 UPDATE l SET _az_func_LeaseExpirationTime = DATEADD(millisecond, -1, @now)
   FROM rowpost.Ledger g CROSS APPLY OPENJSON(g.RowKey) {table.key_with()} k JOIN {table.lease_sql} l ON {table.on("l", "k")}
- WHERE g.TableName = {name} AND g.State = 'held' AND l._az_func_AttemptCount <= 0 AND l._az_func_LeaseExpirationTime > @now;
-UPDATE rowpost.Ledger SET NextAttempt = @utc WHERE TableName = {name} AND State = 'held' AND NextAttempt > @utc;
+ WHERE g.TableName = {name} AND g.State IN ('held', 'exhausted')
+   AND l._az_func_AttemptCount <= 0 AND l._az_func_LeaseExpirationTime > @now;
+UPDATE rowpost.Ledger SET State = 'held', NextAttempt = @utc
+ WHERE TableName = {name} AND State IN ('held', 'exhausted') AND NextAttempt > @utc;
 SET @count = @@ROWCOUNT;
 SELECT @count;
 COMMIT;""")

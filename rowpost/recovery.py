@@ -14,7 +14,7 @@ from typing import Any
 
 from rowpost.app import App
 from rowpost.claim import APP_LOCK, claim_keys, numbered_keys
-from rowpost.ledger import to_json
+from rowpost.ledger import fetch_records, rename_records, to_json
 from rowpost.relay import Outcome, post, summarize
 from rowpost.settlement import settle
 from rowpost.tables import Table, literal
@@ -39,6 +39,8 @@ class Survey:
         dead: all dead letters of the table.
         as_of: the database's clock, ISO 8601, UTC.
         oldest_failure: the first failure among the live rows, ISO 8601, UTC.
+        last_error: the reason of the latest failure.
+        alarm: whether people are to be told that rows are not delivered.
     """
 
     live: int
@@ -50,6 +52,7 @@ class Survey:
     as_of: str
     oldest_failure: str | None
     last_error: str | None
+    alarm: bool
 
 
 def survey(app: App, table_name: str) -> dict[str, Any]:
@@ -59,14 +62,17 @@ def survey(app: App, table_name: str) -> dict[str, Any]:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; nothing was changed.
     """
-    table = app.table(table_name)
     retry = app.config.retry
+    if app.config.table(table_name) is None:  # no longer configured: nothing is left to recover
+        return asdict(Survey(0, 0, 0, _SURVEY_AT_MOST_SECONDS, 0, 0, "", None, None, False))
+    table = app.table(table_name)
     delays = [{"r": r, "s": s} for r, s in enumerate(retry.backoff.schedule_seconds())]
     ((row,),) = app.database.run(_survey_sql(table), to_json(delays), len(delays) - 1, round(retry.window.seconds))
     live, rounds, orphans_due, next_seconds, unnoticed, dead, as_of, oldest, error = row
     pause = _SURVEY_AT_MOST_SECONDS if next_seconds is None else next_seconds
     pause = max(_SURVEY_AT_LEAST_SECONDS, min(pause, _SURVEY_AT_MOST_SECONDS))
-    return asdict(Survey(live or 0, rounds or 0, orphans_due or 0, pause, unnoticed or 0, dead or 0, as_of, oldest, error))
+    alarm = bool(live) and rounds >= retry.notify_after_rounds
+    return asdict(Survey(live or 0, rounds or 0, orphans_due or 0, pause, unnoticed or 0, dead or 0, as_of, oldest, error, alarm))
 
 
 def redeliver(app: App, table_name: str) -> Outcome:
@@ -86,6 +92,13 @@ def redeliver(app: App, table_name: str) -> Outcome:
         return summarize([])
     keys = numbered_keys(table, [json.loads(row[0], parse_float=Decimal) for row in rows])
     claimed = claim_keys(app.database, table, keys)
+    renamed = [row for row in claimed.rows if row.key_hash != rows[row.index][1]]
+    if renamed:
+        changes = [{"o": rows[row.index][1], "h": row.key_hash, "k": row.key_text} for row in renamed]
+        rename_records(app.database, table, changes)
+        records = fetch_records(app.database, table, [row.key_hash for row in renamed])
+        for row in renamed:
+            row.record = records.get(row.key_hash)
     settlements = post(app, table, claimed)
     settle(app.database, table, settlements)
     return summarize(settlements, claimed.unknown)
@@ -103,8 +116,9 @@ UPDATE rowpost.Ledger SET Noticed = 1
 def _orphaned(table: Table) -> str:
     """Whether the trigger will not hand out the row of ledger record ``g`` and lease ``l`` (by left join) any more."""
     first = f"l.[{table.key[0].name.replace(']', ']]')}]"
-    return f"""({first} IS NULL OR l._az_func_LeaseExpirationTime IS NULL OR (l._az_func_AttemptCount <= 0
-       AND (l._az_func_ChangeVersion <= @last OR l._az_func_LeaseExpirationTime < DATEADD(second, -{_LAPSED_SECONDS}, @now))))"""
+    return f"""({first} IS NULL OR l._az_func_LeaseExpirationTime IS NULL
+       OR l._az_func_LeaseExpirationTime < DATEADD(second, -{_LAPSED_SECONDS}, @now)
+       OR (l._az_func_ChangeVersion <= @last AND (l._az_func_AttemptCount <= 0 OR l._az_func_LeaseExpirationTime < @now)))"""
 
 
 def _records(table: Table) -> str:
@@ -137,7 +151,8 @@ def _survey_sql(table: Table) -> str:
 UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = NULL
   FROM {keyed}
  WHERE g.TableName = {name} AND g.State <> 'dead' AND g.FirstFailure <= DATEADD(second, -@window, @utc)
-   AND l._az_func_AttemptCount <= 0 AND l._az_func_LeaseExpirationTime IS NOT NULL;
+   AND l._az_func_AttemptCount <= 0 AND l._az_func_LeaseExpirationTime IS NOT NULL
+   AND l._az_func_ChangeVersion <= g.ChangeVersion;
 UPDATE rowpost.Ledger SET State = 'dead', Noticed = 0, NextAttempt = @utc
  WHERE TableName = {name} AND State <> 'dead' AND FirstFailure <= DATEADD(second, -@window, @utc);
 -- Exhausted: the next round. AttemptCount 0 with a lease in the future keeps the row back and still counted as unprocessed.
@@ -162,7 +177,7 @@ SELECT SUM(CASE WHEN x.State <> 'dead' THEN 1 ELSE 0 END),
        CONVERT(nvarchar(40), MIN(CASE WHEN x.State <> 'dead' THEN x.FirstFailure END), 126),
        (SELECT TOP (1) e.LastError FROM rowpost.Ledger e WHERE e.TableName = {name} ORDER BY e.LastFailure DESC)
   FROM (SELECT g.State, g.Rounds, g.Noticed, g.FirstFailure,
-               DATEDIFF(second, @utc, g.NextAttempt) AS Seconds,
+               CASE WHEN g.NextAttempt <= @utc THEN 0 ELSE DATEDIFF(second, @utc, g.NextAttempt) + 1 END AS Seconds,
                DATEDIFF(second, @utc, DATEADD(second, @window, g.FirstFailure)) AS WindowSeconds,
                CASE WHEN {_orphaned(table)} THEN 1 ELSE 0 END AS Orphaned
           FROM {_records(table)}
@@ -192,6 +207,6 @@ INSERT INTO {table.lease_sql} ({key_columns}, _az_func_ChangeVersion, _az_func_A
 SELECT {table.key_list("k")}, d.Version, 1, DATEADD(second, @lease, @now)
   FROM {keyed}
  WHERE NOT EXISTS (SELECT 1 FROM {table.lease_sql} l WHERE {table.on("l", "k")});
-SELECT g.RowKey FROM @due d JOIN rowpost.Ledger g ON g.TableName = {name} AND g.KeyHash = d.KeyHash;
+SELECT g.RowKey, g.KeyHash FROM @due d JOIN rowpost.Ledger g ON g.TableName = {name} AND g.KeyHash = d.KeyHash;
 COMMIT;
 """

@@ -98,6 +98,8 @@ def post(app: App, table: Table, claimed: Claim) -> list[Settlement]:
             due.append(index)
         else:
             fates[index] = early
+    # First those that the circuit breaker left out last time: else rows that always fail could keep them from ever being tried.
+    due.sort(key=lambda index: (record := claimed.rows[index].record) is None or record.tried)
     downstream = app.config.downstream
     events = [
         build_event(table.name, claimed.rows[index], claimed.client_columns, claimed.now, downstream.source, downstream.format)

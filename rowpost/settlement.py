@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rowpost.claim import APP_LOCK, ClaimedRow
+from rowpost.claim import APP_LOCK, GUARDED_COUNT, ClaimedRow
 from rowpost.config import RetryConfig
 from rowpost.database import Database
 from rowpost.delivery import Answer, Verdict
@@ -19,6 +19,7 @@ from rowpost.ledger import to_json
 from rowpost.tables import Table, literal
 
 PROTECT_SECONDS = 300  # how long an exhausted row is held for recovery to plan it; later the trigger tries it again by itself
+UNSETTLED = "handed out several times without an outcome: the process ended, or the trigger's payload could not be matched"
 _BUILT_IN_INTERVAL_SECONDS = 60  # the extension's lease: a failed row comes again when it lapses
 
 # done: delivered, or nothing to deliver. hold: not before a given time. wait: again when the lease lapses.
@@ -51,14 +52,21 @@ class Settlement:
 
 
 def early_settlement(row: ClaimedRow) -> Settlement | None:
-    """The fate of a row that is not to be posted: unwatched, dead already, or held for later; None for all others."""
+    """The fate of a row that is not to be posted: unwatched, dead already, never settled, or held; None for all others."""
     record = row.record
+    if record is not None and not record.live and record.version >= row.version:
+        return Settlement(row, "done")
+    if row.attempt_count >= GUARDED_COUNT:
+        # Each time it was handed out the process ended: recovery tries it with growing delays, and its neighbours are spared.
+        known = record.attempts if record is not None and record.live else 0
+        answer = Answer(Verdict.TRANSIENT, error=UNSETTLED)
+        return Settlement(row, "hold", PROTECT_SECONDS, "exhausted", known + row.attempt_count, PROTECT_SECONDS, answer)
     if record is None:
         return None if row.watched else Settlement(row, "done")
     if record.version < row.version:
         return None  # changed since it failed: the new state gets its chance at once
-    if not record.live:
-        return Settlement(row, "done")
+    if record.state == "retrying" and record.wait_seconds > _BUILT_IN_INTERVAL_SECONDS:
+        return Settlement(row, "hold", hold_seconds=record.wait_seconds)  # the target's Retry-After
     if record.state in ("held", "exhausted") and record.wait_seconds > 0:
         # Handed out early: a renewal of the lease, begun before the hold was written, has overtaken it.
         return Settlement(row, "hold", hold_seconds=record.wait_seconds)
@@ -98,7 +106,7 @@ def settle(database: Database, table: Table, settlements: Sequence[Settlement]) 
 
 def clear(database: Database, table: Table, settlements: Sequence[Settlement]) -> None:
     """Drop the ledger records of delivered rows; all that a batch without a failure has to write, if anything."""
-    rows = [{"h": s.row.key_hash, "v": s.row.version} for s in settlements if s.clears]
+    rows = [{"rp_h": s.row.key_hash, "rp_v": s.row.version} for s in settlements if s.clears]
     if rows:
         sql = f"SET NOCOUNT ON; DECLARE @rows nvarchar(max) = ?; {_clear_sql(table, '1 = 1')}"
         database.run(sql, to_json(rows))
@@ -111,7 +119,7 @@ def _row_json(settlement: Settlement) -> dict[str, Any]:
         "rp_h": row.key_hash,
         "rp_k": row.key_text,
         "rp_v": row.version,
-        "rp_c": min(row.attempt_count, 4),  # the guard has pushed five back to four
+        "rp_c": min(row.attempt_count, GUARDED_COUNT - 1),  # as the guard has left it
         "rp_l": settlement.lease,
         "rp_w": settlement.hold_seconds,
         "rp_o": "D" if row.values is None else "U",
@@ -122,15 +130,13 @@ def _row_json(settlement: Settlement) -> dict[str, Any]:
         "rp_t": answer.status if answer else None,
         "rp_e": answer.error if answer else None,
         "rp_x": 1 if settlement.clears else 0,
-        "h": row.key_hash,
-        "v": row.version,
     }
 
 
 def _clear_sql(table: Table, condition: str) -> str:
     return f"""
 DELETE g FROM rowpost.Ledger g
-  JOIN OPENJSON(@rows) WITH (h char(64) '$.h', v bigint '$.v', rp_x int '$.rp_x') s ON g.KeyHash = s.h
+  JOIN OPENJSON(@rows) WITH (h char(64) '$.rp_h', v bigint '$.rp_v', rp_x int '$.rp_x') s ON g.KeyHash = s.h
  WHERE g.TableName = {literal(table.name)} AND g.ChangeVersion <= s.v AND {condition};"""
 
 

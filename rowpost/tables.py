@@ -144,7 +144,7 @@ class Table:
 
 _DESCRIBE = """
 SET NOCOUNT ON;
-SELECT c.name, t.name, c.max_length, c.precision, c.scale, k.key_ordinal
+SELECT c.name, t.name, c.max_length, c.precision, c.scale, k.key_ordinal, c.is_computed
   FROM sys.columns c
   LEFT JOIN sys.types t ON t.user_type_id = c.system_type_id
   LEFT JOIN (SELECT ic.object_id, ic.column_id, ic.key_ordinal
@@ -186,6 +186,12 @@ def load_table(database: Database, config: TableConfig, retry: RetryConfig) -> T
     key_names = {column.name for column in key}
     ceiling = {column.lower() for column in config.send} if config.send is not None else set(names)
     sent = tuple(c for c, _ in shapes if c.name.lower() in ceiling or c.name in key_names)
+    computed = {row[0].lower() for row in columns if row[6]} & {column.lower() for column in config.watch or []}
+    if computed:
+        raise ConfigError(
+            f"tables.watch of {name}: change tracking never lists the computed column {', '.join(sorted(computed))}; watch the "
+            f"columns that it is computed from"
+        )
     watch = tuple(names[column.lower()].name for column in config.watch) if config.watch is not None else None
     return Table(config, name, key, sent, watch)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
 
 from rowpost.app import App
 from rowpost.claim import APP_LOCK, PARKED_COUNT
 from rowpost.ledger import key_hash, key_text, to_json
-from rowpost.status import read_status, status_sql
-from rowpost.tables import Table, literal
+from rowpost.settlement import UNSETTLED
+from rowpost.tables import Table, literal, quote
 
 _ADOPT_AT_MOST = 1000
 _UNSETTLED_HAND_OUTS = 3  # settled failures put the count back to 0, so three mean that no hand-out of the row ever ended
-_REASON = "handed out several times without an outcome: the process ended, or the trigger's payload could not be matched"
 
 
 class Need(Enum):
@@ -21,21 +19,18 @@ class Need(Enum):
 
     NOTHING = "nothing"
     RUNNING = "running"  # rows are waiting: it must run, and knows by itself when to look
-    LOOK = "look"  # rows are exhausted and not planned: its wake-up may have been lost
+    LOOK = "look"  # rows are not planned, or long due: its wake-up may have been lost
 
 
-def inspect_table(app: App, table_name: str) -> tuple[Need, dict[str, Any]]:
-    """Adopt rows that were handed out again and again without an outcome.
-
-    Returns:
-        What the table needs of its recovery, and its state as :func:`rowpost.status.table_status` gives it.
+def inspect_table(app: App, table_name: str) -> Need:
+    """Adopt rows that were handed out again and again without an outcome, and say what the table needs of its recovery.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
     table = app.table(table_name)
-    unsettled, ((waiting, unplanned),), *state = app.database.run(_inspect_sql(table) + status_sql(table))
+    unsettled, ((waiting, unplanned),) = app.database.run(_inspect_sql(table))
     width = len(table.key)
     rows = []
     for values in unsettled:
@@ -45,8 +40,17 @@ def inspect_table(app: App, table_name: str) -> tuple[Need, dict[str, Any]]:
         rows.append({**key, "rp_h": key_hash(text), "rp_k": text, "rp_v": version, "rp_c": attempt_count})
     if rows:
         app.database.run(_adopt_sql(table), to_json(rows))
-    need = Need.LOOK if rows or unplanned else Need.RUNNING if waiting else Need.NOTHING
-    return need, read_status(table, state)
+    return Need.LOOK if rows or unplanned else Need.RUNNING if waiting else Need.NOTHING
+
+
+def move_watch_base(app: App, table_name: str) -> None:
+    """Let the masks behind ``watch`` begin at the trigger's cursor, if all that is newer than it is delivered.
+
+    Only then is it sure that no undelivered change lies before the cursor. A base that is too old only posts too much.
+    """
+    table = app.table(table_name)
+    if table.watch is not None:
+        app.database.run(_watch_base_sql(table))
 
 
 def database_now(app: App) -> str:
@@ -68,7 +72,8 @@ ELSE SELECT {nothing} WHERE 1 = 0;
 SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
                             AND (State <> 'dead' OR Noticed = 0)) THEN 1 ELSE 0 END,
        CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
-                            AND (State = 'exhausted' OR (State = 'dead' AND Noticed = 0))) THEN 1 ELSE 0 END;
+                            AND (State = 'exhausted' OR (State = 'dead' AND Noticed = 0)
+                                 OR (State <> 'dead' AND NextAttempt < DATEADD(minute, -5, SYSUTCDATETIME())))) THEN 1 ELSE 0 END;
 """
 
 
@@ -90,13 +95,35 @@ UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = NULL
 UPDATE g SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
              Rounds = CASE g.State WHEN 'dead' THEN 0 ELSE g.Rounds END,
              ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
-             State = 'exhausted', Attempts = g.Attempts + ABS(s.c), LastFailure = @utc, LastError = {literal(_REASON)}
+             State = 'exhausted', Attempts = g.Attempts + ABS(s.c), LastFailure = @utc, LastError = {literal(UNSETTLED)}
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {record} s ON g.KeyHash = s.h
  WHERE g.TableName = {name} AND (g.State IN ('retrying', 'held') OR (g.State = 'dead' AND g.ChangeVersion < s.v));
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
                             FirstFailure, LastFailure, NextAttempt, LastError, Noticed)
-SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', ABS(s.c), 0, @utc, @utc, @utc, {literal(_REASON)}, 0
+SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', ABS(s.c), 0, @utc, @utc, @utc, {literal(UNSETTLED)}, 0
   FROM OPENJSON(@rows) {record} s
  WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);
+COMMIT;
+"""
+
+
+def _watch_base_sql(table: Table) -> str:
+    name = literal(table.name)
+    return f"""
+SET NOCOUNT ON; SET XACT_ABORT ON;
+IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NULL RETURN;
+DECLARE @lock int;
+BEGIN TRANSACTION;
+{APP_LOCK}
+DECLARE @last bigint = (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID({literal(table.sql)}));
+IF @last IS NOT NULL AND NOT EXISTS (
+  SELECT 1 FROM CHANGETABLE(CHANGES {table.sql}, @last) c LEFT JOIN {table.lease_sql} l ON {table.on("l", "c")}
+   WHERE l.{quote(table.key[0].name)} IS NULL OR l._az_func_ChangeVersion <> c.SYS_CHANGE_VERSION
+      OR l._az_func_LeaseExpirationTime IS NOT NULL)
+BEGIN
+  UPDATE rowpost.TableState SET WatchBase = @last WHERE TableName = {name} AND (WatchBase IS NULL OR WatchBase < @last);
+  IF NOT EXISTS (SELECT 1 FROM rowpost.TableState WHERE TableName = {name})
+    INSERT INTO rowpost.TableState (TableName, WatchBase) VALUES ({name}, @last);
+END;
 COMMIT;
 """

@@ -74,7 +74,7 @@ def blueprint(app: App) -> df.Blueprint:
     async def get_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
         async def handle(table: TableConfig) -> func.HttpResponse:
             text = req.params.get("limit", "100")
-            if not text.isdigit() or not 1 <= int(text) <= _DEAD_LETTERS_AT_MOST:
+            if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _DEAD_LETTERS_AT_MOST:
                 return _error(400, f"limit: must be a number from 1 to {_DEAD_LETTERS_AT_MOST}")
             letters = await asyncio.to_thread(dead_letters, app, table.name, int(text))
             return _json({"table": table.name, "dead_letters": letters})

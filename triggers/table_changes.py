@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import azure.durable_functions as df
 
@@ -18,6 +19,8 @@ _log = logging.getLogger("rowpost.table_changes")
 def blueprint(app: App, table: TableConfig) -> df.Blueprint:
     """The trigger function of ``table``. Its name is part of the trigger's identity: a new name starts from scratch."""
     functions = df.Blueprint()
+    # One batch of a table is under way at a time. Its own thread, so that slow batches leave the loop's threads to the HTTP API.
+    batches = ThreadPoolExecutor(1, thread_name_prefix=f"rowpost-{table.slug}")
 
     @functions.function_name(f"relay_{table.slug}")
     @functions.sql_trigger(
@@ -28,7 +31,8 @@ def blueprint(app: App, table: TableConfig) -> df.Blueprint:
     )
     @functions.durable_client_input(client_name="client")
     async def relay_table(changes: str, client: str) -> None:
-        outcome = await asyncio.to_thread(relay_batch, app, table.name, changes)
+        loop = asyncio.get_running_loop()
+        outcome = await loop.run_in_executor(batches, relay_batch, app, table.name, changes)
         _log.info(
             "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d",
             *(table.name, outcome.delivered, outcome.skipped, outcome.failed, outcome.exhausted, outcome.dead, outcome.recovered),

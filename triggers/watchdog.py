@@ -13,8 +13,8 @@ from orchestrators.instances import ensure_recovery
 from rowpost.app import App
 from rowpost.config import ConfigError
 from rowpost.database import DatabaseError
-from rowpost.status import state_line
-from rowpost.watchdog import Need, database_now, inspect_table
+from rowpost.status import state_line, table_status
+from rowpost.watchdog import Need, database_now, inspect_table, move_watch_base
 
 _log = logging.getLogger("rowpost.watchdog")
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -32,10 +32,11 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for table in app.config.tables:
             try:
-                need, status = await asyncio.to_thread(inspect_table, app, table.name)
+                need = await asyncio.to_thread(inspect_table, app, table.name)
                 if need is not Need.NOTHING:
                     await ensure_recovery(client, table, wake=need is Need.LOOK)
-                _log.info("%s", state_line(status))
+                await asyncio.to_thread(move_watch_base, app, table.name)
+                _log.info("%s", state_line(await asyncio.to_thread(table_status, app, table.name)))
             except ConfigError as error:  # told as one sentence, and the other tables go on
                 _log.error("%s", error)
             except DatabaseError as error:

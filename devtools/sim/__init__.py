@@ -1,1 +1,1 @@
-"""Deterministic simulation: one seed decides a scenario, the real app runs it over the wire in virtual time, invariants judge it."""
+"""Simulation: one seed decides a scenario, the real app runs it over the wire in virtual time, invariants judge it."""

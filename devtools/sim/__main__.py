@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="the first, or with --seeds 1 the only one; without it, any")
     parser.add_argument("--minutes", type=float, help="end after so long")
     parser.add_argument("--policy", choices=["rowpost", "naive"], default="rowpost")
-    parser.add_argument("--shrink", type=float, default=90, metavar="SECONDS", help="time to spend on making a failing plan smaller")
+    parser.add_argument("--shrink", type=float, default=90, metavar="SECONDS", help="time to spend on a smaller failing plan")
     parser.add_argument("--keep-going", action="store_true", help="tell failures and go on to the end")
     parser.add_argument("--directory", type=Path, help="keep data and logs there")
     options = parser.parse_args(arguments)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from devtools.sim.plan import Knobs, clock_text
@@ -32,9 +33,9 @@ class Violation:
 
 def check(record: Record) -> list[Violation]:
     """All violations of a run."""
-    rules: list[Callable[[Record], Iterator[Violation]]] = [delivered, quiet, order, cursor]
+    rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
-        rules += [columns, neighbours, schedule, notices]
+        rules += [quiet, order, cursor, columns, neighbours, schedule, notices]
     return [violation for rule in rules for violation in rule(record)]
 
 
@@ -69,7 +70,8 @@ def delivered(record: Record) -> Iterator[Violation]:
         if known is None:
             yield Violation("delivered", f"{text}: version {wanted.version} never arrived", text)
         elif wanted.deleted != (known.operation == "delete"):
-            yield Violation("delivered", f"{text}: the API has {known.operation} {known.version}, not version {wanted.version}", text)
+            have = f"{known.operation} {known.version}"
+            yield Violation("delivered", f"{text}: the API has {have}, not version {wanted.version}", text)
         elif not wanted.deleted:
             wrong = list(_differences(record.rows[text], known.row or {}, knobs))
             if wrong:
@@ -88,8 +90,6 @@ def _plain(value: Any) -> Any:
 
 def quiet(record: Record) -> Iterator[Violation]:
     """(7) Everything ends: no live record, no running orchestration, nothing that the trigger still counts as unprocessed."""
-    if record.plan.policy == "naive":
-        return
     live = [entry for entry in record.ledger if entry["State"] != "dead"]
     for entry in live:
         yield Violation("quiet", f"{entry['RowKey']} is still {entry['State']} (rounds {entry['Rounds']})", entry["RowKey"])
@@ -137,7 +137,7 @@ def columns(record: Record) -> Iterator[Violation]:
 
 
 def _chosen(record: Record, at: float, *, every: bool = True) -> set[str]:
-    """The columns that the client may have chosen at an instant: any of the last seconds' choices, or (not ``every``) all of them."""
+    """The columns that the client may have chosen at an instant: any of the last minute's, or (not ``every``) all."""
     everything = set(record.plan.knobs.ceiling)
     settled = [choice for since, choice in record.choices if since < at - 60]
     recent = [choice for since, choice in record.choices if at - 60 <= since <= at]
@@ -194,7 +194,7 @@ def schedule(record: Record) -> Iterator[Violation]:
         changed[text].append(at)
     for text, posts in posts_by_row(record).items():
         failed = 0
-        for (before, first), (at, second) in zip(posts, posts[1:], strict=False):
+        for (before, first), (at, second) in pairwise(posts):
             ok = first.status is not None and 200 <= first.status < 300
             failed = 0 if ok else failed + 1
             if ok or disturbed(record, before, at):
@@ -214,10 +214,11 @@ def schedule(record: Record) -> Iterator[Violation]:
             asked = _retry_after(record, before, first)
             if asked is not None:
                 least, most = max(least, asked), max(most, asked)
+            story = f"{text}: tried again at {clock_text(at)} after {gap:.0f} s instead of"
             if gap < least - _SLACK_SECONDS:
-                yield Violation("schedule", f"{text}: tried again at {clock_text(at)} after {gap:.0f} s instead of {least:.0f} s", text)
+                yield Violation("schedule", f"{story} at least {least:.0f} s", text)
             if gap > most + _LATE_SECONDS:
-                yield Violation("schedule", f"{text}: tried again at {clock_text(at)} after {gap:.0f} s instead of {most:.0f} s", text)
+                yield Violation("schedule", f"{story} at most {most:.0f} s", text)
 
 
 def _retry_after(record: Record, at: float, attempt: Attempt) -> float | None:
@@ -241,23 +242,17 @@ def _retry_after(record: Record, at: float, attempt: Attempt) -> float | None:
 def notices(record: Record) -> Iterator[Violation]:
     """(6) One alarm for each incident and recipient; two if a kill, or an answer that was lost, may explain it."""
     plan = record.plan
-    lost = any(
-        action.kind == "rules" and any(rule["match"].get("path") == "/alerts" and rule.get("accept") for rule in action.values["rules"])
-        for action in plan.actions
-    )
     counted: dict[tuple[str, str], int] = defaultdict(int)
     accepted = [a for a in record.alerts if isinstance(a[1], dict)]
     for _, notice in accepted:
         counted["webhook", notice["id"]] += 1
     for _, address, body in record.mails:
         counted[address, body.rpartition("Notice: ")[2].strip()] += 1
-    refused = any(
-        action.kind == "rules" and any(rule["match"].get("path") == "/alerts" for rule in action.values["rules"])
-        for action in plan.actions
-    )
+    rules = [rule for action in plan.actions if action.kind == "rules" for rule in action.values["rules"]]
+    faulty = any(rule["match"].get("path") == "/alerts" for rule in rules)
     for (who, notice_id), count in counted.items():
-        most = 2 if record.kills else 1
-        if who == "webhook" and (lost or refused):
+        most = plan.hosts * (2 if record.kills else 1)  # each host stands for an app of its own, with its own orchestrations
+        if who == "webhook" and faulty:
             most += 3  # what the API refused, or took without saying so, comes again
         if count > most:
             yield Violation("notices", f"{who} was told {count} times of {notice_id}")

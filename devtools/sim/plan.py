@@ -244,7 +244,8 @@ class _Maker:
         rules = [self._rule() for _ in range(rng.choice([0, 1, 1, 2]))]
         alerts: list[dict[str, Any]] = []
         if rng.random() < 0.3:
-            fault = rng.choice([{"status": 500}, {"status": 429, "retry_after": 120}, {"status": 202, "accept": True, "answer": "reset_after_accept"}])
+            taken = {"status": 202, "accept": True, "answer": "reset_after_accept"}
+            fault = rng.choice([{"status": 500}, {"status": 429, "retry_after": 120}, taken])
             alerts.append({"match": {"path": "/alerts"}, "times": rng.choice([1, 3]), **fault})
         if rules or alerts:
             self.add(rng.choice([0, 0, rng.uniform(0, self.length / 2)]), "rules", rules=rules + alerts)
@@ -274,7 +275,8 @@ class _Maker:
         rng = self.rng
         if self.knobs.email and rng.random() < 0.6:
             mailbox = rng.choice(["a@example.com", None])
-            fault = {"mailbox": mailbox, "kind": rng.choice(["throttle", "throttle", "drop"]), "times": rng.choice([1, 4]), "retry_after": 180}
+            kind = rng.choice(["throttle", "throttle", "drop"])
+            fault = {"mailbox": mailbox, "kind": kind, "times": rng.choice([1, 4]), "retry_after": 180}
             self.add(rng.uniform(0, self.length / 2), "mail", **fault)
 
     def _commands(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs a plan: the real app on the stand-ins, over the wire, in virtual time. What happened is recorded; judging it is checks.py."""
+"""Runs a plan: the real app on the stand-ins, over the wire, in virtual time, and records what happened; checks.py judges it."""
 
 from __future__ import annotations
 
@@ -99,8 +99,13 @@ def key_text(key: dict[str, Any]) -> str:
 
 def relay_toml(knobs: Knobs) -> str:
     """The configuration of a plan."""
-    lines = ["[downstream]", 'url = "%DOWNSTREAM_URL%"', 'timeout = "5s"', 'batch_budget = "30s"', f"concurrency = {knobs.concurrency}"]
-    lines += [f"breaker_failures = {knobs.breaker_failures}", "[downstream.headers]", 'X-Api-Key = "%DOWNSTREAM_API_KEY%"']
+    lines = ["[downstream]", 'url = "%DOWNSTREAM_URL%"', 'timeout = "5s"', 'batch_budget = "30s"']
+    lines += [
+        f"concurrency = {knobs.concurrency}",
+        f"breaker_failures = {knobs.breaker_failures}",
+        "[downstream.headers]",
+        'X-Api-Key = "%DOWNSTREAM_API_KEY%"',
+    ]
     lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
     if knobs.email:
         lines += ["[notifications.email]", 'connection = "%EMAIL_CONNECTION_STRING%"', 'sender = "%EMAIL_SENDER%"']
@@ -407,7 +412,8 @@ class World:
         keys = ", ".join(f"c.{name}" for name in self.knobs.key_columns)
         match = " AND ".join(f"l.{name} = c.{name}" for name in self.knobs.key_columns)
         rows = self.stack.execute(
-            f"""DECLARE @last bigint = (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}'));
+            f"""DECLARE @last bigint =
+              (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}'));
             SELECT {keys}, c.SYS_CHANGE_VERSION FROM CHANGETABLE(CHANGES {TABLE}, @last) c
             LEFT JOIN az_func.{LEASES} l ON {match}
             WHERE l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion <> c.SYS_CHANGE_VERSION

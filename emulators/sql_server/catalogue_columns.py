@@ -54,6 +54,12 @@ _OBJECT = (
     "name:n object_id:i principal_id:i schema_id:i parent_object_id:i type:c type_desc:v create_date:d modify_date:d "
     "is_ms_shipped:b"
 )
+_COLUMN = (
+    "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t "
+    "collation_name:n is_nullable:b is_ansi_padded:b is_rowguidcol:b is_identity:b is_computed:b is_sparse:b "
+    "is_hidden:b default_object_id:i generated_always_type:t"
+)
+
 SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.schemas": _columns("name:n schema_id:i principal_id:i"),
     "sys.objects": _columns(_OBJECT),
@@ -65,11 +71,7 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.views": _columns(_OBJECT + " is_replicated:b with_check_option:b"),
     "sys.procedures": _columns(_OBJECT),
     "sys.triggers": _columns("name:n object_id:i parent_id:i type:c is_disabled:b"),
-    "sys.columns": _columns(
-        "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t collation_name:n "
-        "is_nullable:b is_ansi_padded:b is_rowguidcol:b is_identity:b is_computed:b is_sparse:b is_hidden:b "
-        "default_object_id:i generated_always_type:t"
-    ),
+    "sys.columns": _columns(_COLUMN),
     "sys.all_columns": _columns(
         "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t "
         "collation_name:n is_nullable:b is_identity:b is_computed:b"
@@ -100,9 +102,7 @@ SYSTEM_VIEWS: dict[str, Columns] = {
         "constraint_object_id:i constraint_column_id:i parent_object_id:i parent_column_id:i "
         "referenced_object_id:i referenced_column_id:i"
     ),
-    "sys.identity_columns": _columns(
-        "object_id:i name:n column_id:i system_type_id:t user_type_id:i seed_value:l increment_value:l last_value:l"
-    ),
+    "sys.identity_columns": _columns(_COLUMN + " seed_value:l increment_value:l last_value:l is_not_for_replication:b"),
     "sys.computed_columns": _columns("object_id:i name:n column_id:i definition:x is_persisted:b"),
     "sys.partitions": _columns("partition_id:l object_id:i index_id:i partition_number:i hobt_id:l rows:l"),
     "sys.sql_modules": _columns("object_id:i definition:x uses_ansi_nulls:b uses_quoted_identifier:b"),

@@ -274,8 +274,7 @@ class ViewRows:
         for table in self._tables():
             column = table.identity
             if column is not None and column.identity is not None:
-                number = system_type_id(column.type.name)
-                yield table.object_id, column.name, column.column_id, number, number, *column.identity, last.get(table.object_id)
+                yield *self._column(table.object_id, column), *column.identity, last.get(table.object_id), 0
 
     def _sys_computed_columns(self) -> Iterator[Row]:
         for table in self._tables():

@@ -18,6 +18,7 @@ from .datatypes import (
     INTEGERS,
     MONEY,
     NUMBERS,
+    OLD_LARGE_OBJECTS,
     STRINGS,
     TEMPORALS,
     UNICODE_STRINGS,
@@ -44,6 +45,22 @@ def literal_sql(value: Any) -> str:
     if isinstance(value, bytes):
         return f"X'{value.hex()}'"
     return repr(value)
+
+
+_OPERATOR_NAMES = {
+    "=": "equal to",
+    "<>": "not equal to",
+    "<": "less than",
+    ">": "greater than",
+    "<=": "less than or equal to",
+    ">=": "greater than or equal to",
+}
+
+
+def refuse_large_object(operand: Typed, place: int, function: str) -> None:
+    """Raises SqlError 8116 for text, ntext and image, which a driver may declare for long parameters."""
+    if operand.type is not None and operand.type.name in OLD_LARGE_OBJECTS:
+        raise sql_error(8116, operand.type.name, place, function)
 
 
 class ConversionCompiler:
@@ -131,6 +148,8 @@ class ConversionCompiler:
         return self.collated(typed.sql, typed.type, typed.collation)
 
     def comparison(self, op: str, left: Typed, right: Typed) -> str:
+        if left.type is not None and right.type is not None and {left.type.name, right.type.name} & OLD_LARGE_OBJECTS:
+            raise sql_error(402, left.type.name, right.type.name, _OPERATOR_NAMES.get(op, op))
         a, b, common = self._pair(left, right)
         if common.name in STRINGS:
             return f"({a.sql} {op} ({b.sql}) COLLATE {self.collation_of(left, right)})"

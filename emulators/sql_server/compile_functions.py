@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .compile_conversion import refuse_large_object
 from .compile_value_functions import ValueFunctions
 from .compiler import Scope, Typed
 from .datatypes import (
@@ -101,7 +102,11 @@ class FunctionCompiler(ValueFunctions):
             node.arguments[0], Null
         ):
             raise sql_error(8116, "NULL", 1, node.name.lower())
-        values = [self.cast(self.value(argument, scope), kind).sql for argument, kind in zip(node.arguments, kinds, strict=False)]
+        operands = [self.value(argument, scope) for argument in node.arguments]
+        for place, operand in enumerate(operands, 1):
+            if node.name != "PATINDEX":
+                refuse_large_object(operand, place, node.name.lower())
+        values = [self.cast(operand, kind).sql for operand, kind in zip(operands, kinds, strict=False)]
         values += defaults[len(defaults) - (len(kinds) - len(values)) :] if len(values) < len(kinds) else []
         return Typed(f"{target}({', '.join(values)})", result, json=node.name == "JSON_QUERY")
 

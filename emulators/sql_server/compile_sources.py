@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Table, quote, quote_text
 from .catalogue_columns import SYSTEM_VIEWS
+from .compile_conversion import refuse_large_object
 from .compile_expression import ExpressionCompiler
 from .compile_functions import FunctionCompiler
 from .compile_tracking import apply_version, changes_source, version_source
@@ -300,7 +301,9 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
 
     def _open_json(self, node: OpenJson, scope: Scope) -> str:
         touched = scope.touched
-        document = self.cast(self.value(node.document, scope), NVARCHAR_MAX).sql
+        source = self.value(node.document, scope)
+        refuse_large_object(source, 1, "OPENJSON")
+        document = self.cast(source, NVARCHAR_MAX).sql
         path = self.cast(self.value(node.path, scope), NVARCHAR_MAX).sql if node.path is not None else "'$'"
         correlated = scope.touched != touched
         if node.columns is None:

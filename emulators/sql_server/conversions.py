@@ -29,6 +29,8 @@ from .datatypes import (
 )
 from .errors import sql_error
 from .results import SqlError, SqlType
+from .utf16 import cut as cut_text
+from .utf16 import units
 
 Converter = Callable[[Any], Any]
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
@@ -233,7 +235,7 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
         if is_narrow and not text.isascii():
             text = narrow(text)
         if length > 0:
-            if len(text) > length and cut:
+            if cut and units(text) > length:
                 if numeric:
                     if origin in INTEGERS and target.name in ("varchar", "char"):
                         return "*"
@@ -246,9 +248,9 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
                         if origin != "uniqueidentifier"
                         else SqlError(8170, "Insufficient result space to convert uniqueidentifier value to char.")
                     )
-                text = text[:length]
-            if pad and len(text) < length:
-                text = text.ljust(length)
+                text = cut_text(text, 0, length)
+            if pad and (missing := length - units(text)) > 0:
+                text += " " * missing
         return text
 
     if origin in STRINGS and length < 0 and (not is_narrow or origin not in UNICODE_STRINGS):

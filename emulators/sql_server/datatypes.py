@@ -17,6 +17,7 @@ from typing import Any
 from .datetimes import internal_text, offset_text
 from .errors import sql_error
 from .results import SqlError, SqlType
+from .utf16 import units
 
 BIT = SqlType("bit")
 TINYINT = SqlType("tinyint")
@@ -46,6 +47,8 @@ INTEGERS = frozenset({"bit", "tinyint", "smallint", "int", "bigint"})
 DECIMALS = frozenset({"decimal", "numeric", "money", "smallmoney"})
 FLOATS = frozenset({"float", "real"})
 NUMBERS = INTEGERS | DECIMALS | FLOATS
+OLD_LARGE_OBJECTS = frozenset({"text", "ntext", "image"})
+"""The types before varchar(max): most functions and all comparisons refuse them."""
 UNICODE_STRINGS = frozenset({"nchar", "nvarchar", "ntext", "xml"})
 STRINGS = UNICODE_STRINGS | {"char", "varchar", "text"}
 BINARIES = frozenset({"binary", "varbinary", "image", "rowversion"})
@@ -160,7 +163,7 @@ def type_of_binary(length: int) -> SqlType:
 
 def string_literal_type(value: str, national: bool) -> SqlType:
     limit = 4000 if national else 8000
-    return SqlType("nvarchar" if national else "varchar", max(1, len(value)) if len(value) <= limit else -1)
+    return SqlType("nvarchar" if national else "varchar", max(1, units(value)) if units(value) <= limit else -1)
 
 
 def type_from_syntax(name: str, arguments: list[int]) -> SqlType:

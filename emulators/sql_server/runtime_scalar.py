@@ -16,19 +16,20 @@ from .errors import sql_error
 from .names import split_name
 from .results import SqlError
 from .runtime_like import index_of_pattern
+from .utf16 import cut, is_plain, units
 
 _CONTEXT = decimal_context()
 
 
 def _length(text: str | None) -> int | None:
-    return None if text is None else len(text.rstrip(" "))
+    return None if text is None else units(text.rstrip(" "))
 
 
 def _data_length(value: Any, width: int) -> int | None:
     if value is None:
         return None
     if isinstance(value, (str, bytes)):
-        return len(value) * width
+        return (units(value) if isinstance(value, str) and width == 2 else len(value)) * width
     return width
 
 
@@ -37,7 +38,7 @@ def _left(text: str | None, count: int | None) -> str | None:
         return None
     if count < 0:
         raise sql_error(536, "left")
-    return text[:count]
+    return cut(text, 0, count)
 
 
 def _right(text: str | None, count: int | None) -> str | None:
@@ -45,7 +46,8 @@ def _right(text: str | None, count: int | None) -> str | None:
         return None
     if count < 0:
         raise sql_error(536, "right")
-    return text[-count:] if count else ""
+    size = units(text)
+    return cut(text, max(0, size - count), size)
 
 
 def _substring(value: Any, start: int | None, count: int | None) -> Any:
@@ -54,6 +56,8 @@ def _substring(value: Any, start: int | None, count: int | None) -> Any:
     if count < 0:
         raise sql_error(537)
     end = start - 1 + count
+    if isinstance(value, str):
+        return cut(value, max(0, start - 1), max(0, end))
     return value[max(0, start - 1) : max(0, end)]
 
 
@@ -78,7 +82,11 @@ def _char_index(wanted: str | None, text: str | None, start: int | None) -> int 
         return None
     if not wanted:
         return 0
-    return text.lower().find(wanted.lower(), max(0, (start or 1) - 1)) + 1
+    begin = max(0, (start or 1) - 1)
+    if is_plain(text):
+        return text.lower().find(wanted.lower(), begin) + 1
+    found = text.lower().find(wanted.lower(), len(cut(text, 0, begin)))
+    return units(text[:found]) + 1 if found >= 0 else 0
 
 
 def _trim(text: str | None, characters: str | None, side: str) -> str | None:
@@ -94,9 +102,9 @@ def _replicate(text: str | None, count: int | None) -> str | None:
 
 
 def _stuff(text: str | None, start: int | None, count: int | None, new: str | None) -> str | None:
-    if text is None or start is None or count is None or start < 1 or start > len(text) or count < 0:
+    if text is None or start is None or count is None or start < 1 or start > units(text) or count < 0:
         return None
-    return text[: start - 1] + (new or "") + text[start - 1 + count :]
+    return cut(text, 0, start - 1) + (new or "") + cut(text, start - 1 + count, units(text))
 
 
 def _quote_name(text: str | None, mark: str | None) -> str | None:

@@ -13,6 +13,7 @@ from .datatypes import BINARIES, DECIMALS, INTEGER_RANGES, STRINGS, decode_decim
 from .errors import sql_error
 from .parser import parse_condition, parse_expression
 from .runtime import mask_of
+from .utf16 import cut, units
 
 if TYPE_CHECKING:
     from .store import Store
@@ -61,20 +62,14 @@ class TableWriter:
             length = column.type.length
             if length <= 0 or column.type.name == "rowversion":
                 continue
-            if len(value) > length:
-                kept = value[:length]
-                if (
-                    isinstance(value, str)
-                    and value.rstrip(" ") == kept.rstrip(" ")
-                    or isinstance(value, str)
-                    and len(value.rstrip(" ")) <= length
-                ):
-                    row[place] = value = kept
-                else:
-                    cut = kept if isinstance(kept, str) else ""
-                    raise sql_error(2628, self._three_part(), column.name, cut)
-            if column.type.name in ("char", "nchar") and len(value) < length:
-                row[place] = value.ljust(length)
+            size = units(value) if isinstance(value, str) else len(value)
+            if size > length:
+                kept = cut(value, 0, length) if isinstance(value, str) else value[:length]
+                if not isinstance(value, str) or units(value.rstrip(" ")) > length:
+                    raise sql_error(2628, self._three_part(), column.name, kept if isinstance(kept, str) else "")
+                row[place], size = kept, length  # only blanks are lost
+            if column.type.name in ("char", "nchar") and size < length:
+                row[place] = value + " " * (length - size)
             elif column.type.name == "binary" and len(value) < length:
                 row[place] = value.ljust(length, b"\0")
 

@@ -29,7 +29,8 @@ GO
 IF OBJECT_ID(N'rowpost.TableState', N'U') IS NULL
 CREATE TABLE rowpost.TableState (
     TableName     nvarchar(261) NOT NULL CONSTRAINT PK_TableState PRIMARY KEY,
-    ClientColumns nvarchar(max) NULL       -- JSON array: the downstream system's own choice of columns
+    ClientColumns nvarchar(max) NULL,      -- JSON array: the downstream system's own choice of columns
+    WatchBase     bigint        NULL       -- the version that the change masks behind `watch` are relative to
 );
 GO
 IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'rowpost_app' AND type = 'R') CREATE ROLE rowpost_app;

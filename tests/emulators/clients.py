@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ class Client:
 
     name = ""
     mark = "?"  # of a parameter
+    binary: Callable[[bytes], Any] = bytes  # what a binary parameter is given as
     sqlalchemy = ""  # the dialect with this client
 
     def connect(self, target: Target, *, encryption: str = "plain", autocommit: bool = True, seconds: int = 0) -> Any:
@@ -123,7 +125,7 @@ class Pyodbc(Client):
         return connection
 
     def error_number(self, error: Exception) -> int:
-        numbers = re.findall(r"\((\d+)\)", str(error.args[1]))
+        numbers = re.findall(r"\((\d+)\) \(SQL", str(error.args[1]))
         return int(numbers[0])
 
     def cancel(self, cursor: Any) -> None:
@@ -138,7 +140,9 @@ class MssqlPython(Client):
     sqlalchemy = "mssql+mssqlpython"
 
     def connect(self, target: Target, *, encryption: str = "plain", autocommit: bool = True, seconds: int = 0) -> Any:
-        return mssql_python.connect(_odbc_options(target, encryption), autocommit=autocommit, timeout=seconds)
+        connection = mssql_python.connect(_odbc_options(target, encryption), autocommit=autocommit)
+        connection.timeout = seconds
+        return connection
 
     def bulk_load(self, connection: Any, table: str) -> None:
         connection.cursor().bulkcopy(table, [(1,)])
@@ -173,6 +177,7 @@ class Pymssql(Client):
 class PythonTds(Client):
     name = "python-tds"
     mark = "%s"
+    binary = pytds.Binary
 
     def connect(self, target: Target, *, encryption: str = "plain", autocommit: bool = True, seconds: int = 0) -> Any:
         if encryption == "strict":

@@ -283,3 +283,10 @@ def test_assembly_types_hold_nulls(client: Client) -> None:  # noqa: F811
         "c.user_type_id "
         "WHERE c.object_id = OBJECT_ID('dbo.G') AND t.is_assembly_type = 1 ORDER BY c.column_id"
     ) == [("A", "geography", 1), ("B", "hierarchyid", 1)]
+
+
+def test_identity_columns(item: Client) -> None:
+    item.rows("INSERT Item (Code) VALUES (N'a')")
+    assert item.rows("SELECT name, is_identity, seed_value, increment_value, last_value FROM sys.identity_columns") == [
+        ("Id", 1, 1, 1, 1)
+    ]

@@ -301,3 +301,25 @@ def test_string_parameters_of_any_length_share_one_plan(client: Client) -> None:
     for length in range(1, 20):
         assert client.value("SELECT @p + 'x'", p="y" * length) == "y" * length + "x"
     assert len(statement.plans) == 1
+
+
+def test_lengths_count_utf16_units(client: Client) -> None:
+    assert client.rows(
+        "SELECT N'ä😀' AS v, LEN(N'a😀'), DATALENGTH(N'😀'), LEFT(N'😀b', 2), RIGHT(N'a😀', 2), SUBSTRING(N'a😀b', 2, 2)"
+    ) == [("ä😀", 3, 4, "😀", "😀", "😀")]
+    assert client.columns("SELECT N'ä😀' AS v")[0].type == SqlType("nvarchar", 3)
+    assert client.rows(
+        "SELECT CHARINDEX(N'b', N'😀b'), STUFF(N'😀b', 3, 1, N'x'), CAST(N'😀😀' AS nvarchar(3)), CAST(N'😀' AS nchar(3))"
+    ) == [(3, "😀x", "😀", "😀 ")]
+    client.rows("CREATE TABLE dbo.Units (V nvarchar(2)); INSERT dbo.Units VALUES (N'😀')")
+    assert client.error("INSERT dbo.Units VALUES (N'a😀')").number == 2628
+
+
+def test_old_large_objects_are_refused_where_the_real_server_refuses_them(client: Client) -> None:
+    given = Parameter("[1]", SqlType("ntext", -1))
+    assert client.error("SELECT * FROM OPENJSON(@p)", p=given).number == 8116
+    assert client.error("SELECT LEN(@p)", p=given).number == 8116
+    assert client.error("SELECT 1 WHERE @p = N'x'", p=given).number == 402
+    assert client.rows(
+        "DECLARE @m nvarchar(max) = @p; SELECT value, CAST(@p AS nvarchar(10)) FROM OPENJSON(@m) WHERE @p LIKE N'%1%'", p=given
+    ) == [("1", "[1]")]

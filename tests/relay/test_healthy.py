@@ -66,7 +66,7 @@ def test_send_is_a_ceiling_and_watch_decides_which_updates_count(make_relay: Cal
     relay.insert(3)
     relay.advance(5)
     assert {tuple(body_of(attempt)["data"]["row"]) for attempt in relay.posts()} == {("OrderId", "Customer", "Total")}
-    relay.advance(5)
+    relay.advance(6 * 60)  # the watchdog lets the masks begin behind what is delivered
     before = len(relay.posts())
     relay.execute("UPDATE dbo.Orders SET Secret = N'changed' WHERE OrderId = 1")
     relay.execute("UPDATE dbo.Orders SET Customer = N'changed' WHERE OrderId = 1")

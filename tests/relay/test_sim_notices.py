@@ -1,0 +1,17 @@
+"""A database that fails at the wrong moment must not make people hear of the same dead letters twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.relay.harness import Relay, changed_config
+
+
+def test_dead_letters_are_told_once_although_the_database_failed_after_the_notice(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(window='"2h"'))
+    relay.reject(1)
+    relay.stack.sql.inject(pattern="SET Noticed = 1", application="rowpost", action="error", number=1205, times=1)
+    relay.insert(1)
+    relay.advance(hours=4)
+    assert [row[1] for row in relay.ledger()] == ["dead"]
+    assert [notice["rows"] for notice in relay.alerts("dead_letter")] == [1]
