@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 import threading
 import time
 from collections import Counter
@@ -210,7 +212,7 @@ class World:
             self.time.advance_to(self.start + timedelta(seconds=max(due, self.now)), until=self._newly_dead)
             self._note_dead()
             for number, (since, back, how) in list(self._down.items()):
-                if self.now >= back:
+                if self.now >= back - 0.001:
                     del self._down[number]
                     self.record.kills.append((since, self.now, how))
                     self.hosts[number].start()
@@ -224,6 +226,7 @@ class World:
     def _note_dead(self) -> None:
         for number, host in enumerate(self.hosts):
             if not host.running and number not in self._down:
+                host.kill()
                 down, how = self._strike_values.get(number, (5.0, "crash"))
                 self.record.faults["kill" if how != "crash" else "crash"] += 1
                 self._down[number] = (self.now, self.now + down, how)
@@ -321,8 +324,9 @@ class World:
             while not self._over.is_set() and not condition():
                 time.sleep(pause)
             time.sleep(late)
-            if not self._over.is_set() and target.running and target.pid == pid:
-                target.kill()
+            if not self._over.is_set():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)  # not target.kill(): the process may be started again meanwhile
 
         if how == "post":
             pause = 0.01
