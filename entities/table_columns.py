@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import azure.durable_functions as df
 
 from rowpost.app import App
 from rowpost.columns import store_choice
 from rowpost.config import TableConfig
+from rowpost.database import DatabaseError
 
+_log = logging.getLogger("rowpost.table_columns")
 ENTITY = "table_columns"
 
 
@@ -25,8 +29,12 @@ def blueprint(app: App) -> df.Blueprint:
     def table_columns(context: df.DurableEntityContext) -> None:
         given = context.get_input()
         columns = given["columns"] if context.operation_name == "set" else None
-        # First where the claims read it, then the state: if the process ends in between, the operation runs again.
-        store_choice(app, given["table"], columns)
+        # The API has written the choice before it signalled. Written again in the order of the signals, two choices made at the
+        # same moment end as the state says; a database that fails just now leaves what the API wrote.
+        try:
+            store_choice(app, given["table"], columns)
+        except DatabaseError as error:
+            _log.error("%s: %s", given["table"], error)
         context.set_state({"columns": columns})
 
     return functions

@@ -1,7 +1,8 @@
 """The client-side columns: the downstream system's own choice, within the ceiling that the configuration sets.
 
-The durable entity of the table owns the choice; it writes it to ``rowpost.TableState``, where every claim reads it in the
-round trip that it makes anyway. So a choice counts from the first batch that is claimed after the entity has taken it.
+It stands in ``rowpost.TableState``, where every claim reads it in the round trip that it makes anyway: a choice counts from the
+first batch that is claimed after the API has confirmed it. The durable entity of the table keeps the choice as its state, and puts
+choices that are made at the same moment in one order.
 """
 
 from __future__ import annotations

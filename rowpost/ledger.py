@@ -41,7 +41,7 @@ class LedgerRecord:
 
     Attributes:
         wait_seconds: how long until its next attempt, at most 0 when it is due.
-        tried: whether its last attempt was made, or left out since the target kept failing.
+        tried: whether it was ever posted; the circuit breaker may have left out every attempt so far.
     """
 
     version: int

@@ -98,7 +98,7 @@ def post(app: App, table: Table, claimed: Claim) -> list[Settlement]:
             due.append(index)
         else:
             fates[index] = early
-    # First those that the circuit breaker left out last time: else rows that always fail could keep them from ever being tried.
+    # First those that the circuit breaker always left out: else rows that always fail could keep them from ever being tried.
     due.sort(key=lambda index: (record := claimed.rows[index].record) is None or record.tried)
     downstream = app.config.downstream
     events = [

@@ -15,7 +15,7 @@ from rowpost.claim import APP_LOCK, GUARDED_COUNT, ClaimedRow
 from rowpost.config import RetryConfig
 from rowpost.database import Database
 from rowpost.delivery import Answer, Verdict
-from rowpost.ledger import to_json
+from rowpost.ledger import NOT_TRIED, to_json
 from rowpost.tables import Table, literal
 
 PROTECT_SECONDS = 300  # how long an exhausted row is held for recovery to plan it; later the trigger tries it again by itself
@@ -141,7 +141,7 @@ DELETE g FROM rowpost.Ledger g
 
 
 def _settle_sql(table: Table) -> str:
-    name = literal(table.name)
+    name, skipped = literal(table.name), literal(NOT_TRIED + "%")
     leases = table.key_with("rp_v bigint '$.rp_v'", "rp_c int '$.rp_c'", "rp_l varchar(4) '$.rp_l'", "rp_w int '$.rp_w'")
     failures = """WITH (h char(64) '$.rp_h', k nvarchar(max) '$.rp_k', v bigint '$.rp_v', o char(1) '$.rp_o',
        s varchar(10) '$.rp_s', a int '$.rp_a', n int '$.rp_n', b int '$.rp_b', t int '$.rp_t', e nvarchar(400) '$.rp_e')"""
@@ -164,7 +164,10 @@ UPDATE g
        Rounds = CASE g.State WHEN 'dead' THEN 0 ELSE g.Rounds END,
        ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
        Operation = s.o, State = s.s, Attempts = s.a, LastFailure = @utc, NextAttempt = DATEADD(second, s.n, @utc),
-       NotBefore = DATEADD(second, s.b, @utc), LastStatus = s.t, LastError = s.e, Noticed = 0
+       NotBefore = DATEADD(second, s.b, @utc), Noticed = 0,
+       -- An attempt that the circuit breaker left out says less than the one before: who was never tried goes first.
+       LastStatus = CASE WHEN s.e LIKE {skipped} AND g.LastError NOT LIKE {skipped} THEN g.LastStatus ELSE s.t END,
+       LastError = CASE WHEN s.e LIKE {skipped} AND g.LastError NOT LIKE {skipped} THEN g.LastError ELSE s.e END
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {failures} s ON g.KeyHash = s.h
  WHERE g.TableName = {name} AND s.s IS NOT NULL AND (g.State <> 'dead' OR g.ChangeVersion < s.v);
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,

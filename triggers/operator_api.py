@@ -13,7 +13,7 @@ import azure.functions as func
 from entities.table_columns import entity_id
 from orchestrators.instances import ensure_recovery, recovery_id
 from rowpost.app import App
-from rowpost.columns import ColumnsRefused, check_choice, column_names
+from rowpost.columns import ColumnsRefused, check_choice, column_names, store_choice
 from rowpost.config import ConfigError, TableConfig
 from rowpost.database import DatabaseError
 from rowpost.ledger import to_json
@@ -54,6 +54,7 @@ def blueprint(app: App) -> df.Blueprint:
             wanted = _body(req).get("columns")
             known = await asyncio.to_thread(app.table, table.name)
             choice = check_choice(known, await asyncio.to_thread(column_names, app, known), wanted)
+            await asyncio.to_thread(store_choice, app, table.name, choice)  # in force before it is confirmed
             await client.signal_entity(entity_id(table), "set", {"table": table.name, "columns": choice})  # type: ignore[attr-defined]
             return _json({"table": table.name, "columns": choice}, 202)
 
@@ -64,6 +65,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def delete_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(table: TableConfig) -> func.HttpResponse:
+            await asyncio.to_thread(store_choice, app, table.name, None)
             await client.signal_entity(entity_id(table), "clear", {"table": table.name})  # type: ignore[attr-defined]
             return _json({"table": table.name, "columns": None}, 202)
 
