@@ -1,4 +1,4 @@
-"""A choice of columns that the API confirmed is kept, even if the database failed just then; one that it could not keep is refused."""
+"""A choice of columns that the API confirmed is kept, even if the database failed just then; one it could not keep is refused."""
 
 from __future__ import annotations
 

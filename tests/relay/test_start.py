@@ -16,6 +16,8 @@ import requests
 
 from devtools.stack import ROOT
 from devtools.start import _INSERT
+from emulators.clock import Clock
+from emulators.downstream import Downstream
 from tests.relay.harness import Relay
 
 
@@ -91,6 +93,18 @@ def test_a_row_inserted_by_hand_arrives_and_a_restart_goes_on(tmp_path: Path) ->
         assert connection.execute("SELECT COUNT(*) FROM dbo.Airports").fetchone()[0] == 1
         connection.execute(_INSERT.replace("ZZZ", "YYY"))
         wait_for(run, "YYY")
+        connection.close()
+
+
+def test_start_with_a_fast_clock_and_an_api_of_the_users(tmp_path: Path) -> None:
+    with Downstream(Clock()) as api, started(tmp_path, "--speed", "30", "--downstream", f"{api.url}/mine") as run:
+        assert f"downstream {api.url}/mine" in run.output
+        connection = pyodbc.connect(run.find(r"(Driver=.*)"), autocommit=True)
+        before = connection.execute("SELECT SYSUTCDATETIME()").fetchone()[0]
+        connection.execute(_INSERT)
+        api.wait_for(lambda: api.find("dbo.Airports", {"Faa": "ZZZ"}) is not None, 60)
+        assert connection.execute("SELECT SYSUTCDATETIME()").fetchone()[0] > before
+        assert connection.execute("SELECT YEAR(SYSUTCDATETIME())").fetchone()[0] >= 2026
         connection.close()
 
 
