@@ -75,6 +75,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "chaos": ("kill the app, the database and the API at random instants, then balance the books", module("devtools.chaos")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check templates, workflows and documents", check_commands),
+    "bench": ("time steps, round trips and batches of the stand-ins", module("devtools.bench")),
     "setup": ("only make .venv", lambda args: []),
 }
 

@@ -6,22 +6,24 @@ import ast
 import inspect
 import json
 import re
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from emulators import downstream_rules, email_service
+from emulators import downstream_rules, email_service, functions_host
 from emulators.functions_host import indexing
 from emulators.functions_host.durable import config as durable_config
 from emulators.functions_host.durable import walker
-from emulators.functions_host.durable.rpc import DurableRpc
+from emulators.functions_host.durable.rpc import ManagementApi
 from emulators.functions_host.sql_trigger import connection_string
 from emulators.sql_server import (
     catalog_procedures,
     compile_expression,
     compile_functions,
     datatypes,
+    engine,
     errors,
     faults,
     options,
@@ -105,7 +107,7 @@ def _attributes(documentation: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for match in re.finditer(r"(?ms)^ {8}([a-z_, ]+): (.*?)(?=^ {8}[a-z_, ]+: |\Z)", section):
         for name in match[1].split(","):
-            found[name.strip()] = re.sub(r"\s+", " ", match[2]).replace("``", "`").strip()
+            found[name.strip()] = re.sub(r"\s+", " ", match[2].replace(":class:", "")).replace("``", "`").strip()
     return found
 
 
@@ -124,6 +126,12 @@ def _fields(*kinds: Any) -> str:
         summary = re.sub(r"\s+", " ", inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0]).replace("``", "`")
         parts.append(f"`{kind.__name__}`: {summary}\n\n" + _table(["field", "default", "meaning"], rows))
     return "\n\n".join(parts)
+
+
+def _bullets(documentation: str | None) -> str:
+    """The list items of a docstring."""
+    items = re.findall(r"(?ms)^\* (.*?)(?=^\* |^\s*$|\Z)", inspect.cleandoc(documentation or ""))
+    return "\n".join("- " + item[0].upper() + re.sub(r"\s+", " ", item[1:]).replace("``", "`").strip() for item in items)
 
 
 # --- SQL Server ---
@@ -184,7 +192,7 @@ def types() -> str:
 
 
 def views() -> str:
-    return _words(SYSTEM_VIEWS)
+    return _words(name.replace("information_schema", "INFORMATION_SCHEMA") for name in SYSTEM_VIEWS)
 
 
 def procedures() -> str:
@@ -193,16 +201,22 @@ def procedures() -> str:
 
 
 def set_options() -> str:
-    return f"Without effect: {_words(options._EITHER)}\n\nOnly ON: {_words(options._MUST_BE_ON)}\n\nOnly OFF: {_words(options._MUST_BE_OFF)}"
+    kinds = {"Without effect": options._EITHER, "Only ON": options._MUST_BE_ON, "Only OFF": options._MUST_BE_OFF}
+    return "\n\n".join(f"{title}: {_words(names)}" for title, names in kinds.items())
 
 
 def error_numbers() -> str:
     return ", ".join(str(number) for number in sorted(errors._CATALOGUE))
 
 
+def engine_differences() -> str:
+    return _bullets(engine.__doc__)
+
+
 def sql_faults() -> str:
     numbers = ", ".join(str(number) for number in sorted(faults._KNOWN))
-    return f"{_fields(faults.Fault)}\n\nActions: {_words(faults.ACTIONS)}. Errors with the real severity, state and text: {numbers}."
+    actions = f"Actions: {_words(faults.ACTIONS)}."
+    return f"{_fields(faults.Fault)}\n\n{actions}\n\nErrors with the real severity, state and text: {numbers}."
 
 
 def clients() -> str:
@@ -213,6 +227,10 @@ def clients() -> str:
 
 
 # --- Functions host ---
+
+
+def host_differences() -> str:
+    return _bullets(functions_host.__doc__)
 
 
 def bindings() -> str:
@@ -233,20 +251,21 @@ def durable_settings() -> str:
     source = inspect.getsource(durable_config.DurableConfig.read)
     names = set(re.findall(r'number\("(\w+)"|given\.pop\("(\w+)"', source))
     honoured = {first or second for first, second in names}
-    return f"Honoured: {_words(honoured)}\n\nRead and without effect: {_words(durable_config._IGNORED)}\n\nAny other key fails the start."
+    ignored = _words(durable_config._IGNORED)
+    return f"Honoured: {_words(honoured)}\n\nRead and without effect: {ignored}\n\nAny other key fails the start."
 
 
 def management_urls() -> str:
-    tree = ast.parse(inspect.cleandoc("class C:\n" + inspect.getsource(DurableRpc.management_urls)))
+    tree = ast.parse(textwrap.dedent(inspect.getsource(ManagementApi.management_urls)))
     document = next(node for node in ast.walk(tree) if isinstance(node, ast.Dict))
     rows = []
     for key, value in zip(document.keys, document.values, strict=True):
         if isinstance(key, ast.Constant) and isinstance(value, ast.JoinedStr):
-            path = "".join(
-                str(part.value) if isinstance(part, ast.Constant) else {"base": "…/instances/ID", "query": "…"}[ast.unparse(part.value)]
-                for part in value.values
-                if isinstance(part, (ast.Constant, ast.FormattedValue))
-            )
+            short = {"base": "…/instances/ID", "query": "…"}
+            parts = [
+                short[ast.unparse(part.value)] if isinstance(part, ast.FormattedValue) else _text(part) for part in value.values
+            ]
+            path = "".join(parts)
             rows.append([f"`{key.value}`", f"`{path}`"])
     return _table(["link", "address"], rows)
 
@@ -259,7 +278,7 @@ def scenarios() -> str:
     rows = []
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and (match := re.fullmatch(r"test_scenario_(\d\d)_(\w+)", node.name)):
-            rows.append([str(int(match[1])), (ast.get_docstring(node) or match[2].replace("_", " ")).splitlines()[0], f"`{node.name}`"])
+            rows.append([str(int(match[1])), match[2].replace("_", " "), f"`{node.name}`"])
     return _table(["", "scenario", "test"], rows)
 
 
@@ -287,8 +306,10 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "durable-actions": durable_actions,
     "durable-settings": durable_settings,
     "email": email,
+    "engine-differences": engine_differences,
     "error-numbers": error_numbers,
     "functions": functions,
+    "host-differences": host_differences,
     "management-urls": management_urls,
     "procedures": procedures,
     "refused-statements": refused_statements,

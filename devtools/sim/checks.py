@@ -210,7 +210,7 @@ def schedule(record: Record) -> Iterator[Violation]:
             elif failed < knobs.attempts and patient:
                 most = BUILT_IN_SECONDS
             elif failed >= 90 or not patient:
-                least = min(least, knobs.first_delay)
+                least, most = min(least, knobs.first_delay), float("inf")
             asked = _retry_after(record, before, first)
             if asked is not None:
                 least, most = max(least, asked), max(most, asked)

@@ -53,7 +53,8 @@ class Action:
     """Something that happens at ``at`` seconds after the start.
 
     Kinds: ``change`` (one transaction: ``ops``), ``api`` (mode of the API), ``rules`` (its rules, all of them), ``sql`` (a fault on
-    the wire of the database), ``mail`` (faults of the mail service), ``kill`` (``host``, ``how``, ``down`` seconds), ``command``.
+    the wire of the database), ``database`` (killed and started again), ``mail`` (faults of the mail service), ``kill`` (``host``,
+    ``how``, ``down`` seconds), ``command``.
     """
 
     at: float
@@ -145,9 +146,9 @@ class _Maker:
             max_delay=rng.choice([300, 900, 1800]),
             window=rng.choice([3600, 7200, 4 * 3600]),
             notify_after_rounds=rng.choice([1, 2, 3]),
-            rejected=rng.choice(["retry", "retry", "dead_letter"]),
+            rejected=rng.choice(["retry", "dead_letter"]),
             concurrency=rng.choice([1, 1, 4, 8]),
-            breaker_failures=rng.choice([2, 5, 100]),
+            breaker_failures=rng.choice([2, 5, 100, 100]),
             send=send,
             watch=rng.choice([None, None, ("Note", "Total")]),
             email=rng.random() < 0.2,
@@ -242,6 +243,8 @@ class _Maker:
     def _rules(self) -> None:
         rng = self.rng
         rules = [self._rule() for _ in range(rng.choice([0, 1, 1, 2]))]
+        if rules and rng.random() < 0.5:
+            rules[0] = {"match": rules[0]["match"], "status": 422}
         alerts: list[dict[str, Any]] = []
         if rng.random() < 0.3:
             taken = {"status": 202, "accept": True, "answer": "reset_after_accept"}
@@ -249,7 +252,12 @@ class _Maker:
             alerts.append({"match": {"path": "/alerts"}, "times": rng.choice([1, 3]), **fault})
         if rules or alerts:
             self.add(rng.choice([0, 0, rng.uniform(0, self.length / 2)]), "rules", rules=rules + alerts)
-        if rng.random() < 0.25:
+        if rules and rng.random() < 0.4:  # dead letters that are mended and replayed
+            mended = rng.uniform(self.length / 2, self.length)
+            self.add(mended, "rules", rules=[])
+            self.add(mended + rng.choice([1, 30]), "command", do="replay")
+            self.add(mended + rng.choice([1.5, 20, 60]), "kill", host=0, how="redeliver", down=rng.choice([0, 70]), skip=0, late=0)
+        elif rng.random() < 0.25:
             self.lasting = [rule for rule in rules if rule["status"] == 422]
 
     def _sql_faults(self) -> None:
@@ -296,3 +304,10 @@ class _Maker:
             values = {"host": rng.randrange(hosts), "how": how, "down": rng.choice([0, 5, 70, 400, 1800])}
             values |= {"skip": rng.choice([0, 0, 1, 4]), "late": rng.choice([0, 0, 0.002, 0.02])}
             self.add(rng.uniform(0, self.length), "kill", **values)
+        if rng.random() < 0.15:  # a crash loop: hand-out after hand-out ends without an outcome
+            at, how = rng.uniform(0, self.length), rng.choice(["claim", "post", "settle"])
+            for number in range(rng.randint(3, 7)):
+                values = {"host": rng.randrange(hosts), "how": how, "down": rng.choice([0, 5]), "skip": 0, "late": 0}
+                self.add(at + number * rng.choice([20, 61, 65]), "kill", **values)
+        if rng.random() < 0.15:
+            self.add(rng.uniform(0, self.length), "database", do="kill")

@@ -150,6 +150,7 @@ class World:
         self.stack = Stack(self.directory, fleet.time.spec, config=config, tables_sql=script, sql_server=server)
         self.hosts: list[FunctionsHost] = []
         self._down: dict[int, tuple[float, float, str]] = {}  # host: killed at, back at, how
+        self._struck: set[int] = set()  # hosts that were sent SIGKILL a moment ago
         self._over = threading.Event()
         self._strikers: list[threading.Thread] = []
         self._strike_values: dict[int, tuple[float, str]] = {}  # host: down for, how, of its latest planned kill
@@ -221,6 +222,11 @@ class World:
                 return
 
     def _newly_dead(self) -> bool:
+        for number in list(self._struck):
+            patience = time.monotonic() + 5
+            while self.hosts[number].running and time.monotonic() < patience:
+                time.sleep(0.001)  # it dies in some milliseconds, and without it time would fly meanwhile
+            self._struck.discard(number)
         return any(not host.running and number not in self._down for number, host in enumerate(self.hosts))
 
     def _note_dead(self) -> None:
@@ -229,6 +235,7 @@ class World:
                 host.kill()
                 down, how = self._strike_values.get(number, (5.0, "crash"))
                 self.record.faults["kill" if how != "crash" else "crash"] += 1
+                down = 0.0 if self._over.is_set() else down  # everything comes back at the end
                 self._down[number] = (self.now, self.now + down, how)
 
     # --- actions ---
@@ -246,6 +253,8 @@ class World:
         elif action.kind == "sql":
             self.stack.sql.inject(**values)
             self.record.faults[f"sql {values['action']}"] += 1
+        elif action.kind == "database":
+            self._kill_database()
         elif action.kind == "mail":
             self.stack.email.add_fault(**values)
             self.record.faults["mail"] += 1
@@ -288,6 +297,13 @@ class World:
             if counts or text not in self.record.wanted:
                 self.record.wanted[text] = Wanted(int(version), deleted, self.now)
 
+    def _kill_database(self) -> None:
+        self.stack.sql.kill()
+        self.record.faults["kill database"] += 1
+        self.record.kills.append((self.now, self.now, "database"))
+        self.stack.sql.start()
+        self.stack._connection = None  # the old one is broken
+
     def _command(self, values: dict[str, Any]) -> None:
         host = next((host for host in self.hosts if host.running), None)
         if host is None:
@@ -324,7 +340,8 @@ class World:
             while not self._over.is_set() and not condition():
                 time.sleep(pause)
             time.sleep(late)
-            if not self._over.is_set():
+            if not self._over.is_set() and target.running and target.pid == pid:
+                self._struck.add(host)
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)  # not target.kill(): the process may be started again meanwhile
 
@@ -340,7 +357,7 @@ class World:
 
             def condition() -> bool:
                 with contextlib.suppress(requests.RequestException):
-                    return all(fault["seconds"] != seconds for fault in sql.faults())
+                    return all(float(fault["seconds"]) != seconds for fault in sql.faults())
                 return False
 
         striker = threading.Thread(target=strike, args=(condition, pause), daemon=True)

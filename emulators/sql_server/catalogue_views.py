@@ -105,7 +105,7 @@ class ViewRows:
     def _none(self) -> Iterator[Row]:
         return iter(())
 
-    _sys_procedures = _sys_triggers = _sys_extended_properties = _none
+    _sys_procedures = _sys_triggers = _sys_extended_properties = _information_schema_sequences = _none
 
     def _sys_assembly_types(self) -> Iterator[Row]:
         for name, number in ASSEMBLY_TYPES.items():
@@ -499,6 +499,17 @@ class ViewRows:
             for name, columns in keys:
                 for place, column in enumerate(columns, 1):
                     yield database, table.schema, name, database, table.schema, table.name, column, place
+
+    def _information_schema_referential_constraints(self) -> Iterator[Row]:
+        database = self.session.owner.name
+        for table in self._tables():
+            for key in table.foreign_keys:
+                parent = self.catalogue.by_id[key.referenced_id]
+                assert isinstance(parent, Table)
+                wanted = [name.lower() for name in key.referenced_columns]
+                unique = next(index for index in parent.indexes if index.unique and [n.lower() for n in _names(index)] == wanted)
+                rules = (key.on_update, key.on_delete)
+                yield database, table.schema, key.name, database, parent.schema, unique.name, "SIMPLE", *rules
 
 
 def _names(index: Index) -> list[str]:

@@ -24,7 +24,7 @@ from .syntax import (
     TableVariableSource,
 )
 
-_PARAMETER = re.compile(r"'(?:[^']|'')*'|\?(\d+)")
+_PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?(\d+)")
 _TOKEN = re.compile("\x03([^\x04]*)\x04")
 
 

@@ -198,6 +198,8 @@ class QueryCompiler(SourceCompiler):
         for item in query.order:
             place = self._order_place(item.expression, compiled.columns)
             if place is None:
+                place = _place_in_first_select(item.expression, query.body)
+            if place is None:
                 raise sql_error(145)
             keys.append(self._order_key(compiled.columns[place][1], f"_{place + 1}", item))
         compiled.order = f" ORDER BY {', '.join(keys)}"
@@ -442,3 +444,17 @@ def shown_type(typed: Typed) -> SqlType:
     """The type of a result column for clients, which get CLR types as varbinary(max)."""
     kind = type_or_int(typed)
     return VARBINARY_MAX if kind.name in ASSEMBLY_TYPES else kind
+
+
+def _place_in_first_select(expression: Expression, body: Node) -> int | None:
+    """Where a set operation's first SELECT has this very column, as in ``SELECT t.a … UNION … ORDER BY t.a``."""
+    while isinstance(body, SetOperation):
+        body = body.left
+    if not isinstance(expression, ColumnRef) or not isinstance(body, Select):
+        return None
+    wanted = [part.lower() for part in expression.parts]
+    for place, item in enumerate(body.items):
+        given = getattr(item, "expression", None)
+        if isinstance(given, ColumnRef) and [part.lower() for part in given.parts] == wanted:
+            return place
+    return None

@@ -212,6 +212,8 @@ class Connection:
         if kind != packets.ATTENTION:
             raise ProtocolError(f"packet type {kind} while a request was running")
         self._announce_changes()
+        self._stream.write(tokens.done(tokens.DONE, tokens.DONE_ERROR))
+        self._stream.flush()  # the acknowledgement is a message of its own; some clients wait for it as such
         self._stream.write(tokens.done(tokens.DONE, tokens.DONE_ATTENTION))
 
     def _reset(self, keep_transaction: bool) -> None:

@@ -120,7 +120,8 @@ class Pyodbc(Client):
     sqlalchemy = "mssql+pyodbc"
 
     def connect(self, target: Target, *, encryption: str = "plain", autocommit: bool = True, seconds: int = 0) -> Any:
-        connection = pyodbc.connect(f"Driver={odbc_driver()};{_odbc_options(target, encryption)}", autocommit=autocommit, timeout=20)
+        options = f"Driver={odbc_driver()};{_odbc_options(target, encryption)}"
+        connection = pyodbc.connect(options, autocommit=autocommit, timeout=20)
         connection.timeout = seconds
         return connection
 

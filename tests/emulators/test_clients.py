@@ -126,9 +126,7 @@ def parameters(world: World) -> None:
         full = (1, 2**40, 1.5, "text", Decimal("12.34"), True, world.client.binary(b"\x00\x01\xff"), instant.date(), instant)
         insert = f"INSERT INTO {table} VALUES ({', '.join('?' * 9)})"
         world.run(connection, insert, *full)
-        binary_null = "NULL" if world.client.name == "mssql-python" else "?"
-        nulls = insert if binary_null == "?" else insert.replace("?, ?, ?)", "NULL, ?, ?)")
-        world.run(connection, nulls, *([2] + [None] * (8 if binary_null == "?" else 7)))
+        world.run(connection, insert, 2, *[None] * 8)
         got = world.rows(connection, f"SELECT * FROM {table} ORDER BY Id")
         assert (*got[0][:6], bytes(got[0][6]), *got[0][7:]) == (*full[:6], bytes(full[6]), *full[7:])
         assert got[1] == (2, *[None] * 8)
@@ -232,7 +230,7 @@ def reconnect(world: World) -> None:
     connection = world.client.connect(world.target)
     table = world.table(connection, "Id int")
     world.target.server.inject(action="drop_after", pattern=word, times=1)
-    with pytest.raises(Exception, match="."):
+    with pytest.raises(Exception, match=r".+"):
         world.run(connection, f"INSERT INTO {table} VALUES (1) -- {word}")
     with contextlib.suppress(Exception):  # some clients fail again
         connection.close()
@@ -254,9 +252,7 @@ def catalogue(world: World) -> None:
 def reflection(world: World) -> None:
     if not world.client.sqlalchemy:
         raise NotInClientError
-    engine = sa.create_engine(
-        f"{world.client.sqlalchemy}://", creator=lambda: world.client.connect(world.target, autocommit=False)
-    )
+    engine = sa.create_engine(f"{world.client.sqlalchemy}://", creator=lambda: world.client.connect(world.target, autocommit=False))
     suffix = uuid.uuid4().hex[:8]
     metadata = sa.MetaData()
     parent = sa.Table(
@@ -280,7 +276,7 @@ def reflection(world: World) -> None:
         connection.execute(child.insert(), [{"Region": "n", "Number": n, "ParentId": key[0]} for n in range(3)])
         assert connection.execute(sa.select(parent.c.Price)).scalar() == Decimal("1.2500")
     inspector = sa.inspect(engine)
-    assert {parent.name, child.name} <= set(inspector.get_table_names())
+    assert {parent.name, child.name} <= set(inspector.get_table_names()) and inspector.get_sequence_names() == []
     columns = {column["name"]: column for column in inspector.get_columns(parent.name)}
     assert isinstance(columns["Code"]["type"], sa.NVARCHAR) and columns["Code"]["type"].length == 20
     assert not columns["Code"]["nullable"] and columns["Id"]["autoincrement"]
@@ -334,7 +330,7 @@ FEATURES = dict(
         _feature("Connection without encryption", connect_plain),
         _feature("Connection with TLS", connect_tls),
         _feature("TDS 8 (Encrypt=strict), certificate verified", connect_strict, "pymssql python-tds"),
-        _feature("Login refused with error 18456", login_refused),
+        _feature("Refused login, with the text of the server", login_refused),
         _feature("Autocommit on", autocommit_on),
         _feature("Autocommit off: nobody else sees uncommitted rows", autocommit_off),
         _feature("Rollback", rollback),

@@ -423,8 +423,8 @@ def test_query_timeout_cancels_the_engine(connection: pyodbc.Connection, argumen
 def test_attention_cuts_a_result_short(client: TdsClient) -> None:
     client.send(tds_client.BATCH, tds_client.HEADERS + "ENDLESS".encode("utf-16-le"))
     client.send(tds_client.ATTENTION, b"")
-    body = client.receive()
-    assert struct.unpack("<BHHQ", body[-13:])[:2] == (DONE, ATTENTION)
+    assert struct.unpack("<BHHQ", client.receive()[-13:])[:2] == (DONE, ERROR)
+    assert tds_client.read_answer(client.receive()).done == [(DONE, ATTENTION, 0)]  # a message of its own
     assert client.batch("ROWS 1").rows == [(0,)]
 
 

@@ -93,6 +93,10 @@ def shop(client: Client) -> Client:  # noqa: F811
         ("SELECT OrderId, COUNT(*) OVER () FROM Orders WHERE OrderId = 10", [(10, 1)]),
         ("SELECT 1 AS a UNION SELECT 1 UNION ALL SELECT 3 ORDER BY a DESC", [(3,), (1,)]),
         ("SELECT COUNT(*) FROM (SELECT Name FROM Customer UNION SELECT N'ADA ') x", [(3,)]),
+        (
+            "SELECT c.Id FROM Customer c WHERE c.Id < 3 UNION SELECT o.OrderId FROM Orders o ORDER BY c.Id DESC",
+            [(13,), (12,), (11,), (10,), (2,), (1,)],
+        ),
         ("SELECT Id FROM Customer EXCEPT SELECT CustomerId FROM Orders", [(3,)]),
         ("SELECT Id FROM Customer INTERSECT SELECT CustomerId FROM Orders", [(1,), (2,)]),
         ("SELECT CAST(1 AS tinyint) a UNION ALL SELECT 2.5", [(Decimal("1.0"),), (Decimal("2.5"),)]),

@@ -1,0 +1,101 @@
+"""The checks can see: what they pass for a healthy run they refuse when the run, or what was promised, is a little different."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devtools.sim.checks import Violation, check
+from devtools.sim.fleet import Fleet
+from devtools.sim.plan import Action, Knobs, Plan
+from devtools.sim.world import Look, Record, World
+
+KNOBS = Knobs(breaker_failures=100, concurrency=1, max_delay=600)
+POISON = {"match": {"path": "/rows", "key": {"Id": 3}}, "status": 422}
+PLAN = Plan(
+    seed=0,
+    policy="rowpost",
+    offset_minutes=0,
+    hosts=1,
+    knobs=KNOBS,
+    actions=(
+        Action(0, "rules", {"rules": [POISON]}),
+        Action(1, "change", {"ops": [{"do": "insert", "id": number, "stamp": number} for number in (1, 2, 3)]}),
+        Action(300, "change", {"ops": [{"do": "update", "id": 1, "stamp": 4}, {"do": "delete", "id": 2}]}),
+    ),
+    lasting_rules=(),
+    length=3600,
+)
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Record]:
+    directory: Path = tmp_path_factory.mktemp("checks")
+    with Fleet(directory) as fleet:
+        yield World(fleet, PLAN).run()
+
+
+def broken(record: Record, **changes: object) -> set[str]:
+    """The rules that a changed record breaks."""
+    found: list[Violation] = check(replace(record, **changes))  # type: ignore[arg-type]
+    return {violation.rule for violation in found}
+
+
+def test_a_healthy_run_breaks_no_rule(healthy: Record) -> None:
+    assert check(healthy) == []
+    assert len([attempt for attempt in healthy.attempts if attempt.key == {"Id": 3}]) > 8
+
+
+def test_a_row_that_did_not_arrive_is_seen(healthy: Record) -> None:
+    assert broken(healthy, state={}) == {"delivered"}
+
+
+def test_an_older_state_at_the_api_is_seen(healthy: Record) -> None:
+    rows = {text: {**row, "Extra": 99} for text, row in healthy.rows.items()}
+    assert broken(healthy, rows=rows) == {"delivered"}
+
+
+@pytest.mark.parametrize("promised", [{"factor": 3.0}, {"factor": 1.0}, {"first_delay": 400}, {"attempts": 3}])
+def test_a_schedule_other_than_promised_is_seen(healthy: Record, promised: dict[str, float]) -> None:
+    knobs = replace(KNOBS, **promised)  # type: ignore[arg-type]
+    assert broken(healthy, plan=replace(PLAN, knobs=knobs)) == {"schedule"}
+
+
+def test_a_column_above_the_ceiling_is_seen(healthy: Record) -> None:
+    knobs = replace(KNOBS, send=("Note", "Total", "Extra"))
+    assert broken(healthy, plan=replace(PLAN, knobs=knobs)) == {"columns"}
+
+
+def test_columns_that_the_client_had_not_chosen_are_seen(healthy: Record) -> None:
+    assert broken(healthy, choices=[(0.0, ("Note",))]) == {"columns"}
+
+
+def test_a_neighbour_that_came_late_is_seen(healthy: Record) -> None:
+    late = [(at - 90 if at > 100 else at, *rest) for at, *rest in healthy.changes]
+    assert broken(healthy, changes=late) == {"neighbours"}
+
+
+def test_an_older_version_after_a_newer_one_is_seen(healthy: Record) -> None:
+    last = healthy.attempts[-1]
+    stale = replace(last, outcome="stale", event_id="another", at=last.at)
+    assert "order" in broken(healthy, attempts=[*healthy.attempts, stale])
+
+
+def test_an_alarm_that_came_twice_is_seen(healthy: Record) -> None:
+    assert [notice["kind"] for _, notice in healthy.alerts] == ["alarm", "recovered"]
+    assert broken(healthy, alerts=healthy.alerts * 2) == {"notices"}
+    assert broken(healthy, alerts=[]) == {"notices"}
+
+
+def test_a_cursor_that_passed_a_row_is_seen(healthy: Record) -> None:
+    look = Look(at=10.0, cursor=10**6, ledger={}, missed=['{"Id":1}'])
+    assert broken(healthy, looks=[*healthy.looks, look]) == {"cursor"}
+
+
+def test_what_never_ends_is_seen(healthy: Record) -> None:
+    running = {"instanceId": "recovery-dbo_Orders", "runtimeStatus": "Running"}
+    assert broken(healthy, instances=[running]) == {"quiet"}
+    assert broken(healthy, open_changes=[('{"Id":1}', 7)]) == {"quiet"}
