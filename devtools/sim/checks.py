@@ -16,6 +16,8 @@ from emulators.downstream import Attempt
 BUILT_IN_SECONDS = 60
 _SLACK_SECONDS = 2
 _LATE_SECONDS = 75  # a hand-out, and one look of the trigger
+_LONGEST_RETRY_AFTER_SECONDS = 900
+_STALLED_SECONDS = 900  # a protective hold, a round of the watchdog, a lease
 _SETTLES_SECONDS = 150  # after a kill or a fault, so long may it take until leases and holds are as planned again
 
 
@@ -35,7 +37,7 @@ def check(record: Record) -> list[Violation]:
     """All violations of a run."""
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
-        rules += [quiet, order, cursor, columns, neighbours, schedule, notices]
+        rules += [quiet, order, cursor, columns, neighbours, schedule, stalled, notices]
     return [violation for rule in rules for violation in rule(record)]
 
 
@@ -139,9 +141,14 @@ def columns(record: Record) -> Iterator[Violation]:
 def _chosen(record: Record, at: float, *, every: bool = True) -> set[str]:
     """The columns that the client may have chosen at an instant: any of the last minute's, or (not ``every``) all."""
     everything = set(record.plan.knobs.ceiling)
-    settled = [choice for since, choice in record.choices if since < at - 60]
-    recent = [choice for since, choice in record.choices if at - 60 <= since <= at]
-    sets = [everything if choice is None else set(choice) for choice in [settled[-1] if settled else None, *recent]]
+    candidates: list[tuple[str, ...] | None] = []
+    for since, choice, confirmed in reversed([entry for entry in record.choices if entry[0] <= at]):
+        candidates.append(choice)
+        if confirmed and since < at - 60:
+            break
+    else:
+        candidates.append(None)
+    sets = [everything if choice is None else set(choice) for choice in candidates]
     return set.union(*sets) if every else set.intersection(*sets)
 
 
@@ -219,6 +226,19 @@ def schedule(record: Record) -> Iterator[Violation]:
                 yield Violation("schedule", f"{story} at least {least:.0f} s", text)
             if gap > most + _LATE_SECONDS:
                 yield Violation("schedule", f"{story} at most {most:.0f} s", text)
+
+
+def stalled(record: Record) -> Iterator[Violation]:
+    """(5) When everything is up again, a row is delivered when its hold ends: it does not wait for the window to close."""
+    plan = record.plan
+    limit = plan.length + max(plan.knobs.max_delay, _LONGEST_RETRY_AFTER_SECONDS) + _STALLED_SECONDS
+    lasting = {key_text(rule["match"]["key"]) for rule in plan.lasting_rules}
+    told: set[str] = set()
+    for look in record.looks:
+        for text, entry in look.ledger.items():
+            if look.at > limit and entry[0] != "dead" and text not in lasting | told:
+                told.add(text)
+                yield Violation("stalled", f"{text}: still {entry[0]} at {clock_text(look.at)}, though nothing is in its way", text)
 
 
 def _retry_after(record: Record, at: float, attempt: Attempt) -> float | None:

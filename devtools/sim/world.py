@@ -76,7 +76,7 @@ class Record:
     state: dict[str, Any] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
     kills: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, how
-    choices: list[tuple[float, tuple[str, ...] | None]] = field(default_factory=list)
+    choices: list[tuple[float, tuple[str, ...] | None, bool]] = field(default_factory=list)  # at, columns, whether confirmed
     commands: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     counters: dict[str, int] = field(default_factory=dict)
@@ -322,7 +322,7 @@ class World:
                 host.request("POST", f"{base}{path}")
                 return
             if answer.status_code == 202 or answer.status_code >= 500:
-                self.record.choices.append((self.now, choice))
+                self.record.choices.append((self.now, choice, answer.status_code == 202))
 
     def _kill(self, host: int, how: str, down: float, skip: int, late: float) -> None:
         target = self.hosts[host]

@@ -70,7 +70,7 @@ def test_a_column_above_the_ceiling_is_seen(healthy: Record) -> None:
 
 
 def test_columns_that_the_client_had_not_chosen_are_seen(healthy: Record) -> None:
-    assert broken(healthy, choices=[(0.0, ("Note",))]) == {"columns"}
+    assert broken(healthy, choices=[(-100.0, ("Note",), True)]) == {"columns"}
 
 
 def test_a_neighbour_that_came_late_is_seen(healthy: Record) -> None:
@@ -99,3 +99,8 @@ def test_what_never_ends_is_seen(healthy: Record) -> None:
     running = {"instanceId": "recovery-dbo_Orders", "runtimeStatus": "Running"}
     assert broken(healthy, instances=[running]) == {"quiet"}
     assert broken(healthy, open_changes=[('{"Id":1}', 7)]) == {"quiet"}
+
+
+def test_a_row_that_nobody_tries_any_more_is_seen(healthy: Record) -> None:
+    look = Look(at=PLAN.length + 2000, cursor=1, ledger={'{"Id":3}': ("held", 1, 5, 1)})
+    assert broken(healthy, looks=[*healthy.looks, look]) == {"stalled"}
