@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-import pyodbc
 
 from emulators.clock import VirtualTime
 from emulators.launch import SqlServer
@@ -60,9 +57,8 @@ class Fleet:
         server = self._servers.pop(offset_minutes, None)
         if server is not None:
             server.stop()
-            server_file: Callable[[str], Path] = lambda suffix: self.directory / f"{server.name}.db{suffix}"  # noqa: E731
             for suffix in ("", "-wal", "-shm"):
-                server_file(suffix).unlink(missing_ok=True)
+                (self.directory / f"{server.name}.db{suffix}").unlink(missing_ok=True)
 
     def close(self) -> None:
         for server in self._servers.values():
@@ -74,6 +70,3 @@ class Fleet:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-DatabaseError = pyodbc.Error
