@@ -75,6 +75,7 @@ class HttpFront:
                 seen[key] = entry.function.name
         self._invoker, self._management, self._trigger_by_hand = invoker, management, trigger_by_hand
         self._keys, self._enable_auth, self._clock, self._logger = keys, enable_auth, clock, logger
+        self._durable_calls = 0
         self._runners: list[web.ServerRunner] = []
 
     async def start(self, port: int, rpc_port: int) -> tuple[int, int]:
@@ -112,6 +113,7 @@ class HttpFront:
     async def _handle_rpc(self, request: web.BaseRequest) -> web.StreamResponse:
         if not request.path.lower().startswith(RPC_PATH + "/"):
             return web.Response(status=404)
+        self._durable_calls += 1
         return await self._management.handle(request)
 
     @staticmethod
@@ -229,7 +231,10 @@ class HttpFront:
             return web.Response(status=401)
         parts = [part for part in path.split("/") if part][1:]
         if [part.lower() for part in parts] == ["host", "status"] and request.method == "GET":
-            return web.json_response({"state": "Running", "version": "4.0.0.0", "versionDetails": "stand-in"})
+            # Ours: how often the SDK's client has called, which the real host does not tell.
+            return web.json_response(
+                {"state": "Running", "version": "4.0.0.0", "versionDetails": "stand-in", "durableCalls": self._durable_calls}
+            )
         if len(parts) == 2 and parts[0].lower() == "functions" and request.method == "POST":
             try:
                 text = json.loads(await request.content.read() or b"{}").get("input")
