@@ -68,14 +68,20 @@ def check_commands(args: list[str]) -> list[list[str]]:
     return [["-m", "ruff", "check", *args, "."], ["-m", "mypy"], *test_commands(["--quiet", *CHECKS])]
 
 
+def sql_commands(args: list[str]) -> list[list[str]]:
+    """The script runner; its scripts lie where the caller is, not where it runs."""
+    return [["-m", "devtools.sql", *(str(Path(arg).resolve()) if Path(arg).is_file() else arg for arg in args)]]
+
+
 SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "demo": ("watch an outage, poison rows and the recovery: no Azure, no SQL Server", module("devtools.demo")),
     "start": ("run the app and all that it talks to on this machine", module("devtools.start")),
+    "sql": ("run T-SQL scripts on the database of start, as sqlcmd does", sql_commands),
     "sim": ("try to break the guarantee: random scenarios in virtual time, each decided by one seed", module("devtools.sim")),
     "chaos": ("kill the app, the database and the API at random instants, then balance the books", module("devtools.chaos")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check templates, workflows and documents", check_commands),
-    "bench": ("time steps, round trips and batches of the stand-ins", module("devtools.bench")),
+    "bench": ("time steps, round trips, batches, and the recovery of 100,000 rows", module("devtools.bench")),
     "setup": ("only make .venv", lambda args: []),
 }
 

@@ -7,7 +7,7 @@ import azure.functions as func
 
 from activities import notices, recovery_steps
 from entities import table_columns
-from orchestrators import notification, recovery
+from orchestrators import notification, recovery, resync
 from rowpost.app import load_app
 from triggers import operator_api, table_changes, watchdog
 
@@ -20,6 +20,7 @@ for _blueprint in (
     operator_api.blueprint(_rowpost),
     recovery.blueprint(),
     notification.blueprint(),
+    resync.blueprint(),
     recovery_steps.blueprint(_rowpost),
     notices.blueprint(_rowpost),
     table_columns.blueprint(_rowpost),

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import azure.durable_functions as df
 
-from orchestrators.instances import start_once
+from orchestrators.instances import start_notification
 from rowpost.app import App
-from rowpost.notices import recipients, send, subject
+from rowpost.notices import recipients, send
 from rowpost.recovery import mark_noticed
-
-_log = logging.getLogger("rowpost.notices")
 
 
 def blueprint(app: App) -> df.Blueprint:
@@ -23,14 +20,9 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.activity_trigger(input_name="notice")
     @functions.durable_client_input(client_name="client")
     async def start_notice(notice: dict, client: str) -> bool:  # type: ignore[type-arg]  # the worker refuses parametrised generics
-        # The id names the incident and the kind: run again after a crash, this finds the instance that it started before.
-        # It is an orchestration of its own, so that a mailbox that is throttled for hours never holds recovery up.
-        _log.warning("%s", subject(notice))  # type: ignore[arg-type]
         people = recipients(app)
-        status = await client.get_status(notice["id"])  # type: ignore[attr-defined]
-        if people and (status is None or status.runtime_status is None):
-            await start_once(client, "notification", notice["id"], {"notice": notice, "recipients": people})
-        if notice["kind"] == "dead_letter":
+        await start_notification(client, notice, people)  # type: ignore[arg-type]
+        if notice["kind"] == "dead_letter" and app.config.table(notice["table"]) is not None:
             await asyncio.to_thread(mark_noticed, app, notice["table"], notice["at"])
         return bool(people)
 

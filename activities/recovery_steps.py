@@ -1,15 +1,19 @@
-"""The steps of a table's recovery."""
+"""The steps of a table's recovery and of its resync."""
 
 from __future__ import annotations
 
+import asyncio
+
 import azure.durable_functions as df
 
+from orchestrators.instances import ensure_recovery
 from rowpost.app import App
-from rowpost.recovery import redeliver, survey
+from rowpost.recovery import REDELIVER_AT_MOST, redeliver, survey
+from rowpost.resync import resync_page
 
 
 def blueprint(app: App) -> df.Blueprint:
-    """``survey_table`` and ``redeliver_table``; both take ``{"table": name}``."""
+    """``survey_table`` and ``redeliver_table`` take ``{"table": name}``, ``resync_page`` also what the page before said."""
     functions = df.Blueprint()
 
     @functions.function_name("survey_table")
@@ -21,6 +25,17 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.activity_trigger(input_name="request")
     def redeliver_table(request: dict) -> dict:  # type: ignore[type-arg]
         outcome = redeliver(app, request["table"])
-        return {"handled": outcome.delivered + outcome.skipped + outcome.failed + outcome.dead}
+        settled = outcome.delivered + outcome.skipped + outcome.dead
+        return {"settled": settled, "more": settled > 0 and settled + outcome.failed >= REDELIVER_AT_MOST}
+
+    @functions.function_name("resync_page")
+    @functions.activity_trigger(input_name="request")
+    @functions.durable_client_input(client_name="client")
+    async def take_page(request: dict, client: str) -> dict:  # type: ignore[type-arg]
+        page = await asyncio.to_thread(resync_page, app, request["table"], request["after"], request["since"])
+        table = app.config.table(request["table"])
+        if page["rows"] and table is not None:
+            await ensure_recovery(client, table)
+        return page
 
     return functions

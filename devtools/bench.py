@@ -1,4 +1,4 @@
-"""``python -m devtools.bench``: what a step, a round trip and a batch cost on this machine.
+"""``python -m devtools.bench``: what a step, a round trip, a batch and an outage of many rows cost on this machine.
 
 Each figure stands next to a baseline that the same run measured on the same machine, so that the ratios can be compared between
 machines and days where the milliseconds cannot.
@@ -10,11 +10,12 @@ import argparse
 import itertools
 import socket
 import sqlite3
+import sys
 import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from devtools.bench_outage import HOURS, measure_outage, outage_grid
+from devtools.bench_recovery import SIZES, measure_recovery, recovery_grid
 from devtools.stack import Stack
 from emulators.clock import VirtualTime
 from emulators.launch import FunctionsHost, SqlServer
@@ -30,6 +33,7 @@ from emulators.launch import FunctionsHost, SqlServer
 APP = Path(__file__).with_name("bench_app")
 BATCH_ROWS, POLLING_SECONDS = 100, 1.0  # host.json: MaxBatchSize, PollingIntervalMs
 CHAIN = 400  # activities
+_COLUMNS = 110  # of what goes to a file
 TABLE = """
 CREATE TABLE dbo.Orders (
     OrderId int NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, Customer nvarchar(40) NOT NULL, Total decimal(20, 4) NULL
@@ -147,12 +151,18 @@ def sql(directory: Path, echo: float) -> list[Figure]:
     ]
 
 
-def relayed_seconds(directory: Path, rows: int, virtual: bool) -> float:
-    """Real seconds from the commit of ``rows`` rows to the delivery of the last one."""
+def scripts(directory: Path, options: str = "") -> tuple[Path, Path]:
+    """The app's configuration, with ``options`` of the table, and the script that makes the table."""
     directory.mkdir()
     config, tables = directory / "relay.toml", directory / "tables.sql"
-    config.write_text(textwrap.dedent(CONFIG))
+    config.write_text(textwrap.dedent(CONFIG) + options)
     tables.write_text(TABLE)
+    return config, tables
+
+
+def relayed_seconds(directory: Path, rows: int, virtual: bool) -> float:
+    """Real seconds from the commit of ``rows`` rows to the delivery of the last one."""
+    config, tables = scripts(directory)
     clock = VirtualTime(directory, datetime.now(UTC)) if virtual else None
     with Stack(directory, clock.spec if clock else "real", config=config, tables_sql=tables) as stack:
 
@@ -199,21 +209,51 @@ def relay(directory: Path, batches: int) -> list[Figure]:
     ]
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m devtools.bench", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--batches", type=int, default=5, help="batches of the relay to time")
-    batches = parser.parse_args().batches
+def stand_ins(directory: Path, batches: int) -> Table:
+    """The figures of the stand-ins, and of a healthy relay."""
+    commit, echo = commit_ms(directory), echo_ms()
+    figures = [Figure("SQLite commit", commit), Figure("TCP round trip", echo)]
+    figures += durable(directory, commit) + sql(directory, echo) + relay(directory, batches)
     table = Table("", "measured", "baseline", "ratio")
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        commit, echo = commit_ms(directory), echo_ms()
-        figures = [Figure("SQLite commit", commit), Figure("TCP round trip", echo)]
-        figures += durable(directory, commit) + sql(directory, echo) + relay(directory, batches)
     for figure in figures:
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
         table.add_row(figure.name, f"{figure.value:.3g} {figure.unit}", figure.baseline, ratio)
-    Console().print(table)
+    return table
+
+
+def main(arguments: Sequence[str] | None = None, console: Console | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m devtools.bench", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--batches", type=int, default=5, help="batches of the relay to time (5)")
+    parser.add_argument("--rows", type=int, default=SIZES[-1], help=f"held rows to measure recovery with ({SIZES[-1]})")
+    parser.add_argument(
+        "--outage", type=int, nargs="?", const=20_000, metavar="ROWS", help="also play an outage of so many rows (20000)"
+    )
+    parser.add_argument("--hours", type=int, default=HOURS, help=f"how long the target is down in it ({HOURS})")
+    parser.add_argument("--only", choices=("stand-ins", "recovery", "outage"), help="one part alone")
+    given = parser.parse_args(arguments)
+    console = console or Console(width=None if sys.stdout.isatty() else _COLUMNS)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False)
+
+    if given.only == "outage" and given.outage is None:
+        given.outage = 20_000
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        if given.only in (None, "stand-ins"):
+            say("stand-ins and a healthy relay …")
+            console.print(stand_ins(directory, given.batches))
+        if given.only in (None, "recovery"):
+            say("recovery …")
+            sizes = [size for size in SIZES if size < given.rows] + [given.rows]
+            config, tables = scripts(directory / "recovery", 'watch = ["Total"]\n')
+            console.print(recovery_grid(measure_recovery(directory / "ledger", config, tables, sizes, say)))
+        if given.outage is not None and given.only in (None, "outage"):
+            say("an outage …")
+            config, tables = scripts(directory / "outage")
+            periods = measure_outage(directory / "world", config, tables, given.outage, given.hours, say)
+            console.print(outage_grid(periods, given.outage))
 
 
 if __name__ == "__main__":

@@ -326,7 +326,7 @@ def _print(console: Console, demo: Demo, books: list[Reconciliation], report: di
     begin = START + timedelta(days=1)
     instants = demo.posting_instants("dbo.Airports", begin, begin + timedelta(hours=_CHANGES_AT_HOURS[1]))
     steps = [(later - earlier).total_seconds() / 60 for earlier, later in pairwise(instants)]
-    console.print("\n[bold]Backoff[/bold]: minutes between the tries of the first rows of dbo.Airports that failed in the outage")
+    console.print("\n[bold]Backoff[/bold]: minutes between the posts of dbo.Airports while the API is down")
     console.print("  " + "  ".join(f"{step:.0f}" for step in steps), highlight=False)
     table = Table("table", "rows changed", "delivered", "dead letters", "lost", title="Reconciliation: database against API")
     for book in books:
@@ -389,9 +389,7 @@ def main() -> int:
                     print(f"  {time.now():%a %d %b %H:%M}  {text}", flush=True)
 
             with (
-                RealStack(directory, time)
-                if isinstance(time, RealTime)
-                else Stack(directory, time.spec, config=_config(directory))
+                RealStack(directory, time) if isinstance(time, RealTime) else Stack(directory, time.spec, config=_config(directory))
             ) as stack:
                 demo = Demo(stack, time, show, moved)
                 demo.run()

@@ -26,6 +26,7 @@ from emulators.sql_server import (
     engine,
     errors,
     faults,
+    keywords,
     options,
     syntax,
     system_procedures,
@@ -69,6 +70,7 @@ _STATEMENTS = {
     "SetVariable": "SET @variable",
     "Throw": "THROW",
     "TruncateTable": "TRUNCATE TABLE",
+    "CheckIdentity": "DBCC CHECKIDENT",
     "TryCatch": "BEGIN TRY … BEGIN CATCH",
     "Update": "UPDATE (FROM, TOP, OUTPUT)",
     "Use": "USE",
@@ -167,7 +169,8 @@ def _text(node: ast.expr) -> str:
 
 
 def refused_statements() -> str:
-    return _words(refusals())
+    rest = {"Functions": keywords.REFUSED_FUNCTIONS, "Procedures": system_procedures._REFUSED}
+    return "\n\n".join([_words(refusals()), *(f"{title}: {_words(names)}" for title, names in rest.items())])
 
 
 def functions() -> str:
@@ -180,7 +183,7 @@ def functions() -> str:
         "Scalar": scalar | {"CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT"},
         "Aggregates": set(compile_functions.AGGREGATES),
         "Windows": windows,
-        "Table-valued": {"OPENJSON", "CHANGETABLE", "STRING_SPLIT", "GENERATE_SERIES"},
+        "Table-valued": {"OPENJSON", "CHANGETABLE", "STRING_SPLIT", "GENERATE_SERIES", "fn_listextendedproperty"},
         "Variables of the server": globals_,
     }
     return "\n\n".join(f"**{title}**: {_words(names)}" for title, names in groups.items())
@@ -201,8 +204,13 @@ def procedures() -> str:
 
 
 def set_options() -> str:
-    kinds = {"Without effect": options._EITHER, "Only ON": options._MUST_BE_ON, "Only OFF": options._MUST_BE_OFF}
-    return "\n\n".join(f"{title}: {_words(names)}" for title, names in kinds.items())
+    rows = []
+    for name, rule in options.RULES.items():
+        shown = " or ".join(f"`{value}`" for value in sorted(rule.accepted)) if rule.accepted else "none"
+        taken = shown if rule.accepted is not None else rule.kind
+        rows.append([f"`{name}`", taken, "acts" if rule.act else "–", rule.why])
+    rows.append(["`IDENTITY_INSERT`", "a table with an identity, ON, OFF", "acts", "one table at a time"])
+    return _table(["option", "accepted", "", "meaning"], sorted(rows))
 
 
 def error_numbers() -> str:
@@ -214,9 +222,18 @@ def engine_differences() -> str:
 
 
 def sql_faults() -> str:
-    numbers = ", ".join(str(number) for number in sorted(faults._KNOWN))
+    numbers = ", ".join(str(number) for number in sorted(faults.KNOWN))
     actions = f"Actions: {_words(faults.ACTIONS)}."
     return f"{_fields(faults.Fault)}\n\n{actions}\n\nErrors with the real severity, state and text: {numbers}."
+
+
+def fault_outcomes() -> str:
+    seen = json.loads((ROOT / "docs" / "stand-ins" / "faults.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, what in seen.items():
+        error = f"`{what['error']}`" if what["error"] else "none"
+        rows.append([name, error, str(what["number"] or "–"), what["text"] or "–", what["connection"], what["transaction"]])
+    return _table(["fault", "exception and SQLSTATE", "number", "text", "connection afterwards", "transaction"], rows)
 
 
 def clients() -> str:
@@ -308,6 +325,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "email": email,
     "engine-differences": engine_differences,
     "error-numbers": error_numbers,
+    "fault-outcomes": fault_outcomes,
     "functions": functions,
     "host-differences": host_differences,
     "management-urls": management_urls,

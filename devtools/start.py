@@ -10,12 +10,16 @@ import threading
 from pathlib import Path
 
 from devtools.data import TABLES_SQL
+from devtools.host_lines import Follower
 from devtools.stack import ROOT, Stack
+from emulators.functions_host.console import CONSOLE_PATH
 from emulators.launch import StandInError
 from rowpost.config import ConfigError
 
 _INSERT = """INSERT INTO dbo.Airports (Faa, Name, Lat, Lon, Alt, Tz, Dst, TzName)
 VALUES (N'ZZZ', N'Somewhere', 47.5, 8.5, 432, 1, N'A', N'Europe/Zurich');"""
+
+_LOOK_SECONDS = 0.25
 
 
 def arguments() -> argparse.Namespace:
@@ -39,6 +43,7 @@ def describe(stack: Stack) -> str:
         "Everything runs on stand-ins: no SQL Server, no Azure. Ctrl-C ends it; the next start goes on where it was.",
         "",
         f"  app        {stack.host.url}/api/status",
+        f"  console    {stack.host.url}{CONSOLE_PATH}/   (functions, leases, instances, log)",
         f"  database   {stack.sql.ado_net_connection_string}",
         f"             {stack.sql.odbc_connection_string}",
         f"  downstream {stack.settings['DOWNSTREAM_URL']}"
@@ -49,6 +54,7 @@ def describe(stack: Stack) -> str:
     ]
     if stack.tables_sql == TABLES_SQL:
         lines += ["Insert a row with any SQL Server client and watch it arrive:", "", _INSERT, ""]
+    lines += [f"What the app does, in short (all of it: {stack.host.log_file}; times are UTC):", ""]
     return "\n".join(lines)
 
 
@@ -80,8 +86,12 @@ def main() -> int:
         ):
             print(f"starting {what} …", flush=True)
             step()
+        assert stack.host is not None
+        log = Follower(stack.host.log_file)
         print(describe(stack), flush=True)
-        ended.wait()
+        while not ended.wait(_LOOK_SECONDS):
+            for line in log.lines():
+                print(line, flush=True)
     except (ConfigError, StandInError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -40,7 +40,7 @@ def _table(downstream: Downstream, name: str) -> str:
     states = downstream.state(name)
     latest = sorted(states, key=lambda state: state.at, reverse=True)[:_ROWS_SHOWN]
     rows = "".join(
-        f'<tr{_class("gone", state.operation == "delete")}><td>{_code(state.key)}<td>{_text(state.version)}'
+        f"<tr{_class('gone', state.operation == 'delete')}><td>{_code(state.key)}<td>{_text(state.version)}"
         f"<td>{_text(state.deliveries)}<td>{_text(state.at[11:19])}<td>{_code(state.row)}"
         for state in latest
     )

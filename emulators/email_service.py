@@ -142,9 +142,7 @@ class EmailService:
         host: the address to listen on.
     """
 
-    def __init__(
-        self, clock: Clock, data: Path | None = None, running_seconds: float = 0.0, host: str = "127.0.0.1"
-    ) -> None:
+    def __init__(self, clock: Clock, data: Path | None = None, running_seconds: float = 0.0, host: str = "127.0.0.1") -> None:
         self.clock = clock
         self.running_seconds = running_seconds
         self.mode = EmailMode()

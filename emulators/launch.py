@@ -55,6 +55,7 @@ class SqlServer(StandIn):
         port: of TDS; 0 is any free one.
         time_zone_offset_minutes: of SYSDATETIME to UTC.
         encrypt: whether the connection strings ask for TLS.
+        certificate: PEM file with the server's key and certificate; None: it makes one beside the data file.
     """
 
     user = "sa"
@@ -69,6 +70,7 @@ class SqlServer(StandIn):
         database: str = "rowpost",
         time_zone_offset_minutes: int = 0,
         encrypt: bool = False,
+        certificate: Path | None = None,
         name: str = "sql_server",
     ) -> None:
         self.database = database
@@ -76,6 +78,8 @@ class SqlServer(StandIn):
         arguments = ["--data", str(directory.resolve() / f"{name}.db"), "--clock", clock_spec, "--database", database]
         arguments += ["--user", self.user, "--password", self.password]
         arguments += ["--time-zone-offset-minutes", str(time_zone_offset_minutes)]
+        if certificate is not None:
+            arguments += ["--certificate", str(certificate.resolve())]
         ports = {"--port": "port", "--control-port": "control_port"}
         super().__init__(name, "emulators.sql_server", directory, arguments, ports, {"port": port})
 

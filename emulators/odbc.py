@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-import re
 import sys
 from functools import cache
 from pathlib import Path
 
 import pyodbc
 
-_SEPARATOR = re.compile(r"^[ \t]*GO[ \t]*;?[ \t]*(?:--.*)?$", re.IGNORECASE | re.MULTILINE)
+from infra.sql_script import read_script
+
 _REGISTERED = "{ODBC Driver 18 for SQL Server}"
 
 
@@ -45,26 +45,22 @@ def _distribution_family() -> str:
     return "suse" if names & {"suse", "sles", "opensuse"} else "debian_ubuntu"
 
 
-def batches(script: str) -> list[str]:
-    """The batches of a script: what stands between lines that hold only ``GO``; empty ones are left out."""
-    parts = _SEPARATOR.split(script)
-    return [part.strip() for part in parts if re.sub(r"--.*|/\*[\s\S]*?\*/", "", part).strip()]
-
-
 def run_script(connection: pyodbc.Connection, path: Path) -> None:
-    """Run a script, batch by batch.
+    """Run a script for ``sqlcmd``, batch by batch.
 
     Raises:
         pyodbc.Error: a statement of it failed; a note on the error names the file and the batch.
+        ScriptError: it asks for what infra/sql_script.py does not have.
     """
-    for number, batch in enumerate(batches(path.read_text(encoding="utf-8-sig")), 1):
+    for batch in read_script(path.read_text(encoding="utf-8-sig")):
         cursor = connection.cursor()
         try:
-            cursor.execute(batch)
-            while cursor.nextset():  # an error of a later statement shows only when its result is reached
-                pass
+            for _ in range(batch.count):
+                cursor.execute(batch.text)
+                while cursor.nextset():  # an error of a later statement shows only when its result is reached
+                    pass
         except pyodbc.Error as error:
-            error.add_note(f"in batch {number} of {path}")
+            error.add_note(f"in the batch of line {batch.line} of {path}")
             raise
         finally:
             cursor.close()

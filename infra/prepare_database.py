@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import os
-import re
 import sys
 import uuid
 from collections.abc import Mapping
@@ -27,34 +26,31 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from infra.azure_sql import SQL_SCOPE, AzureDatabase, FirewallRule, connected, deployer_token, token_attribute  # noqa: E402
+from infra.sql_script import read_script  # noqa: E402
 from rowpost.config import Config, ConfigError, load_config  # noqa: E402
 from rowpost.connection_string import translate  # noqa: E402
 from rowpost.database import odbc_driver  # noqa: E402
 
 SCRIPTS = Path(__file__).resolve().parent / "sql"
 RETENTION_MARGIN_DAYS = 7  # change retention beyond the retry window: time to notice and mend a long outage
-_SEPARATOR = re.compile(r"^\s*GO\s*$", re.IGNORECASE | re.MULTILINE)
-_VARIABLE = re.compile(r"\$\((\w+)\)")
 
 
 def run_script(connection: pyodbc.Connection, path: Path, variables: Mapping[str, str]) -> None:
     """Run a script as sqlcmd would: batches between GO lines, ``$(Name)`` replaced.
 
     Raises:
-        KeyError: the script names a variable that is not given.
+        ScriptError: the script names a variable that is not given, or a command that is not supported.
         pyodbc.Error: a batch failed; a note names the script.
     """
-    text = _VARIABLE.sub(lambda match: variables[match[1]], path.read_text(encoding="utf-8"))
-    for batch in filter(str.strip, _SEPARATOR.split(text)):
-        if not re.sub(r"--.*", "", batch).strip():
-            continue
-        try:
-            cursor = connection.execute(batch)
-            while cursor.nextset():  # an error of a later statement shows only when its result is reached
-                pass
-        except pyodbc.Error as error:
-            error.add_note(f"in {path.name}")
-            raise
+    for batch in read_script(path.read_text(encoding="utf-8"), variables):
+        for _ in range(batch.count):
+            try:
+                cursor = connection.execute(batch.text)
+                while cursor.nextset():  # an error of a later statement shows only when its result is reached
+                    pass
+            except pyodbc.Error as error:
+                error.add_note(f"in {path.name}, the batch of line {batch.line}")
+                raise
 
 
 def prepare(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 import azure.durable_functions as df
 
 from rowpost.config import TableConfig
+from rowpost.notices import Notice, Recipient, subject
 
+_log = logging.getLogger("rowpost.notices")
 WAKE = "wake"
 _LIVE = {
     df.OrchestrationRuntimeStatus.Running,
@@ -20,6 +24,11 @@ _LIVE = {
 def recovery_id(table: TableConfig) -> str:
     """The instance id of the table's recovery: one per table."""
     return f"recovery-{table.slug}"
+
+
+def resync_id(table: TableConfig) -> str:
+    """The instance id of the table's resync: one per table."""
+    return f"resync-{table.slug}"
 
 
 async def is_live(client: Any, instance_id: str) -> bool:
@@ -51,3 +60,17 @@ async def start_once(client: Any, name: str, instance_id: str, payload: dict[str
     except Exception:
         if not await is_live(client, instance_id):
             raise
+
+
+async def start_notification(client: Any, notice: Notice, people: Sequence[Recipient]) -> None:
+    """Start the fan-out of a notice, once: its id finds the instance that was started before.
+
+    It is an orchestration of its own, so that a mailbox that is throttled for hours never holds anything else up.
+
+    Raises:
+        Exception: the durable backend cannot be reached, or refused.
+    """
+    status = await client.get_status(notice["id"])
+    if status is None or status.runtime_status is None:  # without recipients as well: the log tells it, once
+        _log.warning("%s", subject(notice))
+        await start_once(client, "notification", notice["id"], {"notice": notice, "recipients": list(people)})

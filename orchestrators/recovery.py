@@ -14,6 +14,7 @@ import azure.durable_functions as df
 from orchestrators.instances import WAKE
 
 _PAUSE_AFTER_FAILURE_SECONDS = 60  # the database is away: the rows are held, so nothing is in a hurry
+_REDELIVERIES = 20  # of one generation, each of many rows: history stays short, and the notices up to date
 
 
 def blueprint() -> df.Blueprint:
@@ -33,21 +34,28 @@ def blueprint() -> df.Blueprint:
             if survey["alarm"] and not state.get("alarmed"):
                 yield context.call_activity("start_notice", _notice("alarm", incident, survey, table, survey["live"]))
                 state["alarmed"] = True
-            if survey["unnoticed_dead"] and "untold" not in state:
+            pause = survey["next_seconds"]
+            if survey["unnoticed_dead"] and not survey["digest_seconds"] and "untold" not in state:
                 number = f"{incident}-{state.get('told', 0) + 1}"
                 state["untold"] = _notice("dead_letter", number, survey, table, survey["unnoticed_dead"])
             if "untold" in state:  # the very same notice until it is started and recorded, or some row would be told of twice
                 yield context.call_activity("start_notice", state["untold"])
                 del state["untold"]
                 state["told"] = state.get("told", 0) + 1
-            if not survey["live"]:
+                survey["unnoticed_dead"] = 0
+            about_to_tell = survey["unnoticed_dead"] and survey["digest_seconds"] <= _PAUSE_AFTER_FAILURE_SECONDS
+            if not survey["live"] and not about_to_tell:
                 if state.get("alarmed"):
                     yield context.call_activity("start_notice", _notice("recovered", incident, survey, table, 0))
-                return {"table": table, "incident": incident, "dead": survey["dead"]}
-            pause = survey["next_seconds"]
-            if survey["orphans_due"]:
+                if not survey["unnoticed_dead"]:
+                    return {"table": table, "incident": incident, "dead": survey["dead"]}
+                state.pop("alarmed", None)  # dead letters wait for their digest, and what fails meanwhile is another incident
+                state.pop("incident")
+            for _ in range(_REDELIVERIES if survey["due"] else 0):
                 outcome = yield context.call_activity("redeliver_table", {"table": table})
-                pause = 0 if outcome["handled"] else _PAUSE_AFTER_FAILURE_SECONDS  # never in a hot loop
+                pause = 0 if outcome["settled"] else _PAUSE_AFTER_FAILURE_SECONDS  # never in a hot loop
+                if not outcome["more"]:
+                    break
         except Exception as error:  # recovery never fails: it looks again a little later
             context.set_custom_status({"table": table, "incident": incident, "error": type(error).__name__})
             pause = _PAUSE_AFTER_FAILURE_SECONDS

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from rowpost.database import Database
+from rowpost.gate import Gate
 from rowpost.ledger import LedgerRecord, fetch_records, key_hash, key_text
 from rowpost.tables import JsonValue, Table, literal, quote
 
@@ -28,7 +29,9 @@ class ClaimedRow:
     """One row of a batch, as the database knows it now.
 
     Attributes:
-        version: the change version that the event will carry.
+        version: the change version that the event will carry, and that the ledger knows.
+        lease_version: the change version in the row's lease now.
+        tracked_version: the one that the lease is to have when it is released.
         attempt_count: the lease's count at hand-out, or 0 when the row has no lease (any more).
         leased: whether a live lease protects the row while we post it.
         values: the columns that may leave, or None when the row is deleted.
@@ -45,10 +48,13 @@ class ClaimedRow:
     watched: bool = True
     record: LedgerRecord | None = None
     index: int = 0
+    lease_version: int = field(init=False)
+    tracked_version: int = field(init=False)
     key_text: str = field(init=False)
     key_hash: str = field(init=False)
 
     def __post_init__(self) -> None:
+        self.lease_version = self.tracked_version = self.version
         self.key_text = key_text(self.key)
         self.key_hash = key_hash(self.key_text)
 
@@ -62,12 +68,14 @@ class Claim:
         unknown: how many keys of the payload match neither a lease, nor a tracked change, nor a row.
         now: the server's clock, UTC.
         client_columns: the columns that the downstream system narrowed the table to, or None for all.
+        gate: the table's gate.
     """
 
     rows: list[ClaimedRow]
     unknown: int
     now: datetime
     client_columns: list[str] | None
+    gate: Gate
 
 
 def payload_keys(table: Table, changes: str) -> list[dict[str, Any]]:
@@ -117,7 +125,8 @@ SELECT k.rp_i, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {ta
   {changes};
 SELECT SYSUTCDATETIME(),
        CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}) THEN 1 ELSE 0 END,
-       (SELECT ClientColumns FROM rowpost.TableState WHERE TableName = {literal(table.name)});
+       s.ClientColumns, s.Failures, s.GateRound, DATEDIFF(second, SYSUTCDATETIME(), s.GateUntil)
+  FROM (SELECT 1 AS One) o LEFT JOIN rowpost.TableState s ON s.TableName = {literal(table.name)};
 """
 
 
@@ -147,6 +156,8 @@ END;"""
 
 
 GUARDED_COUNT = 4  # unsettled hand-outs of one row; the trigger forgets it at five
+# The change version in the lease of a row that recovery posts: so the trigger's next advance cannot sweep the lease away.
+REDELIVERED_VERSION = 2**63 - 1
 PARKED_COUNT = -1  # the extension itself never writes a count below zero, and treats one as any count below five
 
 # The extension's own lock: whoever writes leases without it can deadlock the trigger.
@@ -165,25 +176,39 @@ def claim(database: Database, table: Table, changes: str) -> Claim:
     return claim_keys(database, table, keys)
 
 
-def claim_keys(database: Database, table: Table, keys: list[dict[str, Any]]) -> Claim:
-    """Claim rows by numbered keys (see :func:`numbered_keys`); see :func:`claim`."""
-    leases, data, ((now, has_ledger, choice),) = database.run(claim_sql(table), _ENCODER.encode(keys).decode())
+def claim_keys(
+    database: Database, table: Table, keys: list[dict[str, Any]], redelivered: Sequence[tuple[int, int]] | None = None
+) -> Claim:
+    """Claim rows by numbered keys (see :func:`numbered_keys`); see :func:`claim`.
+
+    Args:
+        database: the database.
+        table: the table.
+        keys: of the rows.
+        redelivered: for rows that recovery has leased, by number: the version of the event, and the one that is tracked. Rows
+            whose lease is another's, the trigger's or recovery's, are unknown here.
+    """
+    leases, data, ((now, has_ledger, choice, *gate),) = database.run(claim_sql(table), _ENCODER.encode(keys).decode())
     lease_of = {row[0]: row[1:] for row in leases}
     rows: list[ClaimedRow] = []
     unknown = 0
     width = len(table.key)
     for index, exists, watched, *values in data:
         lease_version, attempt_count, leased, tracked_version = lease_of[index]
-        if lease_version is None and tracked_version is None and not exists:
+        gone = lease_version is None and tracked_version is None and not exists
+        if gone or (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
             unknown += 1
             continue
         version = lease_version if lease_version is not None else tracked_version or 0
         # The row's own spelling of the key: the lease and the payload may differ from it in case or trailing blanks.
         current = {c.name: c.json_value(v) for c, v in zip(table.columns, values[width:], strict=True)} if exists else None
         key = {c.name: current[c.name] for c in table.key} if current is not None else table.key_of(values[:width])
-        rows.append(ClaimedRow(key, version, attempt_count or 0, bool(leased), current, bool(watched), index=index))
+        row = ClaimedRow(key, version, attempt_count or 0, bool(leased), current, bool(watched), index=index)
+        if redelivered is not None:
+            row.version, row.tracked_version = redelivered[index]
+        rows.append(row)
     if has_ledger:
         records = fetch_records(database, table, [row.key_hash for row in rows])
         for row in rows:
             row.record = records.get(row.key_hash)
-    return Claim(rows, unknown, now, json.loads(choice) if choice else None)
+    return Claim(rows, unknown, now, json.loads(choice) if choice else None, Gate(*(value or 0 for value in gate)))

@@ -79,6 +79,7 @@ class DownstreamConfig(_Section, frozen=True):
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
     batch_budget: Duration = Duration(90.0)
     breaker_failures: Positive = 5
+    probe: Duration = Duration(900.0)
 
 
 class RetryConfig(_Section, frozen=True):
@@ -90,6 +91,7 @@ class RetryConfig(_Section, frozen=True):
     factor: Annotated[float, Meta(ge=1)] = 2.0
     max_delay: Duration = Duration(6 * 3600.0)
     window: Duration = Duration(168 * 3600.0)
+    detach_after_rounds: Positive = 5
     notify_after_rounds: Positive = 10
     rejected: Literal["retry", "dead_letter"] = "retry"
 
@@ -159,6 +161,11 @@ class TableConfig(_Section, frozen=True):
         """The name in a form that fits function names, lease tables and instance ids: ASCII, and still different."""
         plain = re.sub(r"\W+", "_", self.name, flags=re.ASCII)
         return plain if self.name.isascii() else f"{plain}_{hashlib.sha256(self.name.lower().encode()).hexdigest()[:8]}"
+
+    @property
+    def function(self) -> str:
+        """The name of the trigger function; part of the trigger's identity in the database."""
+        return f"relay_{self.slug}"
 
     @property
     def lease_table(self) -> str:
@@ -297,6 +304,8 @@ def _check(config: Config, file: str) -> None:
         refuse("retry.factor", "must be 1 (a fixed delay) or at least 1.1")
     if retry.first_delay.seconds < 1:
         refuse("retry.first_delay", 'is too short; use at least "1s"')
+    if downstream.probe.seconds < 1:
+        refuse("downstream.probe", 'is too short; use at least "1s"')
     if retry.window.seconds < retry.max_delay.seconds:
         refuse("retry.window", "is shorter than retry.max_delay; make it at least as long")
     if downstream.batch_budget.seconds + 2 * downstream.timeout.seconds > _EXTENSION_CANCELS_AFTER_SECONDS - 30:

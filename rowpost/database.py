@@ -36,7 +36,7 @@ class DatabaseError(Exception):
         self.state = str(error.args[0]) if error.args else ""
         text = str(error.args[1]) if len(error.args) > 1 else ""
         found = _NUMBER.search(text)
-        self.number = int(found[1]) if found else None
+        self.number = int(found[1]) or None if found else None  # 0: the driver manager speaks, not the server
         if self.number is None or self.number in _NAMES_ONLY:
             said = text
         else:

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -18,8 +19,10 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
 from rowpost.config import DownstreamConfig
-from rowpost.envelope import Event
 from rowpost.ledger import NOT_TRIED
+
+if TYPE_CHECKING:
+    from rowpost.envelope import Event
 
 # An answer's content is never looked at; so much of it is read to keep the connection, each time for at most the timeout.
 _READS_AT_MOST, _BYTES_A_READ = 2, 65536
@@ -46,6 +49,11 @@ class Answer:
     error: str | None = None
     retry_after_seconds: int | None = None
 
+    @property
+    def tried(self) -> bool:
+        """Whether the target was asked at all."""
+        return self.verdict is not Verdict.UNTRIED and not (self.error or "").startswith(NOT_TRIED)
+
 
 class Deliverer:
     """Posts events to the downstream API; one per process, safe to use from several batches at once."""
@@ -61,8 +69,8 @@ class Deliverer:
     def deliver(self, events: Sequence[Event]) -> list[Answer]:
         """Post every event, each in its own request, and answer in the order of ``events``.
 
-        After ``breaker_failures`` consecutive failures of the target itself the rest counts as failed without being tried; what
-        the time budget does not reach is ``UNTRIED``.
+        What comes after ``breaker_failures`` failures of the target itself in a row, or is not reached within the time budget, is
+        ``UNTRIED``.
         """
         batch = _Batch(self._config.breaker_failures)
         budget = threading.Timer(self._config.batch_budget.seconds, batch.budget_spent.set)
@@ -84,10 +92,7 @@ class Deliverer:
             budget.cancel()
 
     def _post(self, event: Event, batch: _Batch) -> Answer:
-        if batch.open:
-            failures = self._config.breaker_failures
-            return Answer(Verdict.TRANSIENT, error=f"{NOT_TRIED}: the target failed {failures} times in a row in this batch")
-        if batch.budget_spent.is_set():
+        if batch.open or batch.budget_spent.is_set():
             return Answer(Verdict.UNTRIED)
         answer = self._request(event)
         batch.count(answer)

@@ -16,7 +16,8 @@ import msgspec
 from rowpost.database import Database
 from rowpost.tables import JsonValue, Table, literal
 
-NOT_TRIED = "not tried"  # how the reason of an attempt begins that the circuit breaker left out
+CHUNK_ROWS = 2000  # of one statement that changes many; from 5,000 locks on SQL Server locks the whole table, for all others too
+NOT_TRIED = "not tried"  # how the reason begins when the target was not called
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -41,7 +42,7 @@ class LedgerRecord:
 
     Attributes:
         wait_seconds: how long until its next attempt, at most 0 when it is due.
-        tried: whether it was ever posted; the circuit breaker may have left out every attempt so far.
+        tried_seconds: how long ago it was last posted; None if it was left out of every attempt so far.
     """
 
     version: int
@@ -49,7 +50,7 @@ class LedgerRecord:
     attempts: int
     rounds: int
     wait_seconds: int
-    tried: bool
+    tried_seconds: int | None
 
     @property
     def live(self) -> bool:
@@ -63,14 +64,11 @@ def fetch_records(database: Database, table: Table, hashes: Sequence[str]) -> di
 SET NOCOUNT ON;
 DECLARE @hashes nvarchar(max) = ?;
 SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds, DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
-       CASE WHEN g.LastError LIKE {literal(NOT_TRIED + "%")} THEN 0 ELSE 1 END
+       DATEDIFF(second, g.LastTried, SYSUTCDATETIME())
   FROM OPENJSON(@hashes) WITH (h char(64) '$') s
   JOIN rowpost.Ledger g ON g.TableName = {literal(table.name)} AND g.KeyHash = s.h;"""
     (rows,) = database.run(sql, to_json(list(hashes)))
-    return {
-        key: LedgerRecord(version, state, attempts, rounds, wait, bool(tried))
-        for key, version, state, attempts, rounds, wait, tried in rows
-    }
+    return {key: LedgerRecord(*values) for key, *values in rows}
 
 
 def rename_records(database: Database, table: Table, renamed: Sequence[Mapping[str, str]]) -> None:
@@ -91,3 +89,18 @@ UPDATE g SET KeyHash = s.h, RowKey = s.k
  WHERE g.TableName = {literal(table.name)};
 COMMIT;"""
     database.run(sql, to_json(list(renamed)))
+
+
+def change_in_chunks(database: Database, sql: str, *parameters: Any) -> int:
+    """Repeat a batch that changes at most :data:`CHUNK_ROWS` records, and selects how many, until there are none left.
+
+    Returns:
+        How many were changed.
+
+    Raises:
+        DatabaseError: the database failed; each chunk was changed wholly or not at all.
+    """
+    total = 0
+    while changed := int(database.run(sql, *parameters)[0][0][0]):
+        total += changed
+    return total

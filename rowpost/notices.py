@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import requests
 
@@ -11,14 +11,17 @@ from rowpost.app import App
 from rowpost.delivery import retry_after_seconds
 from rowpost.ledger import to_json
 
-Kind = Literal["alarm", "dead_letter", "recovered"]
+Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention"]
 _TIMEOUT_SECONDS = 15
 _MAIL_POLL_SECONDS = 1  # the first look at a mail that is being sent; the service's own advice, when given, wins
 _MAIL_WAIT_SECONDS = 60
 
 
 class Notice(TypedDict):
-    """A digest of one event in the life of an incident; never holds row values. Times are ISO 8601, UTC."""
+    """A digest of one event in the life of an incident; never holds row values. Times are ISO 8601, UTC.
+
+    ``versions`` are the first and last change version that it is about, if it is about versions and not about rows.
+    """
 
     id: str
     kind: Kind
@@ -28,6 +31,7 @@ class Notice(TypedDict):
     since: str | None
     at: str
     last_error: str | None
+    versions: NotRequired[list[int]]
 
 
 class Recipient(TypedDict):
@@ -63,7 +67,10 @@ def recipients(app: App) -> list[Recipient]:
 def subject(notice: Notice) -> str:
     """The subject line of a notice."""
     rows = f"{notice['rows']} row{'' if notice['rows'] == 1 else 's'}"
+    first, last = notice.get("versions", (0, 0))
     return {
+        "gap": f"[Rowpost] {notice['table']}: changes {first} to {last} may be lost",
+        "retention": f"[Rowpost] {notice['table']}: changes wait since {notice['since']} and may be lost soon",
         "alarm": f"[Rowpost] {notice['table']}: {rows} not delivered since {notice['since']}",
         "dead_letter": f"[Rowpost] {notice['table']}: {rows} given up (dead letters)",
         "recovered": f"[Rowpost] {notice['table']}: delivery has recovered",
@@ -72,13 +79,22 @@ def subject(notice: Notice) -> str:
 
 def body(notice: Notice) -> str:
     """The plain text of a notice."""
+    first, last = notice.get("versions", (0, 0))
     what = {
+        "gap": f"SQL Server no longer has the changes {first} to {last} of {notice['table']}, which were not handed out before: "
+        f"the change retention was over, the table was truncated, or its change tracking was off. Which rows they were cannot be "
+        f"known any more. Send the table's present rows with POST /api/tables/{notice['table']}/resync; rows that were deleted "
+        f"then must be compared by hand.",
+        "retention": f"The trigger of {notice['table']} has not come to changes {first} to {last}, and more than half of the "
+        f"change retention has passed. Mend the trigger, or raise CHANGE_RETENTION, before they are removed.",
         "alarm": f"Rows of {notice['table']} are not delivered after {notice['round']} rounds of recovery. Rowpost keeps trying.",
         "dead_letter": f"Rows of {notice['table']} could not be delivered within the retry window. They stand in the dead letters; "
         f"mend the cause, then replay them with POST /api/tables/{notice['table']}/dead-letters/replay.",
         "recovered": f"All rows of {notice['table']} that were failing are delivered or given up. Nothing is waiting any more.",
     }[notice["kind"]]
     lines = [what, "", f"Table: {notice['table']}", f"Rows: {notice['rows']}", f"Failing since: {notice['since'] or '-'}"]
+    if "versions" in notice:
+        lines = [what, "", f"Table: {notice['table']}", f"Change versions: {first} to {last}"]
     lines += [f"As of: {notice['at']}", f"Last error: {notice['last_error'] or '-'}", f"Notice: {notice['id']}"]
     return "\n".join(lines)
 

@@ -1,17 +1,17 @@
-"""What an operator can order: try again now, and replay or drop dead letters. Set by set, under the trigger's lock."""
+"""What an operator can order: try again now, and replay dead letters. The order is written down; recovery carries it out."""
 
 from __future__ import annotations
 
 from rowpost.app import App
-from rowpost.claim import APP_LOCK
+from rowpost.ledger import CHUNK_ROWS, change_in_chunks
 from rowpost.tables import literal
 
 
 def retry_now(app: App, table_name: str) -> int:
-    """Make every held row of the table due at once.
+    """Open the table's gate, and make every row that waits due at once.
 
     Returns:
-        How many rows became due.
+        How many rows become due.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -21,19 +21,10 @@ def retry_now(app: App, table_name: str) -> int:
     name = literal(table.name)
     ((row,),) = app.database.run(f"""
 SET NOCOUNT ON; SET XACT_ABORT ON;
-DECLARE @lock int, @count int;
-BEGIN TRANSACTION;
-{APP_LOCK}
-DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
-UPDATE l SET _az_func_LeaseExpirationTime = DATEADD(millisecond, -1, @now)
-  FROM rowpost.Ledger g CROSS APPLY OPENJSON(g.RowKey) {table.key_with()} k JOIN {table.lease_sql} l ON {table.on("l", "k")}
- WHERE g.TableName = {name} AND g.State IN ('held', 'exhausted')
-   AND l._az_func_AttemptCount <= 0 AND l._az_func_LeaseExpirationTime > @now;
-UPDATE rowpost.Ledger SET State = 'held', NextAttempt = @utc
- WHERE TableName = {name} AND State IN ('held', 'exhausted') AND NextAttempt > @utc;
-SET @count = @@ROWCOUNT;
-SELECT @count;
-COMMIT;""")
+DECLARE @utc datetime2(7) = SYSUTCDATETIME();
+UPDATE rowpost.TableState SET RetryOrdered = @utc, Failures = 0, GateRound = 0, GateUntil = NULL WHERE TableName = {name};
+SELECT COUNT(*) FROM rowpost.Ledger
+ WHERE TableName = {name} AND State <> 'dead' AND LastFailure < @utc AND NextAttempt > @utc;""")
     return int(row[0])
 
 
@@ -45,13 +36,15 @@ def replay_dead_letters(app: App, table_name: str) -> int:
 
     Raises:
         ConfigError: the table cannot be relayed.
-        DatabaseError: the database failed; nothing was changed.
+        DatabaseError: the database failed; some may be taken back already, and the next order takes the others.
     """
     table = app.table(table_name)
-    ((row,),) = app.database.run(f"""
+    (((started,),),) = app.database.run("SELECT CONVERT(nvarchar(40), SYSUTCDATETIME(), 126);")  # a row that dies again stays dead
+    sql = f"""
 SET NOCOUNT ON;
-DECLARE @utc datetime2(7) = SYSUTCDATETIME();
-UPDATE rowpost.Ledger SET State = 'held', Rounds = 0, Noticed = 0, FirstFailure = @utc, NextAttempt = @utc, NotBefore = NULL
- WHERE TableName = {literal(table.name)} AND State = 'dead';
-SELECT @@ROWCOUNT;""")
-    return int(row[0])
+DECLARE @started datetime2(7) = ?, @utc datetime2(7) = SYSUTCDATETIME();
+UPDATE TOP ({CHUNK_ROWS}) rowpost.Ledger
+   SET State = 'held', Rounds = 0, Noticed = 0, FirstFailure = @utc, NextAttempt = @utc, NotBefore = NULL, Detached = 1
+ WHERE TableName = {literal(table.name)} AND State = 'dead' AND NextAttempt <= @started;
+SELECT @@ROWCOUNT;"""
+    return change_in_chunks(app.database, sql, started)

@@ -1,8 +1,8 @@
-"""Recovery of one table: what its orchestration asks the database to do, one transaction a question.
+"""Recovery of one table: what its orchestration asks the database to do.
 
 The schedule belongs to the row, the orchestration is its clockwork: an exhausted row gets its next round and its lease is held
-until then, so that the trigger itself delivers it again; a row whose lease is gone is redelivered from here; a row that failed
-for the whole window becomes a dead letter.
+until then, so that the trigger itself delivers it again; a row whose lease is gone, or was released after several rounds, is
+redelivered from here; a row that failed for the whole window becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from decimal import Decimal
 from typing import Any
 
 from rowpost.app import App
-from rowpost.claim import APP_LOCK, claim_keys, numbered_keys
-from rowpost.ledger import fetch_records, rename_records, to_json
+from rowpost.claim import APP_LOCK, REDELIVERED_VERSION, claim_keys, numbered_keys
+from rowpost.ledger import CHUNK_ROWS, change_in_chunks, fetch_records, rename_records
+from rowpost.planning import LAPSED_SECONDS, orphaned, plan
 from rowpost.relay import Outcome, post, summarize
 from rowpost.settlement import settle
-from rowpost.tables import Table, literal
+from rowpost.tables import Table, literal, quote
 
-_REDELIVER_AT_MOST = 100  # rows that one call leases and posts
-_LAPSED_SECONDS = 180  # a hold that ran out so long ago, and was not handed out: the trigger does not know the row any more
+REDELIVER_AT_MOST = 100  # rows that one call leases and posts
 _LEASE_MARGIN_SECONDS = 30
+DIGEST_SECONDS = 3600  # rows of a long outage die one after the other: they are told of once an hour
+_SETTLED_SECONDS = 10
 _SURVEY_AT_LEAST_SECONDS = 1
 _SURVEY_AT_MOST_SECONDS = 6 * 3600  # look again at least so often, whatever is planned
 
@@ -33,9 +35,10 @@ class Survey:
     Attributes:
         live: rows still to be delivered, in all states.
         round: the highest round among them.
-        orphans_due: rows that are to be redelivered now, from here.
+        due: detached rows that are to be redelivered now, from here.
         next_seconds: when to look again.
         unnoticed_dead: dead letters that nobody was told of.
+        digest_seconds: how long these wait for a notice that tells of more at once; 0 if they are to be told now.
         dead: all dead letters of the table.
         as_of: the database's clock, ISO 8601, UTC.
         oldest_failure: the first failure among the live rows, ISO 8601, UTC.
@@ -43,42 +46,73 @@ class Survey:
         alarm: whether people are to be told that rows are not delivered.
     """
 
-    live: int
-    round: int
-    orphans_due: int
-    next_seconds: int
-    unnoticed_dead: int
-    dead: int
-    as_of: str
-    oldest_failure: str | None
-    last_error: str | None
-    alarm: bool
+    live: int = 0
+    round: int = 0
+    due: int = 0
+    next_seconds: int = _SURVEY_AT_MOST_SECONDS
+    unnoticed_dead: int = 0
+    digest_seconds: int = 0
+    dead: int = 0
+    as_of: str = ""
+    oldest_failure: str | None = None
+    last_error: str | None = None
+    alarm: bool = False
 
 
 def survey(app: App, table_name: str) -> dict[str, Any]:
-    """Plan the table's exhausted rows, give up those older than the window, and say what is left (see :class:`Survey`).
+    """Plan the table's rows (see :func:`rowpost.planning.plan`), and say what is left (see :class:`Survey`).
 
     Raises:
         ConfigError: the table cannot be relayed.
-        DatabaseError: the database failed; nothing was changed.
+        DatabaseError: the database failed; what was planned stays planned.
     """
     retry = app.config.retry
     if app.config.table(table_name) is None:  # no longer configured: nothing is left to recover
-        return asdict(Survey(0, 0, 0, _SURVEY_AT_MOST_SECONDS, 0, 0, "", None, None, False))
-    table = app.table(table_name)
-    delays = [{"r": r, "s": s} for r, s in enumerate(retry.backoff.schedule_seconds())]
-    ((row,),) = app.database.run(_survey_sql(table), to_json(delays), len(delays) - 1, round(retry.window.seconds))
-    live, rounds, orphans_due, next_seconds, unnoticed, dead, as_of, oldest, error = row
-    pause = _SURVEY_AT_MOST_SECONDS if next_seconds is None else next_seconds
-    pause = max(_SURVEY_AT_LEAST_SECONDS, min(pause, _SURVEY_AT_MOST_SECONDS))
-    alarm = bool(live) and rounds >= retry.notify_after_rounds
-    return asdict(Survey(live or 0, rounds or 0, orphans_due or 0, pause, unnoticed or 0, dead or 0, as_of, oldest, error, alarm))
+        return asdict(Survey())
+    more = plan(app, table_name)
+    ((row,),) = app.database.run(_look_sql(app.table(table_name)))
+    live, rounds, due, unnoticed, tellable, dead, detached, attached, age, gate, told, as_of, oldest, error = row
+    looks = [0] if more else []
+    if age is not None:
+        looks.append(round(retry.window.seconds) - age)
+    if detached is not None:
+        looks.append(max(detached, gate or 0))
+    if attached is not None:  # the trigger hands it out; this is when it should have done so
+        looks.append(max(attached, 0) + LAPSED_SECONDS + 60)
+    if gate is not None:
+        looks.append(gate if gate > 0 else LAPSED_SECONDS)
+    digest = 0 if told is None else max(0, DIGEST_SECONDS - told)
+    if unnoticed and not tellable:
+        digest = max(digest, _SETTLED_SECONDS)
+    if unnoticed:
+        looks.append(digest)
+    pause = max(_SURVEY_AT_LEAST_SECONDS, min([*looks, _SURVEY_AT_MOST_SECONDS]))
+    # A target that works now and then begins the rounds anew each time: by then people are told all the same.
+    late = sum(map(retry.backoff.delay_seconds, range(1, retry.notify_after_rounds + 1))) + 60 * retry.attempts
+    alarm = bool(live) and (rounds >= retry.notify_after_rounds or age >= late)
+    return asdict(
+        Survey(
+            live=live or 0,
+            round=rounds or 0,
+            due=due or 0,
+            next_seconds=pause,
+            unnoticed_dead=(unnoticed or 0) if digest else (tellable or 0),
+            digest_seconds=digest,
+            dead=dead or 0,
+            as_of=as_of,
+            oldest_failure=oldest,
+            last_error=error,
+            alarm=alarm,
+        )
+    )
 
 
 def redeliver(app: App, table_name: str) -> Outcome:
-    """Redeliver due rows that the trigger does not hand out any more.
+    """Redeliver due rows that the trigger does not hand out any more, at most :data:`REDELIVER_AT_MOST`.
 
-    Whoever posts a row holds its lease: the rows are leased first, exactly as a hand-out would, for as long as this may take.
+    Whoever posts a row holds its lease: the rows are leased first, as a hand-out would, for as long as this may take. Only the
+    version in the lease is not the row's, but one that no advance of the trigger reaches: the cursor may be past the row, and would
+    take a lease of its version away. If the process ends the lease lapses; who leases the row next writes its true version.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -91,7 +125,7 @@ def redeliver(app: App, table_name: str) -> Outcome:
     if not rows:
         return summarize([])
     keys = numbered_keys(table, [json.loads(row[0], parse_float=Decimal) for row in rows])
-    claimed = claim_keys(app.database, table, keys)
+    claimed = claim_keys(app.database, table, keys, [(row[2], row[3]) for row in rows])
     renamed = [row for row in claimed.rows if row.key_hash != rows[row.index][1]]
     if renamed:
         changes = [{"o": rows[row.index][1], "h": row.key_hash, "k": row.key_text} for row in renamed]
@@ -99,8 +133,10 @@ def redeliver(app: App, table_name: str) -> Outcome:
         records = fetch_records(app.database, table, [row.key_hash for row in renamed])
         for row in renamed:
             row.record = records.get(row.key_hash)
-    settlements = post(app, table, claimed)
-    settle(app.database, table, settlements)
+    settlements, change = post(app, table, claimed, redelivered=True)
+    settle(app.database, table, settlements, change, redelivered=True)
+    if all(settlement.failed for settlement in settlements):
+        plan(app, table_name)  # the next look is not at once, and their next round begins now
     return summarize(settlements, claimed.unknown)
 
 
@@ -108,81 +144,39 @@ def mark_noticed(app: App, table_name: str, as_of: str) -> None:
     """Remember that people were told of the dead letters that a survey at ``as_of`` counted."""
     sql = f"""
 SET NOCOUNT ON;
-UPDATE rowpost.Ledger SET Noticed = 1
- WHERE TableName = {literal(app.table(table_name).name)} AND State = 'dead' AND Noticed = 0 AND NextAttempt <= ?;"""
-    app.database.run(sql, as_of)
+UPDATE TOP ({CHUNK_ROWS}) rowpost.Ledger SET Noticed = 1
+ WHERE TableName = {literal(app.table(table_name).name)} AND State = 'dead' AND Noticed = 0 AND NextAttempt <= ?;
+SELECT @@ROWCOUNT;"""
+    change_in_chunks(app.database, sql, as_of)
+    name = literal(app.table(table_name).name)
+    app.database.run(f"UPDATE rowpost.TableState SET DeadToldAt = SYSUTCDATETIME() WHERE TableName = {name};")
 
 
-def _orphaned(table: Table) -> str:
-    """Whether the trigger will not hand out the row of ledger record ``g`` and lease ``l`` (by left join) any more."""
-    first = f"l.[{table.key[0].name.replace(']', ']]')}]"
-    return f"""({first} IS NULL OR l._az_func_LeaseExpirationTime IS NULL
-       OR l._az_func_LeaseExpirationTime < DATEADD(second, -{_LAPSED_SECONDS}, @now)
-       OR (l._az_func_ChangeVersion <= @last AND (l._az_func_AttemptCount <= 0 OR l._az_func_LeaseExpirationTime < @now)))"""
-
-
-def _records(table: Table) -> str:
-    """The table's ledger records ``g``, each with its key ``k`` and its lease ``l``, if it has one."""
-    return f"""rowpost.Ledger g
-  CROSS APPLY OPENJSON(g.RowKey) {table.key_with()} k
-  LEFT JOIN {table.lease_sql} l ON {table.on("l", "k")}"""
-
-
-def _begin(table: Table, parameters: str) -> str:
+def _look_sql(table: Table) -> str:
+    name, live = literal(table.name), "g.State <> 'dead'"
+    until = "DATEDIFF(second, @utc, MIN(CASE WHEN {} THEN g.NextAttempt END)) + 1"
     return f"""
-SET NOCOUNT ON; SET XACT_ABORT ON;
-DECLARE {parameters}, @lock int;
-BEGIN TRANSACTION;
-{APP_LOCK}
-DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
-DECLARE @last bigint = (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState
-                         WHERE UserTableID = OBJECT_ID({literal(table.sql)}));"""
-
-
-def _survey_sql(table: Table) -> str:
-    name = literal(table.name)
-    planned = "CASE WHEN g.NotBefore > DATEADD(second, d.s, @utc) THEN DATEDIFF(second, @utc, g.NotBefore) ELSE d.s END"
-    steps = """OPENJSON(@delays) WITH (r int '$.r', s int '$.s') d
-    ON d.r = CASE WHEN g.Rounds < @steps THEN g.Rounds ELSE @steps END"""
-    keyed = f"""rowpost.Ledger g CROSS APPLY OPENJSON(g.RowKey) {table.key_with()} k
-  JOIN {table.lease_sql} l ON {table.on("l", "k")}"""
-    return f"""{_begin(table, "@delays nvarchar(max) = ?, @steps int = ?, @window int = ?")}
--- Older than the window: dead. A lease that nobody has in hand is released, so that the cursor may pass the row.
-UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = NULL
-  FROM {keyed}
- WHERE g.TableName = {name} AND g.State <> 'dead' AND g.FirstFailure <= DATEADD(second, -@window, @utc)
-   AND l._az_func_AttemptCount <= 0 AND l._az_func_LeaseExpirationTime IS NOT NULL
-   AND l._az_func_ChangeVersion <= g.ChangeVersion;
-UPDATE rowpost.Ledger SET State = 'dead', Noticed = 0, NextAttempt = @utc
- WHERE TableName = {name} AND State <> 'dead' AND FirstFailure <= DATEADD(second, -@window, @utc);
--- Exhausted: the next round. AttemptCount 0 with a lease in the future keeps the row back and still counted as unprocessed.
-UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = DATEADD(second, {planned}, @now)
-  FROM {keyed} JOIN {steps}
- WHERE g.TableName = {name} AND g.State = 'exhausted'
-   AND l._az_func_AttemptCount <= 0 AND l._az_func_LeaseExpirationTime IS NOT NULL;
-UPDATE g SET State = 'held', Rounds = g.Rounds + 1, NextAttempt = DATEADD(second, {planned}, @utc)
-  FROM rowpost.Ledger g JOIN {steps}
- WHERE g.TableName = {name} AND g.State = 'exhausted';
-SELECT SUM(CASE WHEN x.State <> 'dead' THEN 1 ELSE 0 END),
-       MAX(CASE WHEN x.State <> 'dead' THEN x.Rounds END),
-       SUM(CASE WHEN x.State <> 'dead' AND x.Orphaned = 1 AND x.Seconds <= 0 THEN 1 ELSE 0 END),
-       MIN(CASE WHEN x.State = 'dead' THEN NULL
-                WHEN x.Orphaned = 1 AND x.Seconds < x.WindowSeconds THEN x.Seconds
-                WHEN x.Orphaned = 0 AND x.Seconds + {_LAPSED_SECONDS} + 60 < x.WindowSeconds
-                     THEN CASE WHEN x.Seconds > 0 THEN x.Seconds ELSE 0 END + {_LAPSED_SECONDS} + 60
-                ELSE x.WindowSeconds END),
-       SUM(CASE WHEN x.State = 'dead' AND x.Noticed = 0 THEN 1 ELSE 0 END),
-       SUM(CASE WHEN x.State = 'dead' THEN 1 ELSE 0 END),
-       CONVERT(nvarchar(40), @utc, 126),
-       CONVERT(nvarchar(40), MIN(CASE WHEN x.State <> 'dead' THEN x.FirstFailure END), 126),
+SET NOCOUNT ON;
+DECLARE @utc datetime2(7) = SYSUTCDATETIME();
+-- A settlement may write its time a little before others see its rows: nobody is told of rows that are younger.
+DECLARE @as_of datetime2(7) = DATEADD(second, -{_SETTLED_SECONDS}, @utc);
+DECLARE @gate int = (SELECT DATEDIFF(second, @utc, GateUntil) + 1 FROM rowpost.TableState
+                      WHERE TableName = {name} AND GateRound > 0);
+SELECT SUM(CASE WHEN {live} THEN 1 ELSE 0 END),
+       MAX(CASE WHEN {live} THEN g.Rounds END),
+       SUM(CASE WHEN {live} AND g.Detached = 1 AND g.NextAttempt <= @utc THEN 1 ELSE 0 END),
+       SUM(CASE WHEN g.State = 'dead' AND g.Noticed = 0 THEN 1 ELSE 0 END),
+       SUM(CASE WHEN g.State = 'dead' AND g.Noticed = 0 AND g.NextAttempt <= @as_of THEN 1 ELSE 0 END),
+       SUM(CASE WHEN g.State = 'dead' THEN 1 ELSE 0 END),
+       {until.format(f"{live} AND g.Detached = 1")},
+       {until.format(f"{live} AND g.Detached = 0")},
+       DATEDIFF(second, MIN(CASE WHEN {live} THEN g.FirstFailure END), @utc),
+       @gate,
+       (SELECT DATEDIFF(second, DeadToldAt, @utc) FROM rowpost.TableState WHERE TableName = {name}),
+       CONVERT(nvarchar(40), @as_of, 126),
+       CONVERT(nvarchar(40), MIN(CASE WHEN {live} THEN g.FirstFailure END), 126),
        (SELECT TOP (1) e.LastError FROM rowpost.Ledger e WHERE e.TableName = {name} ORDER BY e.LastFailure DESC)
-  FROM (SELECT g.State, g.Rounds, g.Noticed, g.FirstFailure,
-               CASE WHEN g.NextAttempt <= @utc THEN 0 ELSE DATEDIFF(second, @utc, g.NextAttempt) + 1 END AS Seconds,
-               DATEDIFF(second, @utc, DATEADD(second, @window, g.FirstFailure)) AS WindowSeconds,
-               CASE WHEN {_orphaned(table)} THEN 1 ELSE 0 END AS Orphaned
-          FROM {_records(table)}
-         WHERE g.TableName = {name}) x;
-COMMIT;
+  FROM rowpost.Ledger g WHERE g.TableName = {name};
 """
 
 
@@ -190,23 +184,44 @@ def _lease_sql(table: Table) -> str:
     name = literal(table.name)
     keyed = f"""@due d JOIN rowpost.Ledger g ON g.TableName = {name} AND g.KeyHash = d.KeyHash
   CROSS APPLY OPENJSON(g.RowKey) {table.key_with()} k"""
-    key_columns = ", ".join(f"[{c.name.replace(']', ']]')}]" for c in table.key)
-    return f"""{_begin(table, "@lease int = ?")}
-DECLARE @due TABLE (KeyHash char(64) NOT NULL PRIMARY KEY, Version bigint NOT NULL);
-INSERT INTO @due (KeyHash, Version)
-SELECT TOP ({_REDELIVER_AT_MOST}) g.KeyHash,
-       CASE WHEN v.SYS_CHANGE_VERSION > g.ChangeVersion THEN v.SYS_CHANGE_VERSION ELSE g.ChangeVersion END
-  FROM {_records(table)}
+    return f"""
+SET NOCOUNT ON; SET XACT_ABORT ON;
+DECLARE @lease int = ?, @lock int;
+DECLARE @next TABLE (KeyHash char(64) NOT NULL PRIMARY KEY);
+DECLARE @due TABLE (KeyHash char(64) NOT NULL PRIMARY KEY, Tracked bigint NULL);
+-- Some more than are taken, since a newer change of a row may be in the trigger's hands.
+INSERT INTO @next (KeyHash)
+SELECT TOP ({2 * REDELIVER_AT_MOST}) KeyHash FROM rowpost.Ledger
+ WHERE TableName = {name} AND State = 'held' AND Detached = 1 AND NextAttempt <= SYSUTCDATETIME()
+ ORDER BY NextAttempt;
+BEGIN TRANSACTION;
+{APP_LOCK}
+DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint = {table.cursor_sql};
+INSERT INTO @due (KeyHash, Tracked)
+SELECT TOP ({REDELIVER_AT_MOST}) x.KeyHash, x.Version
+  FROM (SELECT g.KeyHash, g.NextAttempt, v.SYS_CHANGE_VERSION AS Version,
+               -- Two spellings of one key may each have a record; one at a time.
+               ROW_NUMBER() OVER (PARTITION BY {table.key_list("k")} ORDER BY g.ChangeVersion DESC, g.KeyHash) AS Number
+  FROM @next n JOIN rowpost.Ledger g ON g.TableName = {name} AND g.KeyHash = n.KeyHash
+  CROSS APPLY OPENJSON(g.RowKey) {table.key_with()} k
+  LEFT JOIN {table.lease_sql} l ON {table.on("l", "k")}
   OUTER APPLY {table.version_apply} v
- WHERE g.TableName = {name} AND g.State <> 'dead' AND g.NextAttempt <= @utc AND {_orphaned(table)}
- ORDER BY g.NextAttempt;
-UPDATE l SET _az_func_ChangeVersion = d.Version, _az_func_AttemptCount = 1,
+ WHERE g.State <> 'dead' AND g.Detached = 1 AND g.NextAttempt <= SYSUTCDATETIME() AND {orphaned(table)}) x
+ WHERE x.Number = 1
+ ORDER BY x.NextAttempt;
+UPDATE l SET _az_func_ChangeVersion = {REDELIVERED_VERSION}, _az_func_AttemptCount = 1,
              _az_func_LeaseExpirationTime = DATEADD(second, @lease, @now)
   FROM {keyed} JOIN {table.lease_sql} l ON {table.on("l", "k")};
-INSERT INTO {table.lease_sql} ({key_columns}, _az_func_ChangeVersion, _az_func_AttemptCount, _az_func_LeaseExpirationTime)
-SELECT {table.key_list("k")}, d.Version, 1, DATEADD(second, @lease, @now)
+INSERT INTO {table.lease_sql} ({_key_columns(table)}, _az_func_ChangeVersion, _az_func_AttemptCount, _az_func_LeaseExpirationTime)
+SELECT {table.key_list("k")}, {REDELIVERED_VERSION}, 1, DATEADD(second, @lease, @now)
   FROM {keyed}
  WHERE NOT EXISTS (SELECT 1 FROM {table.lease_sql} l WHERE {table.on("l", "k")});
-SELECT g.RowKey, g.KeyHash FROM @due d JOIN rowpost.Ledger g ON g.TableName = {name} AND g.KeyHash = d.KeyHash;
+-- The event's version is that of the row's last change, or the later one that a resync has given it.
+SELECT g.RowKey, g.KeyHash, CASE WHEN d.Tracked > g.ChangeVersion THEN d.Tracked ELSE g.ChangeVersion END, COALESCE(d.Tracked, 0)
+  FROM @due d JOIN rowpost.Ledger g ON g.TableName = {name} AND g.KeyHash = d.KeyHash;
 COMMIT;
 """
+
+
+def _key_columns(table: Table) -> str:
+    return ", ".join(quote(column.name) for column in table.key)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rowpost.app import App
-from rowpost.claim import Claim, claim
-from rowpost.delivery import Answer
+from rowpost.claim import Claim, ClaimedRow, claim
+from rowpost.delivery import Answer, Verdict
 from rowpost.envelope import build_event
-from rowpost.settlement import Settlement, clear, early_settlement, settle, settle_row
+from rowpost.gate import GateChange, next_gate
+from rowpost.settlement import Settlement, clear, early_settlement, gated_settlement, settle, settle_row
 from rowpost.tables import Table
 
 
@@ -30,6 +31,8 @@ class Outcome:
         recovered: delivered rows that recovery was looking after.
         unknown: keys of the payload that match no leased row: the payload may have rewritten them, so their leases stay.
         error: the reason of one of the failures.
+        gated: whether nothing was posted, since the target is known to be down: recovery knows when to look.
+        awaited: whether recovery waits for what happened: nothing is left to look after, or the target works again.
     """
 
     delivered: int
@@ -40,6 +43,8 @@ class Outcome:
     recovered: int
     unknown: int
     error: str | None
+    awaited: bool = False
+    gated: bool = False
 
     @property
     def complete(self) -> bool:
@@ -54,7 +59,7 @@ class Outcome:
     @property
     def concerns_recovery(self) -> bool:
         """Whether the recovery of the table, if it runs, has something to learn."""
-        return self.needs_recovery or bool(self.recovered)
+        return self.needs_recovery or self.awaited
 
     def raise_if_incomplete(self, table: str) -> None:
         """Raises:
@@ -79,27 +84,30 @@ def relay_batch(app: App, table_name: str, changes: str) -> Outcome:
     """
     table = app.table(table_name)
     claimed = claim(app.database, table, changes)
-    settlements = post(app, table, claimed)
+    settlements, change = post(app, table, claimed)
     outcome = summarize(settlements, claimed.unknown + sum(not row.leased for row in claimed.rows))
+    emptied = False
     if outcome.complete and not outcome.dead:
-        clear(app.database, table, settlements)
+        emptied = clear(app.database, table, settlements, change)
     else:
-        settle(app.database, table, settlements)
-    return outcome
+        settle(app.database, table, settlements, change)
+    return replace(outcome, awaited=emptied or (change is not None and change.opens), gated=claimed.gate.closed)
 
 
-def post(app: App, table: Table, claimed: Claim) -> list[Settlement]:
-    """Post the rows of a claim that are to be posted, and decide the fate of each row."""
+def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> tuple[list[Settlement], GateChange | None]:
+    """Post the rows of a claim that are to be posted, and decide the fate of each row and of the table's gate."""
     fates: dict[int, Settlement] = {}
-    due = []
+    retry, due = app.config.retry, []
     for index, row in enumerate(claimed.rows):
         early = early_settlement(row)
+        if early is None and claimed.gate.closed:
+            gate = claimed.gate
+            early = gated_settlement(row, gate) if gate.exhausts(retry) else settle_row(row, Answer(Verdict.UNTRIED), retry)
         if early is None:
             due.append(index)
         else:
             fates[index] = early
-    # First those that the circuit breaker always left out: else rows that always fail could keep them from ever being tried.
-    due.sort(key=lambda index: (record := claimed.rows[index].record) is None or record.tried)
+    due.sort(key=lambda index: _turn(claimed.rows[index], half_open=claimed.gate.round > 0))
     downstream = app.config.downstream
     events = [
         build_event(table.name, claimed.rows[index], claimed.client_columns, claimed.now, downstream.source, downstream.format)
@@ -107,8 +115,27 @@ def post(app: App, table: Table, claimed: Claim) -> list[Settlement]:
     ]
     answers: Sequence[Answer] = app.deliverer.deliver(events) if events else ()
     for index, answer in zip(due, answers, strict=True):
-        fates[index] = settle_row(claimed.rows[index], answer, app.config.retry)
-    return [fates[index] for index in range(len(claimed.rows))]
+        fates[index] = settle_row(claimed.rows[index], answer, retry, redelivered=redelivered)
+    change = next_gate(claimed.gate, [fates[index] for index in due], app.config)
+    if change is not None and change.opens:  # whoever failed just now begins anew: its rounds were those of an outage that is over
+        fates = {index: replace(fate, restarts=True) for index, fate in fates.items()}
+    if redelivered:
+        fates = {index: fate.for_recovery() for index, fate in fates.items()}
+    return [fates[index] for index in range(len(claimed.rows))], change
+
+
+def _turn(row: ClaimedRow, *, half_open: bool) -> tuple[int, float]:
+    """When a row's turn comes in its batch: rows that always fail must not keep the circuit breaker from letting others through.
+
+    Who was left out before comes first, then who is new, then who waited longest; but while the gate is half open, who failed least
+    for its own sake, since that row tells most about the target.
+    """
+    record = row.record
+    if record is None:
+        return 1, 0
+    if record.tried_seconds is None:
+        return 0, 0
+    return 2, record.attempts if half_open else -record.tried_seconds
 
 
 def summarize(settlements: Sequence[Settlement], unknown: int = 0) -> Outcome:
@@ -116,7 +143,7 @@ def summarize(settlements: Sequence[Settlement], unknown: int = 0) -> Outcome:
     errors = [s.answer.error for s in settlements if s.answer is not None and s.answer.error is not None]
     return Outcome(
         delivered=sum(s.delivered for s in settlements),
-        skipped=sum(s.lease == "done" and s.answer is None for s in settlements),
+        skipped=sum(s.answer is None and not s.failed for s in settlements),
         failed=sum(s.failed for s in settlements),
         exhausted=sum(s.state == "exhausted" for s in settlements),
         dead=sum(s.state == "dead" for s in settlements),

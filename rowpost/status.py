@@ -17,9 +17,11 @@ STATE_LINE = "table_state "  # the alerts and the workbook of infra/ look for it
 def table_status(app: App, table_name: str) -> dict[str, Any]:
     """The state of one table, as JSON values; times are ISO 8601, UTC.
 
-    ``pending`` counts rows that the trigger would hand out now; ``in_flight`` those under a live lease that are not held.
-    ``version`` is the database's newest change version, ``oldest_untouched`` the lowest one of a change that was never handed
-    out: whoever knows since when a version exists knows how far the trigger is behind.
+    ``pending`` counts rows that the trigger would hand out now; ``in_flight`` those under a live lease that are not held;
+    ``detached`` those of the held ones that recovery redelivers itself. ``gate`` is set while the target is known to be down, and
+    ``gap`` while changes of these versions may be lost to the change retention. ``version`` is the database's newest change
+    version, ``oldest_untouched`` the lowest one of a change that was never handed out: whoever knows since when a version exists
+    knows how far the trigger is behind.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -33,7 +35,8 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
     """The result sets of :func:`status_sql` as :func:`table_status` gives them."""
     pending, in_flight, oldest_untouched, version = sets[0][0]
     retrying, exhausted, held, dead, rounds, first, upcoming = sets[1][0]
-    last_error, last_status, last_failure = sets[2][0] if sets[2] else (None, None, None)
+    detached, gate_round, gate_until, gap_from, gap_to = sets[2][0]
+    last_error, last_status, last_failure = sets[3][0] if sets[3] else (None, None, None)
     return {
         "table": table.name,
         "pending": pending,
@@ -42,6 +45,7 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
         "oldest_untouched": oldest_untouched,
         "retrying": retrying or 0,
         "held": (held or 0) + (exhausted or 0),
+        "detached": detached or 0,
         "dead": dead or 0,
         "round": rounds or 0,
         "oldest_failure": _utc(first),
@@ -49,6 +53,8 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
         "last_error": last_error,
         "last_status": last_status,
         "last_failure": _utc(last_failure),
+        "gate": {"round": gate_round, "until": _utc(gate_until)} if gate_round else None,
+        "gap": {"first": gap_from, "last": gap_to} if gap_from else None,
     }
 
 
@@ -104,7 +110,7 @@ DECLARE @last bigint;
 IF OBJECT_ID({literal(lease)}, N'U') IS NULL
 SELECT COUNT(*), 0, MIN(c.SYS_CHANGE_VERSION), CHANGE_TRACKING_CURRENT_VERSION() FROM CHANGETABLE(CHANGES {table.sql}, @last) c;
 ELSE BEGIN
-SELECT @last = MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID({literal(table.sql)});
+SET @last = {table.cursor_sql};
 SELECT COUNT(CASE WHEN (l._az_func_AttemptCount IS NULL OR l._az_func_AttemptCount < 5)
                    AND ((l._az_func_LeaseExpirationTime IS NULL
                          AND (l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION))
@@ -122,6 +128,9 @@ SELECT SUM(CASE g.State WHEN 'retrying' THEN 1 ELSE 0 END), SUM(CASE g.State WHE
        CONVERT(nvarchar(40), MIN(CASE WHEN {live} THEN g.FirstFailure END), 126),
        CONVERT(nvarchar(40), MIN(CASE WHEN {live} THEN g.NextAttempt END), 126)
   FROM rowpost.Ledger g WHERE g.TableName = {name};
+SELECT SUM(CASE WHEN g.Detached = 1 AND {live} THEN 1 ELSE 0 END), MAX(s.GateRound), CONVERT(nvarchar(40), MAX(s.GateUntil), 126),
+       MAX(s.GapFrom), MAX(s.GapTo)
+  FROM rowpost.TableState s LEFT JOIN rowpost.Ledger g ON g.TableName = s.TableName WHERE s.TableName = {name};
 SELECT TOP (1) g.LastError, g.LastStatus, CONVERT(nvarchar(40), g.LastFailure, 126)
   FROM rowpost.Ledger g WHERE g.TableName = {name} ORDER BY g.LastFailure DESC;
 """

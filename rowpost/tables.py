@@ -5,7 +5,10 @@ Loaded once per process and table, in one round trip, with the checks that make 
 
 from __future__ import annotations
 
+import hashlib
+import os
 import struct
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -36,6 +39,11 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """A Unicode string literal of T-SQL."""
     return "N'" + text.replace("'", "''") + "'"
+
+
+def trigger_id(site: str, function: str) -> str:
+    """How the SQL trigger extension names a function of a site in its tables: part of a hash, written as a .NET GUID writes it."""
+    return uuid.UUID(bytes_le=hashlib.sha256((site + function).encode()).digest()[:16]).hex[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,7 @@ class Table:
     key: tuple[TableColumn, ...]
     columns: tuple[TableColumn, ...]
     watch: tuple[str, ...] | None
+    trigger_id: str = ""
 
     @property
     def sql(self) -> str:
@@ -136,6 +145,12 @@ class Table:
         return {column.name: column.json_value(value) for column, value in zip(self.key, values, strict=True)}
 
     @property
+    def cursor_sql(self) -> str:
+        """The trigger's cursor, as a subquery. Another app's trigger on the table has one of its own, and a former app's stays."""
+        return f"""(SELECT TOP (1) LastSyncVersion FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID({literal(self.sql)})
+  ORDER BY CASE UserFunctionID WHEN {literal(self.trigger_id)} THEN 0 ELSE 1 END, LastSyncVersion)"""
+
+    @property
     def version_apply(self) -> str:
         """``CHANGETABLE(VERSION …)`` for the key columns of alias ``k``."""
         names = ", ".join(quote(c.name) for c in self.key)
@@ -162,6 +177,15 @@ SELECT d.retention_period, d.retention_period_units,
  WHERE b.name = DB_NAME();
 """
 
+# The table's row in rowpost.TableState: made here, so that all others only update it.
+_STATE_ROW = """
+SET NOCOUNT ON; SET XACT_ABORT ON;
+BEGIN TRANSACTION;
+IF NOT EXISTS (SELECT 1 FROM rowpost.TableState WITH (UPDLOCK, SERIALIZABLE) WHERE TableName = {name})
+  INSERT INTO rowpost.TableState (TableName) VALUES ({name});
+COMMIT;
+"""
+
 
 def load_table(database: Database, config: TableConfig, retry: RetryConfig) -> Table:
     """Read the table's shape from the catalogue and check that it can be relayed.
@@ -175,6 +199,7 @@ def load_table(database: Database, config: TableConfig, retry: RetryConfig) -> T
     quoted = ".".join(quote(part) for part in name.split("."))
     columns, facts = database.run(_DESCRIBE.format(name=literal(quoted)))
     _check_table(config, columns, facts[0] if facts else None, retry)
+    database.run(_STATE_ROW.format(name=literal(name)))
     shapes = [(TableColumn(*row[:5]), row[5]) for row in columns]
     key = tuple(column for column, _ in sorted((s for s in shapes if s[1]), key=lambda s: int(s[1])))
     names = {column.name.lower(): column for column, _ in shapes}
@@ -193,7 +218,7 @@ def load_table(database: Database, config: TableConfig, retry: RetryConfig) -> T
             f"columns that it is computed from"
         )
     watch = tuple(names[column.lower()].name for column in config.watch) if config.watch is not None else None
-    return Table(config, name, key, sent, watch)
+    return Table(config, name, key, sent, watch, trigger_id(os.environ.get("WEBSITE_SITE_NAME", ""), config.function))
 
 
 def _check_table(config: TableConfig, columns: Sequence[Row], facts: Row | None, retry: RetryConfig) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import Enum
 
 from rowpost.app import App
-from rowpost.claim import APP_LOCK, PARKED_COUNT
+from rowpost.claim import APP_LOCK, PARKED_COUNT, REDELIVERED_VERSION
 from rowpost.ledger import key_hash, key_text, to_json
+from rowpost.recovery import DIGEST_SECONDS
 from rowpost.settlement import UNSETTLED
 from rowpost.tables import Table, literal, quote
 
@@ -63,16 +64,25 @@ def _inspect_sql(table: Table) -> str:
     nothing = ", ".join(f"CAST(NULL AS int) AS c{index}" for index in range(len(table.key) + 2))
     return f"""
 SET NOCOUNT ON;
-IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NOT NULL
+DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint;
+-- Dead letters that wait for the next digest are no reason to look.
+DECLARE @told datetime2(7) = (SELECT DeadToldAt FROM rowpost.TableState WHERE TableName = {literal(table.name)}
+                                 AND DeadToldAt > DATEADD(second, -{DIGEST_SECONDS + 300}, SYSUTCDATETIME()));
+IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NULL SELECT {nothing} WHERE 1 = 0;
+ELSE BEGIN
+SET @last = {table.cursor_sql};
 SELECT TOP ({_ADOPT_AT_MOST}) {table.key_select("l")}, l._az_func_ChangeVersion, l._az_func_AttemptCount
   FROM {table.lease_sql} l
  WHERE l._az_func_AttemptCount <= {PARKED_COUNT}
-    OR (l._az_func_AttemptCount >= {_UNSETTLED_HAND_OUTS} AND l._az_func_LeaseExpirationTime < SYSDATETIME());
-ELSE SELECT {nothing} WHERE 1 = 0;
+    OR (l._az_func_AttemptCount >= {_UNSETTLED_HAND_OUTS} AND l._az_func_LeaseExpirationTime < @now)
+    -- In hand when its process ended, and now unknown to change tracking: the retention was over, or the table was truncated.
+    OR (l._az_func_AttemptCount > 0 AND l._az_func_LeaseExpirationTime < @now AND l._az_func_ChangeVersion < {REDELIVERED_VERSION}
+        AND NOT EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table.sql}, @last) c WHERE {table.on("c", "l")}));
+END;
 SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
                             AND (State <> 'dead' OR Noticed = 0)) THEN 1 ELSE 0 END,
        CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}
-                            AND (State = 'exhausted' OR (State = 'dead' AND Noticed = 0)
+                            AND (State = 'exhausted' OR (State = 'dead' AND Noticed = 0 AND @told IS NULL)
                                  OR (State <> 'dead' AND NextAttempt < DATEADD(minute, -5, SYSUTCDATETIME())))) THEN 1 ELSE 0 END;
 """
 
@@ -95,12 +105,13 @@ UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = NULL
 UPDATE g SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
              Rounds = CASE g.State WHEN 'dead' THEN 0 ELSE g.Rounds END,
              ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
-             State = 'exhausted', Attempts = g.Attempts + ABS(s.c), LastFailure = @utc, LastError = {literal(UNSETTLED)}
+             State = 'exhausted', Attempts = g.Attempts + ABS(s.c), LastFailure = @utc, LastError = {literal(UNSETTLED)},
+             Detached = 0
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {record} s ON g.KeyHash = s.h
  WHERE g.TableName = {name} AND (g.State IN ('retrying', 'held') OR (g.State = 'dead' AND g.ChangeVersion < s.v));
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
-                            FirstFailure, LastFailure, NextAttempt, LastError, Noticed)
-SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', ABS(s.c), 0, @utc, @utc, @utc, {literal(UNSETTLED)}, 0
+                            FirstFailure, LastFailure, NextAttempt, LastError, Noticed, Detached)
+SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', ABS(s.c), 0, @utc, @utc, @utc, {literal(UNSETTLED)}, 0, 0
   FROM OPENJSON(@rows) {record} s
  WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);
 COMMIT;
@@ -115,15 +126,13 @@ IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NULL RETURN;
 DECLARE @lock int;
 BEGIN TRANSACTION;
 {APP_LOCK}
-DECLARE @last bigint = (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID({literal(table.sql)}));
+DECLARE @last bigint = {table.cursor_sql};
 IF @last IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM CHANGETABLE(CHANGES {table.sql}, @last) c LEFT JOIN {table.lease_sql} l ON {table.on("l", "c")}
    WHERE l.{quote(table.key[0].name)} IS NULL OR l._az_func_ChangeVersion <> c.SYS_CHANGE_VERSION
       OR l._az_func_LeaseExpirationTime IS NOT NULL)
 BEGIN
   UPDATE rowpost.TableState SET WatchBase = @last WHERE TableName = {name} AND (WatchBase IS NULL OR WatchBase < @last);
-  IF NOT EXISTS (SELECT 1 FROM rowpost.TableState WHERE TableName = {name})
-    INSERT INTO rowpost.TableState (TableName, WatchBase) VALUES ({name}, @last);
 END;
 COMMIT;
 """

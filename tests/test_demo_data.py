@@ -51,12 +51,7 @@ def test_every_value_fits_its_column(table: str) -> None:
     declared = columns(table)
     rows: list[NamedTuple] = list(data.tables()[table])
     assert list(declared) == list(rows[0]._fields)
-    wrong = [
-        (name, value)
-        for row in rows
-        for name, value in row._asdict().items()
-        if not fits(value, *declared[name])
-    ]
+    wrong = [(name, value) for row in rows for name, value in row._asdict().items() if not fits(value, *declared[name])]
     assert wrong == []
 
 
@@ -99,6 +94,5 @@ def test_pandas_stays_unloaded() -> None:
 def test_the_insert_statement_names_every_column() -> None:
     statement = data.insert_statement("dbo.Airports", data.airports()[0])
     assert statement == (
-        "INSERT INTO dbo.Airports ([Faa], [Name], [Lat], [Lon], [Alt], [Tz], [Dst], [TzName]) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO dbo.Airports ([Faa], [Name], [Lat], [Lon], [Alt], [Tz], [Dst], [TzName]) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     )

@@ -99,9 +99,7 @@ def test_changed_requirements_are_installed_without_making_the_environment_again
         assert [step[2] for step in steps] == ["pip", "pip"]
 
 
-def test_another_python_version_makes_the_environment_again(
-    dev: ModuleType, scratch: Path, steps: list[list[str]]
-) -> None:
+def test_another_python_version_makes_the_environment_again(dev: ModuleType, scratch: Path, steps: list[list[str]]) -> None:
     dev.ensure_venv()
     stamp = scratch / ".venv" / "set-up"
     stamp.write_text(stamp.read_text().replace(stamp.read_text().split()[0], "3.10"))
@@ -129,9 +127,7 @@ def test_an_interrupted_installation_is_taken_up_again(
     assert [step[2] for step in steps] == ["pip", "pip"]
 
 
-def test_a_failed_step_shows_its_output_and_ends_the_set_up(
-    dev: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failed_step_shows_its_output_and_ends_the_set_up(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"ended with 3\)\. Try harder\."):
         dev.run_quietly("trying", [sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"], "Try harder.")
     assert "what went wrong" in capsys.readouterr().err
@@ -165,9 +161,7 @@ def test_all_commands_run_and_the_first_failure_is_reported(
     assert mark.exists()
 
 
-def test_no_environment_is_needed_for_missing_debian_packages_to_be_named(
-    dev: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_environment_is_needed_for_missing_debian_packages_to_be_named(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dev.shutil, "which", lambda name: None)
     with pytest.raises(SystemExit, match=r"libodbc2[\s\S]*dnf install unixODBC"):
         dev.install_debian_packages(["libodbc2"])

@@ -1,4 +1,4 @@
-"""The operator's HTTP API: status, dead letters, retry now, and the client's choice of columns."""
+"""The operator's HTTP API: status, dead letters, retry now, resync, and the client's choice of columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from entities.table_columns import entity_id
-from orchestrators.instances import ensure_recovery, recovery_id
+from orchestrators.instances import ensure_recovery, is_live, recovery_id, resync_id, start_once
 from rowpost.app import App
 from rowpost.columns import ColumnsRefused, check_choice, column_names, store_choice
 from rowpost.config import ConfigError, TableConfig
@@ -105,6 +105,33 @@ def blueprint(app: App) -> df.Blueprint:
 
         return await _answer(app, req, handle)
 
+    @functions.function_name("resync_table")
+    @functions.route(route="tables/{table}/resync", methods=["POST"])
+    @functions.durable_client_input(client_name="client")
+    async def start_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            await asyncio.to_thread(app.table, table.name)  # a table that cannot be relayed is told now
+            instance = resync_id(table)
+            if await is_live(client, instance):
+                return _error(409, f"a resync of {table.name} is under way; DELETE this address to stop it")
+            await start_once(client, "resync", instance, {"table": table.name})
+            return _json({"table": table.name, "instance": instance}, 202)
+
+        return await _answer(app, req, handle)
+
+    @functions.function_name("stop_resync")
+    @functions.route(route="tables/{table}/resync", methods=["DELETE"])
+    @functions.durable_client_input(client_name="client")
+    async def stop_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        async def handle(table: TableConfig) -> func.HttpResponse:
+            instance = resync_id(table)
+            if not await is_live(client, instance):
+                return _error(404, f"no resync of {table.name} is under way")
+            await client.terminate(instance, "stopped by the operator")  # type: ignore[attr-defined]
+            return _json({"table": table.name, "instance": instance}, 202)
+
+        return await _answer(app, req, handle)
+
     return functions
 
 
@@ -113,6 +140,9 @@ async def _status(app: App, client: Any, table: TableConfig) -> dict[str, Any]:
     recovery = await client.get_status(instance)
     running = recovery.runtime_status.name if recovery is not None and recovery.runtime_status is not None else None
     entry: dict[str, Any] = {"recovery": {"instance": instance, "status": running}}
+    resync = await client.get_status(resync_id(table))
+    if resync is not None and resync.runtime_status is not None:
+        entry["resync"] = {"status": resync.runtime_status.name, "progress": resync.custom_status}
     try:
         return await asyncio.to_thread(table_status, app, table.name) | entry
     except ConfigError as error:

@@ -22,7 +22,7 @@ def blueprint(app: App, table: TableConfig) -> df.Blueprint:
     # One batch of a table is under way at a time. Its own thread, so that slow batches leave the loop's threads to the HTTP API.
     batches = ThreadPoolExecutor(1, thread_name_prefix=f"rowpost-{table.slug}")
 
-    @functions.function_name(f"relay_{table.slug}")
+    @functions.function_name(table.function)
     @functions.sql_trigger(
         arg_name="changes",
         table_name=table.name,
@@ -39,7 +39,8 @@ def blueprint(app: App, table: TableConfig) -> df.Blueprint:
         )
         if outcome.concerns_recovery:
             try:
-                await ensure_recovery(client, table, start=outcome.needs_recovery)
+                # Recovery looks when the gate's time has come. Until then a look after each batch would cost more than the batch.
+                await ensure_recovery(client, table, start=outcome.needs_recovery, wake=not outcome.gated)
             except Exception:  # nothing is lost: the rows are protected, and the watchdog comes by
                 _log.exception("%s: recovery could not be started or woken; the watchdog will try again", table.name)
         outcome.raise_if_incomplete(table.name)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from orchestrators.instances import ensure_recovery
+from orchestrators.instances import ensure_recovery, start_notification
 from rowpost.app import App
-from rowpost.config import ConfigError
+from rowpost.config import ConfigError, TableConfig
 from rowpost.database import DatabaseError
+from rowpost.notices import recipients
+from rowpost.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.status import state_line, table_status
 from rowpost.watchdog import Need, database_now, inspect_table, move_watch_base
 
@@ -36,6 +39,7 @@ def blueprint(app: App) -> df.Blueprint:
                 if need is not Need.NOTHING:
                     await ensure_recovery(client, table, wake=need is Need.LOOK)
                 await asyncio.to_thread(move_watch_base, app, table.name)
+                await _check_retention(app, client, table)
                 _log.info("%s", state_line(await asyncio.to_thread(table_status, app, table.name)))
             except ConfigError as error:  # told as one sentence, and the other tables go on
                 _log.error("%s", error)
@@ -58,3 +62,13 @@ def blueprint(app: App) -> df.Blueprint:
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
+
+
+async def _check_retention(app: App, client: Any, table: TableConfig) -> None:
+    """Tell of changes that the change retention has taken, or soon will; first told, then recorded, so that none goes untold."""
+    coverage = await asyncio.to_thread(look_at_retention, app, table.name)
+    if coverage is None:
+        return
+    for notice in retention_notices(table, coverage):
+        await start_notification(client, notice, recipients(app))
+    await asyncio.to_thread(record_coverage, app, table.name, coverage)

@@ -4,61 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
+from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Knobs, clock_text
-from devtools.sim.world import Record, key_text
-from emulators.downstream import Attempt
-
-BUILT_IN_SECONDS = 60
-_SLACK_SECONDS = 2
-_LATE_SECONDS = 75  # a hand-out, and one look of the trigger
-_LONGEST_RETRY_AFTER_SECONDS = 900
-_STALLED_SECONDS = 900  # a protective hold, a round of the watchdog, a lease
-_SETTLES_SECONDS = 150  # after a kill or a fault, so long may it take until leases and holds are as planned again
-
-
-@dataclass(frozen=True)
-class Violation:
-    """What went wrong; ``key`` names the row, if it is about one."""
-
-    rule: str
-    text: str
-    key: str | None = None
-
-    def __str__(self) -> str:
-        return f"[{self.rule}] {self.text}"
+from devtools.sim.record import Record, key_text
+from devtools.sim.timing import holds, neighbours, schedule, stalled
 
 
 def check(record: Record) -> list[Violation]:
     """All violations of a run."""
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
-        rules += [quiet, order, cursor, columns, neighbours, schedule, stalled, notices]
+        rules += [quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, stalled, notices, harness]
     return [violation for rule in rules for violation in rule(record)]
-
-
-def disturbed(record: Record, begin: float, end: float) -> bool:
-    """Whether a kill, a fault of the database or a command fell between two instants, or so shortly before that it still counts."""
-    early = begin - _SETTLES_SECONDS
-    if any(since <= end and back >= early for since, back, _ in record.kills):
-        return True
-    faults = [action.at for action in record.plan.actions if action.kind == "sql" and action.at <= end]
-    if faults:  # a planned fault may wait long for its statement
-        return True
-    return any(early <= at <= end for at in record.commands)
-
-
-def posts_by_row(record: Record) -> dict[str, list[tuple[float, Attempt]]]:
-    """Attempts by row, oldest first."""
-    found: dict[str, list[tuple[float, Attempt]]] = defaultdict(list)
-    for attempt in record.attempts:
-        if isinstance(attempt.key, dict):
-            found[key_text(attempt.key)].append((record.at(attempt.at), attempt))
-    return found
 
 
 def delivered(record: Record) -> Iterator[Violation]:
@@ -66,7 +26,7 @@ def delivered(record: Record) -> Iterator[Violation]:
     dead = {entry["RowKey"]: entry["ChangeVersion"] for entry in record.ledger if entry["State"] == "dead"}
     knobs = record.plan.knobs
     for text, wanted in record.wanted.items():
-        if dead.get(text, -1) >= wanted.version:
+        if dead.get(text, -1) >= wanted.version or text in record.excused:
             continue
         known = record.state.get(text)
         if known is None:
@@ -100,20 +60,21 @@ def quiet(record: Record) -> Iterator[Violation]:
             yield Violation("quiet", f"orchestration {each['instanceId']} is {each['runtimeStatus']}")
     for text, version in record.open_changes:
         yield Violation("quiet", f"{text}: change {version} lies beyond the cursor {record.cursor} and is not released", text)
+    if record.open_timers:
+        yield Violation("quiet", f"{record.open_timers} durable timers are open")
     if record.quiet_at is None and not live and not record.open_changes:
         yield Violation("quiet", "it did not become quiet in time")
 
 
 def order(record: Record) -> Iterator[Violation]:
-    """(2) No older version is accepted after a newer one, unless as a repeat of the same event, or after a kill."""
+    """(2) No older version is accepted after a newer one, unless as a repeat of that event, or by a worker without its lease."""
     conflicting = record.counters["conflicting"]
-    if conflicting and not record.choices:
+    if conflicting and not record.choices and not record.plan.pace:
         yield Violation("order", f"{conflicting} times two contents came with the same version")
     for text, posts in posts_by_row(record).items():
         seen: set[str | None] = set()
         for at, attempt in posts:
-            lost_lease = any(since <= at and back >= at - _SETTLES_SECONDS for since, back, _ in record.kills)
-            if attempt.outcome == "stale" and attempt.event_id not in seen and not lost_lease:
+            if attempt.outcome == "stale" and attempt.event_id not in seen and not lapsed(record, at):
                 yield Violation("order", f"{text}: version {attempt.version} came after a newer one at {clock_text(at)}", text)
             if attempt.outcome in ("accepted", "repeated", "stale"):
                 seen.add(attempt.event_id)
@@ -139,12 +100,13 @@ def columns(record: Record) -> Iterator[Violation]:
 
 
 def _chosen(record: Record, at: float, *, every: bool = True) -> set[str]:
-    """The columns that the client may have chosen at an instant: any of the last minute's, or (not ``every``) all."""
+    """The columns that the client may have chosen at an instant: any of the last minutes', or (not ``every``) all."""
     everything = set(record.plan.knobs.ceiling)
+    claimed = at - 60 - max((back - since for since, back, _ in record.stalls if since <= at and back >= at - 60), default=0.0)
     candidates: list[tuple[str, ...] | None] = []
     for since, choice, confirmed in reversed([entry for entry in record.choices if entry[0] <= at]):
         candidates.append(choice)
-        if confirmed and since < at - 60:
+        if confirmed and since < claimed:
             break
     else:
         candidates.append(None)
@@ -152,135 +114,44 @@ def _chosen(record: Record, at: float, *, every: bool = True) -> set[str]:
     return set.union(*sets) if every else set.intersection(*sets)
 
 
-def neighbours(record: Record) -> Iterator[Violation]:
-    """(4) While all is up, a row that the API has nothing against arrives within the built-in interval."""
-    posts = posts_by_row(record)
-    calm = list(_calm_times(record))
-    for at, text, version, counts in record.changes:
-        end = at + BUILT_IN_SECONDS + 15
-        if not counts or not any(begin <= at and end <= finish for begin, finish in calm) or disturbed(record, at - 60, end):
-            continue
-        mine = posts.get(text, [])
-        if any(attempt.outcome not in ("accepted", "repeated") and when < end for when, attempt in mine):
-            continue  # it failed before, or fails now: then its own schedule counts
-        if any(status_unknown(attempt) for _, attempt in mine):
-            continue
-        if any(each == text and other != version and at - 60 <= when <= end for when, each, other, _ in record.changes):
-            continue
-        if not any((attempt.version or 0) >= version and when <= end for when, attempt in mine):
-            yield Violation("neighbours", f"{text}: version {version} of {clock_text(at)} did not arrive within a minute", text)
+def watch(record: Record) -> Iterator[Violation]:
+    """(3) An update that touches no watched column is not posted, as far as the database could know.
 
-
-def status_unknown(attempt: Attempt) -> bool:
-    """Whether the API took the event and the app never learnt of it."""
-    return attempt.status is None
-
-
-def _calm_times(record: Record) -> Iterator[tuple[float, float]]:
-    """The times in which the API as a whole is up."""
-    begin: float | None = 0.0
-    for action in record.plan.actions:
-        if action.kind != "api":
-            continue
-        up = action.values["mode"] == "slow" or action.values == {"mode": "up"}
-        if not up and begin is not None:
-            yield begin, action.at
-            begin = None
-        elif up and begin is None:
-            begin = action.at + 2 * BUILT_IN_SECONDS
-    if begin is not None:
-        yield begin, float("inf")
-
-
-def schedule(record: Record) -> Iterator[Violation]:
-    """(5) A row that fails is tried again when its interval or its hold ends, not before, and not much later."""
-    knobs = record.plan.knobs
-    patient = knobs.breaker_failures >= 100  # rows that the breaker skips count an attempt that the API never saw
-    changed = defaultdict(list)
-    for at, text, _, _ in record.changes:
-        changed[text].append(at)
+    It could not if another change of the row lies behind the base of the masks. Rows with a record in the ledger are posted anyway.
+    """
+    if record.plan.knobs.watch is None or not record.every_commit:
+        return
+    changes: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    for _, text, version, must in record.changes:
+        changes[text].append((version, must))
     for text, posts in posts_by_row(record).items():
-        failed = 0
-        for (before, first), (at, second) in pairwise(posts):
-            ok = first.status is not None and 200 <= first.status < 300
-            failed = 0 if ok else failed + 1
-            if ok or disturbed(record, before, at):
-                failed = failed if ok else 99  # the count is not known any more
+        for at, attempt in posts:
+            version = attempt.version or 0
+            looks = [look for look in record.looks if at - 120 <= look.at <= at]
+            before = [look for look in record.looks if look.at < at - 120][-1:]
+            if not before or any(text in look.ledger for look in before + looks) or lapsed(record, at):
                 continue
-            if first.version != second.version or any(before <= when <= at for when in changed[text]):
-                failed = 99
+            base = before[0].base  # the oldest that the claim can have used
+            if base is None or any(base < when <= max(version, _latest(record, at)) and must for when, must in changes[text]):
                 continue
-            gap, least = at - before, float(BUILT_IN_SECONDS)
-            most = max(knobs.max_delay, 300.0)
-            if failed >= knobs.attempts and failed < 90 and patient:
-                least = most = knobs.delay(failed - knobs.attempts + 1)
-            elif failed < knobs.attempts and patient:
-                most = BUILT_IN_SECONDS
-            elif failed >= 90 or not patient:
-                least, most = min(least, knobs.first_delay), float("inf")
-            asked = _retry_after(record, before, first)
-            if asked is not None:
-                least, most = max(least, asked), max(most, asked)
-            story = f"{text}: tried again at {clock_text(at)} after {gap:.0f} s instead of"
-            if gap < least - _SLACK_SECONDS:
-                yield Violation("schedule", f"{story} at least {least:.0f} s", text)
-            if gap > most + _LATE_SECONDS:
-                yield Violation("schedule", f"{story} at most {most:.0f} s", text)
+            yield Violation("watch", f"{text}: version {version} was posted at {clock_text(at)}: no watched column changed", text)
 
 
-def stalled(record: Record) -> Iterator[Violation]:
-    """(5) When everything is up again, a row is delivered when its hold ends: it does not wait for the window to close."""
-    plan = record.plan
-    limit = plan.length + max(plan.knobs.max_delay, _LONGEST_RETRY_AFTER_SECONDS) + _STALLED_SECONDS
-    lasting = {key_text(rule["match"]["key"]) for rule in plan.lasting_rules}
-    told: set[str] = set()
-    for look in record.looks:
-        for text, entry in look.ledger.items():
-            if look.at > limit and entry[0] != "dead" and text not in lasting | told:
-                told.add(text)
-                yield Violation("stalled", f"{text}: still {entry[0]} at {clock_text(look.at)}, though nothing is in its way", text)
+def _latest(record: Record, at: float) -> int:
+    return max((version for when, _, version, _ in record.changes if when <= at), default=0)
 
 
-def _retry_after(record: Record, at: float, attempt: Attempt) -> float | None:
-    """The longest Retry-After that the API may have sent with this answer."""
-    if attempt.status not in (408, 425, 429) and (attempt.status or 0) < 500:
-        return None
-    asked: list[float] = []
-    mode: dict[str, Any] = {}
-    for action in record.plan.actions:
-        if action.kind == "api" and action.at <= at:
-            mode = action.values
-        if action.kind == "rules" and action.at <= at:
-            for rule in action.values["rules"]:
-                if rule["status"] == attempt.status and rule["match"].get("key") == attempt.key and rule.get("retry_after"):
-                    asked.append(float(rule["retry_after"]))
-    if mode.get("status") == attempt.status and mode.get("retry_after"):
-        asked.append(float(mode["retry_after"]))
-    return max(asked, default=None)
-
-
-def notices(record: Record) -> Iterator[Violation]:
-    """(6) One alarm for each incident and recipient; two if a kill, or an answer that was lost, may explain it."""
-    plan = record.plan
-    counted: dict[tuple[str, str], int] = defaultdict(int)
-    accepted = [a for a in record.alerts if isinstance(a[1], dict)]
-    for _, notice in accepted:
-        counted["webhook", notice["id"]] += 1
-    for _, address, body in record.mails:
-        counted[address, body.rpartition("Notice: ")[2].strip()] += 1
-    rules = [rule for action in plan.actions if action.kind == "rules" for rule in action.values["rules"]]
-    faulty = any(rule["match"].get("path") == "/alerts" for rule in rules)
-    for (who, notice_id), count in counted.items():
-        most = plan.hosts * (2 if record.kills else 1)  # each host stands for an app of its own, with its own orchestrations
-        if who == "webhook" and faulty:
-            most += 3  # what the API refused, or took without saying so, comes again
-        if count > most:
-            yield Violation("notices", f"{who} was told {count} times of {notice_id}")
-    reached = any(
-        entry[0] != "dead" and entry[3] > plan.knobs.notify_after_rounds for look in record.looks for entry in look.ledger.values()
-    )
-    if reached and not any(notice["kind"] == "alarm" for _, notice in accepted):
-        yield Violation("notices", "rows passed the threshold and nobody was alarmed")
+def gaps(record: Record) -> Iterator[Violation]:
+    """(1) Of changes that change tracking forgot before anybody could attempt them people were told, with their versions."""
+    told = [notice["versions"] for _, notice in record.alerts if isinstance(notice, dict) and notice.get("kind") == "gap"]
+    dead = {entry["RowKey"] for entry in record.ledger if entry["State"] == "dead"}
+    for text, version in record.excused.items():
+        known = record.state.get(text)
+        lost = text not in dead and (known is None or (known.version or 0) < version)
+        if lost and not any(first <= version <= last for first, last in told):
+            yield Violation("gaps", f"{text}: version {version} was forgotten, and nobody was told", text)
+    if told and not record.cleaned:
+        yield Violation("gaps", f"a gap {told} was told, but nothing was forgotten")
 
 
 def cursor(record: Record) -> Iterator[Violation]:
@@ -288,6 +159,39 @@ def cursor(record: Record) -> Iterator[Violation]:
     told: set[str] = set()
     for look in record.looks:
         for text in look.missed:
-            if text not in told:
+            if text not in told and text not in record.excused:
                 told.add(text)
                 yield Violation("cursor", f"{text}: the cursor {look.cursor} has passed it at {clock_text(look.at)}", text)
+
+
+def notices(record: Record) -> Iterator[Violation]:
+    """(6) One alarm for each incident and recipient; more only if a kill, or an answer that was lost, explains it."""
+    plan = record.plan
+    told: dict[tuple[str, str], list[float]] = defaultdict(list)
+    accepted = [a for a in record.alerts if isinstance(a[1], dict)]
+    for at, notice in accepted:
+        told["webhook", notice["id"]].append(at)
+    for at, address, body in record.mails:
+        told[address, body.rpartition("Notice: ")[2].strip()].append(at)
+    rules = [rule for action in plan.actions if action.kind == "rules" for rule in action.values["rules"]]
+    lost = sum(rule.get("times") or 0 for rule in rules if rule["match"].get("path") == "/alerts" and rule.get("accept"))
+    apps = 1 if record.every_commit else plan.hosts  # over the wire each host is an app of its own, with its own orchestrations
+    for (who, notice_id), times in told.items():
+        crashes = sum(times[0] - 1 <= since <= times[-1] for since, _, _ in record.kills + record.stalls)
+        most = apps * (1 + (crashes if record.every_commit else len(record.kills))) + (lost if who == "webhook" else 0)
+        if len(times) > most:
+            yield Violation("notices", f"{who} was told {len(times)} times of {notice_id}")
+    reached = any(
+        entry[0] != "dead" and entry[3] > plan.knobs.notify_after_rounds for look in record.looks for entry in look.ledger.values()
+    )
+    if reached and not any(notice["kind"] == "alarm" for _, notice in accepted):
+        yield Violation("notices", "rows passed the threshold and nobody was alarmed")
+
+
+def harness(record: Record) -> Iterator[Violation]:
+    """The stand-ins themselves did not trip."""
+    for problem in record.problems:
+        yield Violation("harness", problem)
+
+
+__all__ = ["Violation", "check", "key_text", "posts_by_row"]

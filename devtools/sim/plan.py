@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Policy = Literal["rowpost", "naive"]
 TABLE = "dbo.Orders"
 COLUMNS = ("Note", "Total", "Extra", "Secret")
-OFFSETS_MINUTES = (0, 330, -480)  # of the server's time zone; each has a server of its own
+OFFSETS_MINUTES = (0, 330, -480)  # of the server's time zone; over the wire each has a server of its own
+WIRE_KINDS = frozenset({"change", "api", "rules", "sql", "database", "mail", "kill", "command"})
+WIRE_KILLS = frozenset({"now", "post", "claim", "settle", "survey", "redeliver", "release"})
 MINUTE = 60.0
+KILLS = ("now", "effect", "effect", "effect", "durable", "post", "post", "claim", "settle", "survey", "redeliver", "release")
+ALL_FEATURES = frozenset({"clean", "resync"})  # change tracking forgets; an operator has a table sent again
+FEATURES: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class Knobs:
     send: tuple[str, ...] | None = None
     watch: tuple[str, ...] | None = None
     email: bool = False
+    detach_after_rounds: int = 5
+    probe: int = 300
+    timeout: int = 5
 
     @property
     def ceiling(self) -> tuple[str, ...]:
@@ -53,8 +62,10 @@ class Action:
     """Something that happens at ``at`` seconds after the start.
 
     Kinds: ``change`` (one transaction: ``ops``), ``api`` (mode of the API), ``rules`` (its rules, all of them), ``sql`` (a fault on
-    the wire of the database), ``database`` (killed and started again), ``mail`` (faults of the mail service), ``kill`` (``host``,
-    ``how``, ``down`` seconds), ``command``.
+    the wire of the database), ``database`` (killed and started again), ``mail`` (faults of the mail service), ``kill`` (``host``
+    dies at an effect, after ``skip`` others that match ``how``, and is away for ``down`` seconds), ``stall`` (``host`` stands still
+    for ``seconds`` at an effect), ``clock`` (the local time of the server jumps by ``minutes``), ``clean`` (changes older than
+    ``minutes`` are forgotten), ``command``.
     """
 
     at: float
@@ -77,15 +88,60 @@ class Plan:
     actions: tuple[Action, ...]
     lasting_rules: tuple[dict[str, Any], ...]
     length: float
+    pace: float = 0.0  # the longest time, in seconds, that a message takes one way (in process; the wire takes none)
 
     def without(self, indexes: set[int]) -> Plan:
         """The plan without some of its actions."""
-        return replace(self, actions=tuple(a for i, a in enumerate(self.actions) if i not in indexes))
+        return replace(self, actions=_consistent(a for i, a in enumerate(self.actions) if i not in indexes))
+
+    def for_wire(self) -> Plan:
+        """What the wire can play of it: two workers at most, each with a hub of its own, killed at a statement or a post."""
+        actions = []
+        for action in self.actions:
+            values = dict(action.values)
+            if action.kind not in WIRE_KINDS or values.get("do") == "resync":
+                continue
+            if action.kind == "kill":
+                values["host"] %= 2
+                values["how"] = values["how"] if values["how"] in WIRE_KILLS else "now"
+            if values.get("mode") == "slow":
+                values["seconds"] = 0.02  # of real time
+            if action.kind == "rules":
+                values["rules"] = [rule for rule in values["rules"] if rule.get("status") != 207]
+            actions.append(replace(action, values=values))
+        return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0)
+
+    def silent(self) -> Plan:
+        """The same app on the same table, and nothing happens."""
+        return replace(self, actions=(), lasting_rules=(), hosts=1)
 
     def __str__(self) -> str:
         head = f"seed {self.seed} ({self.policy}): {self.hosts} host(s), server at UTC{self.offset_minutes:+d} min, {self.knobs}"
         lasting = f"lasting rules: {json.dumps(self.lasting_rules)}" if self.lasting_rules else "no lasting rules"
         return "\n".join([head, lasting, *map(str, self.actions), f"{clock_text(self.length)}  everything up; runs until quiet"])
+
+
+def _consistent(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """Actions as they are when others are left out: a change of a row that is not there any more is left out too."""
+    alive: set[int] = set()
+    kept: list[Action] = []
+    for action in actions:
+        if action.kind != "change":
+            kept.append(action)
+            continue
+        ops = []
+        for op in action.values["ops"]:
+            inserts = op["do"] == "insert"
+            if (op["id"] in alive) == inserts or op.get("to") in alive:
+                continue
+            ops.append(op)
+            if op["do"] in ("delete", "move"):
+                alive.discard(op["id"])
+            if op["do"] in ("insert", "move"):
+                alive.add(op.get("to", op["id"]))
+        if ops:
+            kept.append(replace(action, values={"ops": ops}))
+    return tuple(kept)
 
 
 def clock_text(seconds: float) -> str:
@@ -99,14 +155,14 @@ def key_of(knobs: Knobs, number: int) -> dict[str, Any]:
     return {"Id": number} if knobs.key == "int" else {"Region": f"R{number % 2}", "Id": number}
 
 
-def make_plan(seed: int, policy: Policy = "rowpost") -> Plan:
-    """The scenario of a seed."""
-    return _Maker(random.Random(f"rowpost/{seed}"), seed, policy).make()
+def make_plan(seed: int, policy: Policy = "rowpost", features: frozenset[str] = FEATURES) -> Plan:
+    """The scenario of a seed; ``features`` names kinds of actions that not every app is made for."""
+    return _Maker(random.Random(f"rowpost/{seed}"), seed, policy, features).make()
 
 
 class _Maker:
-    def __init__(self, rng: random.Random, seed: int, policy: Policy) -> None:
-        self.rng, self.seed, self.policy = rng, seed, policy
+    def __init__(self, rng: random.Random, seed: int, policy: Policy, features: frozenset[str]) -> None:
+        self.rng, self.seed, self.policy, self.features = rng, seed, policy, features
         self.actions: list[Action] = []
         self.alive: set[int] = set()
         self.stamp = 0
@@ -114,10 +170,10 @@ class _Maker:
 
     def make(self) -> Plan:
         rng = self.rng
+        self.length = rng.choice([15, 15, 15, 15, 30, 30, 30, 60, 60, 150]) * MINUTE
         self.knobs = self._knobs()
-        self.length = rng.choice([15, 40, 90, 180]) * MINUTE
-        self.rows = rng.choice([3, 6, 12, 40])
-        hosts = rng.choice([1, 1, 2])
+        self.rows = rng.choice([3, 3, 4, 6, 6, 12, 12, 30])
+        self.hosts = rng.choice([1, 1, 2, 2, 3, 4])
         self._changes()
         self._api()
         self._rules()
@@ -125,33 +181,39 @@ class _Maker:
             self._sql_faults()
             self._notice_faults()
             self._commands()
-        self._kills(hosts)
-        actions = tuple(sorted(self.actions, key=lambda action: action.at))
+            self._time()
+        self._kills()
+        if self.policy == "rowpost":
+            rng.choice([self._duel, self._overtaken, self._late_success, *[lambda: None] * 9])()
+        actions = _consistent(sorted(self.actions, key=lambda action: action.at))
         offset = rng.choice(OFFSETS_MINUTES)
-        return Plan(self.seed, self.policy, offset, hosts, self.knobs, actions, tuple(self.lasting), self.length)
+        pace = rng.choice([0.0, 0.002, 0.02, 0.02, 0.2])
+        return Plan(self.seed, self.policy, offset, self.hosts, self.knobs, actions, tuple(self.lasting), self.length, pace)
 
     def add(self, at: float, kind: str, /, **values: Any) -> None:
         self.actions.append(Action(round(at, 1), kind, values))
 
     def _knobs(self) -> Knobs:
         rng = self.rng
-        first = rng.choice([30, 60, 120])
-        send = rng.choice([None, None, ("Note", "Total", "Extra")])
+        window = rng.choice([1800, 1800, 3600, 3600, 7200])
         return Knobs(
             key=rng.choice(["int", "int", "pair"]),
             attempts=rng.choice([5, 5, 5, 3, 1]),
             strategy=rng.choice(["exponential", "exponential", "fixed"]),
-            first_delay=first,
+            first_delay=rng.choice([30, 60, 120]),
             factor=rng.choice([1.5, 2.0, 3.0]),
             max_delay=rng.choice([300, 900, 1800]),
-            window=rng.choice([3600, 7200, 4 * 3600]),
+            window=window,
             notify_after_rounds=rng.choice([1, 2, 3]),
             rejected=rng.choice(["retry", "dead_letter"]),
             concurrency=rng.choice([1, 1, 4, 8]),
             breaker_failures=rng.choice([2, 5, 100, 100]),
-            send=send,
+            send=rng.choice([None, None, ("Note", "Total", "Extra")]),
             watch=rng.choice([None, None, ("Note", "Total")]),
-            email=rng.random() < 0.2,
+            email=rng.random() < 0.1,
+            detach_after_rounds=rng.choice([1, 2, 5]),
+            probe=rng.choice([60, 120, 300]),
+            timeout=rng.choice([3, 5, 10]),
         )
 
     def _row(self) -> int:
@@ -160,7 +222,8 @@ class _Maker:
     def _changes(self) -> None:
         rng, at = self.rng, 1.0
         pace = rng.choice([20, 120, 600])
-        while at < self.length and len(self.actions) < 40:
+        limit = rng.choice([6, 12, 25, 40])
+        while at < self.length and len(self.actions) < limit:
             big = rng.random() < 0.1
             ops: dict[int, dict[str, Any]] = {}
             for _ in range(self.rows if big else rng.randint(1, 4)):
@@ -220,10 +283,90 @@ class _Maker:
                 {"mode": "down", "status": 307},
                 {"mode": "refuse"},
                 {"mode": "flaky", "status": 502, "rate": rng.choice([0.2, 0.6]), "seed": rng.randrange(1000)},
-                {"mode": "slow", "seconds": 0.02},
+                {"mode": "slow", "seconds": rng.choice([1.0, 4.0, 8.0, 20.0])},
                 {"mode": "up", "answer": "reset_after_accept"},
             ]
         )
+
+    def _duel(self) -> None:
+        """A worker stands still while it posts a row, the row changes and fails with another worker, which may die of it."""
+        rng, number = self.rng, self._row()
+        at = rng.uniform(1, self.length / 2)
+        self._leave_alone(number, at)
+        there = self._is_there(number, at)
+        first = {"do": "update" if there else "insert", "id": number, "stamp": self.stamp + 1}
+        length = rng.choice([70, 100, 130, 200])
+        for host in range(self.hosts):
+            if rng.random() < 0.7:
+                self.add(at, "stall", host=host, how="post", skip=0, late=rng.choice([0, 0.02]), seconds=length)
+        self.add(at + 0.5, "change", ops=[first])
+        match = {"path": "/rows", "key": key_of(self.knobs, number)}
+        failing = rng.choice([{"status": 500, "times": 3}, {"status": 422, "times": 2}, {"status": 500, "times": 20}])
+        if rng.random() < 0.8:
+            self.add(at + rng.choice([0.6, 5, 30]), "rules", rules=[{"match": match, **failing}])
+        for pause in (rng.uniform(1, 60), rng.uniform(60, length), rng.uniform(length, length + 60)):
+            self.stamp += 2
+            self.add(at + pause, "change", ops=[{"do": "update", "id": number, "stamp": self.stamp}])
+        if rng.random() < 0.5:
+            self._kill(
+                at + rng.uniform(60, length + 60), rng.choice(["post", "settle", "effect", "release"]), 70, 0, rng.choice([0, 0.02])
+            )
+
+    def _late_success(self) -> None:
+        """A worker stands still after the API has taken a row that had failed; a newer change of it fails with others meanwhile."""
+        rng, number = self.rng, self._row()
+        self.knobs = replace(self.knobs, attempts=1, first_delay=30, strategy="fixed", detach_after_rounds=1)
+        at = rng.uniform(1, self.length / 3)
+        self._leave_alone(number, at)
+        there = self._is_there(number, at)
+        self.hosts = max(2, self.hosts)
+        match = {"path": "/rows", "key": key_of(self.knobs, number)}
+        self.add(at - 0.2, "rules", rules=[{"match": match, "status": 500, "times": 1}])
+        self.stamp += 2
+        self.add(at, "change", ops=[{"do": "update" if there else "insert", "id": number, "stamp": self.stamp - 1}])
+        for host in range(self.hosts - 1):
+            self.add(at + 15, "stall", host=host, how="post", skip=0, late=0.02, seconds=400)
+        self.add(at + 40, "change", ops=[{"do": "update", "id": number, "stamp": self.stamp}])
+        self.add(at + 41, "rules", rules=[{"match": match, "status": 500, "times": 12}])
+        others = [other for other in range(1, self.rows + 1) if other != number and self._is_there(other, at + 200)]
+        for other in others[:2]:
+            self.stamp += 1
+            self.add(at + 200, "change", ops=[{"do": "update", "id": other, "stamp": self.stamp}])
+
+    def _overtaken(self) -> None:
+        """A row that fails changes at the very time at which it is to be tried again, by a target that takes its time."""
+        rng, number, knobs = self.rng, self._row(), self.knobs
+        at = rng.uniform(1, self.length / 4)
+        self._leave_alone(number, at)
+        rounds = rng.randint(1, knobs.detach_after_rounds + 2)
+        failures = knobs.attempts - 1 + rounds
+        match = {"path": "/rows", "key": key_of(knobs, number)}
+        self.add(at - 0.5, "rules", rules=[{"match": match, "status": rng.choice([500, 422]), "times": failures}])
+        self.stamp += 1
+        there = self._is_there(number, at)
+        self.add(at, "change", ops=[{"do": "update" if there else "insert", "id": number, "stamp": self.stamp}])
+        due = at + 60.0 * (knobs.attempts - 1) + sum(knobs.delay(each) + 1.5 for each in range(1, rounds + 1))
+        self.actions = [action for action in self.actions if action.kind != "api" or action.at < at]
+        self.add(due - 20, "api", mode="slow", seconds=knobs.timeout - rng.choice([0.5, 1.5]), path="/rows")
+        for _ in range(4):
+            self.stamp += 1
+            self.add(due + rng.uniform(-2, 12), "change", ops=[{"do": "update", "id": number, "stamp": self.stamp}])
+        self.length = max(self.length, due + 120)
+
+    def _leave_alone(self, number: int, at: float) -> None:
+        """Plan no other change of a row from an instant on."""
+        for action in self.actions:
+            if action.kind == "change" and action.at > at:
+                action.values["ops"][:] = [op for op in action.values["ops"] if number not in (op["id"], op.get("to"))]
+        self.actions = [action for action in self.actions if action.kind != "change" or action.values["ops"]]
+
+    def _is_there(self, number: int, at: float) -> bool:
+        there = False
+        for action in sorted(self.actions, key=lambda each: each.at):
+            for op in action.values["ops"] if action.kind == "change" and action.at <= at else ():
+                if number in (op["id"], op.get("to")):
+                    there = op["do"] in ("insert", "update", "unwatched") or op.get("to") == number
+        return there
 
     def _rule(self) -> dict[str, Any]:
         rng = self.rng
@@ -236,6 +379,7 @@ class _Maker:
                 {"status": 429, "retry_after": rng.choice([20, 200]), "times": rng.choice([1, 3])},
                 {"status": 202, "accept": True, "answer": "reset_after_accept", "times": rng.choice([1, 2, 6])},
                 {"status": 307, "times": 2},
+                {"status": rng.choice([200, 204, 207, 226]), "accept": True},
             ]
         )
         return rule
@@ -256,7 +400,7 @@ class _Maker:
             mended = rng.uniform(self.length / 2, self.length)
             self.add(mended, "rules", rules=[])
             self.add(mended + rng.choice([1, 30]), "command", do="replay")
-            self.add(mended + rng.choice([1.5, 20, 60]), "kill", host=0, how="redeliver", down=rng.choice([0, 70]), skip=0, late=0)
+            self._kill(mended + rng.choice([1.5, 20, 60]), "redeliver", rng.choice([0, 70]), 0, 0)
         elif rng.random() < 0.25:
             self.lasting = [rule for rule in rules if rule["status"] == 422]
 
@@ -289,25 +433,44 @@ class _Maker:
 
     def _commands(self) -> None:
         rng = self.rng
+        kinds = ["retry", "replay", "columns", "columns", *(["resync"] if "resync" in self.features else [])]
         for _ in range(rng.choice([0, 0, 1, 3])):
-            command = rng.choice(["retry", "replay", "columns", "columns"])
+            command = rng.choice(kinds)
             values: dict[str, Any] = {"do": command}
             if command == "columns":
                 count = rng.randint(0, len(self.knobs.ceiling))
                 values["columns"] = sorted(rng.sample(self.knobs.ceiling, count)) if count else None
             self.add(rng.uniform(0, self.length), "command", **values)
 
-    def _kills(self, hosts: int) -> None:
+    def _time(self) -> None:
+        rng = self.rng
+        if rng.random() < 0.1:  # daylight saving time begins or ends
+            self.add(rng.uniform(0, self.length), "clock", minutes=rng.choice([60, -60]))
+        if "clean" in self.features and rng.random() < 0.1:
+            at = rng.uniform(400, self.length)
+            self.add(at, "clean", minutes=rng.choice([0.02, 1, 5, 30]))
+            if rng.random() < 0.5:  # while nobody is there to look
+                for host in range(self.hosts):
+                    self.add(at - 100, "kill", host=host, how="now", down=rng.choice([120, 300]), skip=0, late=0)
+
+    def _kill(self, at: float, how: str, down: float, skip: int, late: float) -> None:
+        self.add(at, "kill", host=self.rng.randrange(self.hosts), how=how, down=down, skip=skip, late=late)
+
+    def _kills(self) -> None:
         rng = self.rng
         for _ in range(rng.choice([0, 0, 1, 2, 3])):
-            how = rng.choice(["now", "post", "post", "claim", "settle", "survey", "redeliver", "release"])
-            values = {"host": rng.randrange(hosts), "how": how, "down": rng.choice([0, 5, 70, 400, 1800])}
-            values |= {"skip": rng.choice([0, 0, 1, 4]), "late": rng.choice([0, 0, 0.002, 0.02])}
-            self.add(rng.uniform(0, self.length), "kill", **values)
-        if rng.random() < 0.15:  # a crash loop: hand-out after hand-out ends without an outcome
+            how = rng.choice(KILLS)
+            skip = rng.randrange(80) if how == "effect" else rng.choice([0, 0, 1, 4])
+            down = rng.choice([0, 5, 70, 400, 1800])
+            self._kill(rng.uniform(0, self.length), how, down, skip, rng.choice([0, 0, 0.002, 0.02]))
+        if rng.random() < 0.12:  # a crash loop: hand-out after hand-out ends without an outcome
             at, how = rng.uniform(0, self.length), rng.choice(["claim", "post", "settle"])
             for number in range(rng.randint(3, 7)):
-                values = {"host": rng.randrange(hosts), "how": how, "down": rng.choice([0, 5]), "skip": 0, "late": 0}
-                self.add(at + number * rng.choice([20, 61, 65]), "kill", **values)
-        if rng.random() < 0.15:
+                self._kill(at + number * rng.choice([20, 61, 65]), how, rng.choice([0, 5]), 0, 0)
+        for _ in range(rng.choice([0, 0, 0, 1, 2]) if self.policy == "rowpost" else 0):
+            how = rng.choice(KILLS[1:])
+            skip = rng.randrange(80) if how == "effect" else rng.choice([0, 0, 1, 4])
+            values = {"host": rng.randrange(self.hosts), "how": how, "skip": skip, "late": rng.choice([0, 0.02])}
+            self.add(rng.uniform(0, self.length), "stall", seconds=round(rng.uniform(70, 400)), **values)
+        if rng.random() < 0.1:
             self.add(rng.uniform(0, self.length), "database", do="kill")

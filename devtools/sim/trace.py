@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from devtools.sim.checks import Violation, posts_by_row
+from typing import Any
+
+from devtools.sim.judging import Violation, posts_by_row
 from devtools.sim.plan import clock_text
-from devtools.sim.world import Record
+from devtools.sim.record import Record
 
 _ROWS_SHOWN = 2
 
@@ -34,14 +36,27 @@ def timeline(record: Record, text: str) -> list[str]:
     for since, back, how in record.kills:
         events.append((since, f"host killed ({how})"))
         events.append((back, "host back"))
+    for since, back, name in record.stalls:
+        events.append((since, f"{name} stands still for {back - since:.0f} s"))
+    for at, minutes in record.shifts:
+        events.append((at, f"the server's local time jumps by {minutes} min"))
+    for at in record.struck:
+        events.append((at, "a fault of the database strikes"))
     for action in record.plan.actions:
-        if action.kind in ("api", "rules", "sql", "command"):
+        if action.kind in ("api", "rules", "sql", "command", "clean", "database"):
             events.append((action.at, f"{action.kind}: {action.values}"))
-    known: tuple[str, int, int, int] | None = None
+    gate: float | None = None
+    for look in record.looks:
+        if (look.gate is None) != (gate is None):
+            events.append((look.at, "the gate is open" if look.gate is None else f"the gate is closed for {look.gate:.0f} s"))
+        gate = look.gate
+    known: tuple[Any, ...] | None = None
     for look in record.looks:
         entry = look.ledger.get(text)
-        if entry != known:
+        if (entry and entry[:4]) != known:
             state = "no record" if entry is None else "{} version {} attempts {} rounds {}".format(*entry)
+            if entry is not None and len(entry) > 4:
+                state += f", due in {entry[4]} s" + (", detached" if entry[6] else "")
             events.append((look.at, f"ledger: {state}; cursor {look.cursor}"))
-            known = entry
+            known = entry and entry[:4]
     return [f"{clock_text(at)}  {what}" for at, what in sorted(events, key=lambda event: event[0])]

@@ -15,14 +15,17 @@ from typing import IO, Any
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
+from emulators.functions_host.console import CONSOLE_PATH, Console, HostState, SqlTrigger
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Engine, Functions
 from emulators.functions_host.durable.entities import EntityRunner
 from emulators.functions_host.durable.operations import Operations
 from emulators.functions_host.durable.orchestrations import OrchestrationRunner
+from emulators.functions_host.durable.reader import DurableReader
 from emulators.functions_host.durable.rpc import ManagementApi
 from emulators.functions_host.durable.store import Store
 from emulators.functions_host.durable.work import WorkSet
+from emulators.functions_host.host_log import keep_recent
 from emulators.functions_host.http_front import HttpFront
 from emulators.functions_host.indexing import IndexedFunction, load_app
 from emulators.functions_host.invocation import FunctionFailed, Invoker, RetryPolicy
@@ -67,6 +70,7 @@ class Host:
 
     def __init__(self, settings: AppSettings, data: Path, clock: Clock, logger: logging.Logger, *, enable_auth: bool) -> None:
         self._settings, self._clock, self._logger, self._data = settings, clock, logger, data
+        recent = keep_recent(clock)
         data.mkdir(parents=True, exist_ok=True)
         self._lock_file = _lock(data)
         os.environ.update(settings.values)
@@ -83,6 +87,18 @@ class Host:
         self._entities = EntityRunner(self._engine)
         management = ManagementApi(self._store, Operations(self._engine, self._orchestrations), config, clock)
         self._invoker.client_text = management.client_text
+        monitor = ScheduleMonitor(data / "timers")
+        self._timers = {
+            function.name: TimerListener(function, settings, monitor, self._invoker, clock, logger)
+            for function in self.functions
+            if function.kind == "timerTrigger"
+        }
+        self._sql_triggers = {
+            function.name: SqlTrigger(str(function.trigger["tableName"]))
+            for function in self.functions
+            if function.kind == "sqlTrigger"
+        }
+        state = HostState(settings, self.functions, self._invoker.book, self._timers, self._sql_triggers, config.hub_name, clock)
         self._front = HttpFront(
             self.functions,
             settings.host_json,
@@ -91,15 +107,10 @@ class Host:
             self.trigger_by_hand,
             Keys(data / "keys.json"),
             enable_auth,
+            Console(state, DurableReader(data / "durable.sqlite"), recent),
             clock,
             logger,
         )
-        monitor = ScheduleMonitor(data / "timers")
-        self._timers = {
-            function.name: TimerListener(function, settings, monitor, self._invoker, clock, logger)
-            for function in self.functions
-            if function.kind == "timerTrigger"
-        }
         self._listeners: list[Any] = []
 
     async def run(self, port: int, rpc_port: int) -> None:
@@ -117,11 +128,13 @@ class Host:
             for function in self.functions:
                 if function.kind == "sqlTrigger":
                     self._work.spawn(self._listen(function))
+        self._logger.info("listening on http://localhost:%d with %d functions", public, len(self.functions))
+        for kind in dict.fromkeys(function.kind for function in self.functions):
+            names = ", ".join(function.name for function in self.functions if function.kind == kind)
+            self._logger.info("%s: %s", kind, names)
+        self._logger.info("status page: http://localhost:%d%s/", public, CONSOLE_PATH)
         ready = {"port": public, "rpc_port": rpc, "functions": [function.name for function in self.functions]}
         print(json.dumps(ready), flush=True)
-        self._logger.info("listening on http://localhost:%d with %d functions", public, len(self.functions))
-        for function in self.functions:
-            self._logger.info("  %s: %s", function.name, function.kind)
         await stop.wait()
         self._logger.info("stopping")
         await self._stop()
@@ -129,11 +142,13 @@ class Host:
     async def _listen(self, function: IndexedFunction) -> None:
         """Start the SQL listener of a function; again after a pause while that fails."""
         pause = _FIRST_RETRY_SECONDS
+        shown = self._sql_triggers[function.name]
         while True:
             try:
                 listener = self._sql_listener(function)
                 await listener.start()
             except Exception as problem:
+                shown.problem = f"{type(problem).__name__}: {problem}"
                 self._logger.error(
                     "The listener for function '%s' was unable to start, again in %g s: %s: %s",
                     function.name,
@@ -144,8 +159,8 @@ class Host:
                 await self._clock.sleep(pause)
                 pause = min(_LAST_RETRY_SECONDS, pause * 2)
                 continue
-            self._listeners.append(listener)
-            self._logger.info("the listener for function '%s' has started", function.name)
+            self._listeners.append(listener)  # it has told the log that it has started, and on what
+            shown.inspector, shown.problem = listener.inspector, None
             return
 
     def _sql_listener(self, function: IndexedFunction) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextvars
 import logging
 import sys
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +29,70 @@ _LEVELS = {
 _NOISY = ("aiohttp", "asyncio", "azure.core", "azure.identity", "urllib3", "msal")  # their INFO lines would drown the app's
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry of the log.
+
+    Attributes:
+        number: counts up from 1 since the start of the process.
+        at: instant of the clock, ISO text.
+        level: ``info``, ``warning`` and so on.
+        speaker: the function, or ``host``.
+        text: may have several lines.
+    """
+
+    number: int
+    at: str
+    level: str
+    speaker: str
+    text: str
+
+
+class RecentLines(logging.Handler):
+    """Keeps the last entries of the log for those who look."""
+
+    KEPT = 500
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._numbers = count(1)
+        self._lines: deque[Line] = deque(maxlen=self.KEPT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep an entry."""
+        line = Line(next(self._numbers), _instant(self._clock), record.levelname.lower(), _speaker(), _text(record))
+        self._lines.append(line)
+
+    def after(self, number: int) -> list[Line]:
+        """The entries that are kept and came after ``number``, oldest first."""
+        with self.lock:  # type: ignore[union-attr]  # a handler without one is only possible before __init__
+            return [line for line in self._lines if line.number > number]
+
+
+def _instant(clock: Clock) -> str:
+    return clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _speaker() -> str:
+    return current_function.get() or "host"
+
+
+def _text(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if record.exc_info:
+        text += "\n" + logging.Formatter().formatException(record.exc_info).rstrip()
+    return text
+
+
 class _ClockFormatter(logging.Formatter):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
 
     def format(self, record: logging.LogRecord) -> str:
-        instant = self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        speaker = current_function.get() or "host"
-        text = record.getMessage()
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info).rstrip()
-        return f"{instant} {record.levelname.lower():<8} [{speaker}] " + text.replace("\n", "\n    ")
+        text = _text(record).replace("\n", "\n    ")
+        return f"{_instant(self._clock)} {record.levelname.lower():<8} [{_speaker()}] {text}"
 
 
 def set_up_logging(clock: Clock, host_json: Mapping[str, Any], file: Path | None) -> logging.Logger:
@@ -65,3 +120,10 @@ def set_up_logging(clock: Clock, host_json: Mapping[str, Any], file: Path | None
     if "Host" in levels:
         logger.setLevel(_LEVELS[str(levels["Host"]).lower()])
     return logger
+
+
+def keep_recent(clock: Clock) -> RecentLines:
+    """Keep the last entries of all logging from now on, besides where they go."""
+    recent = RecentLines(clock)
+    logging.getLogger().addHandler(recent)
+    return recent

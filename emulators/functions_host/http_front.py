@@ -13,6 +13,7 @@ from aiohttp import web
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
+from emulators.functions_host.console import CONSOLE_PATH, Console
 from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, ManagementApi
 from emulators.functions_host.indexing import IndexedFunction
 from emulators.functions_host.invocation import FunctionFailed, Invoker
@@ -43,6 +44,7 @@ class HttpFront:
         management: the durable endpoints.
         trigger_by_hand: runs a non-HTTP function with an input text, for the admin endpoint; False if it cannot.
         keys: access keys; asked for if ``enable_auth``.
+        console: the status page.
         clock: a request in progress counts as busy.
         logger: receives answers.
 
@@ -59,6 +61,7 @@ class HttpFront:
         trigger_by_hand: Callable[[str, str | None], bool],
         keys: Keys,
         enable_auth: bool,
+        console: Console,
         clock: Clock,
         logger: logging.Logger,
     ) -> None:
@@ -75,6 +78,7 @@ class HttpFront:
                 seen[key] = entry.function.name
         self._invoker, self._management, self._trigger_by_hand = invoker, management, trigger_by_hand
         self._keys, self._enable_auth, self._clock, self._logger = keys, enable_auth, clock, logger
+        self._console = console
         self._durable_calls = 0
         self._runners: list[web.ServerRunner] = []
 
@@ -93,6 +97,8 @@ class HttpFront:
 
     async def _listen(self, handler: Handler, port: int) -> int:
         async def guarded(request: web.BaseRequest) -> web.StreamResponse:
+            if handler == self._handle and self._console.owns(request.path):  # who looks must not hold virtual time
+                return await self._console.handle(request, allowed=self._is_admin(request))
             with self._clock.busy():
                 if request.headers.get("Expect", "").lower() == "100-continue":
                     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -130,7 +136,7 @@ class HttpFront:
         if lower.startswith("/admin/"):
             return await self._admin(request, path)
         if lower == "/" and not (self._prefix == "" and any(e.route.template == "" for e in self._functions)):
-            return web.Response(text="The Functions host stand-in is up and running.\n")
+            return web.Response(text=f"The Functions host stand-in is up and running. Status page: {CONSOLE_PATH}/\n")
         below = self._below_prefix(path)
         if below is not None:
             for entry in self._functions:
@@ -226,8 +232,11 @@ class HttpFront:
                 response.headers.add("Set-Cookie", morsel.OutputString())
         return response
 
+    def _is_admin(self, request: web.BaseRequest) -> bool:
+        return not self._enable_auth or self._keys.allows("ADMIN", "", self._given_key(request))
+
     async def _admin(self, request: web.BaseRequest, path: str) -> web.Response:
-        if self._enable_auth and not self._keys.allows("ADMIN", "", self._given_key(request)):
+        if not self._is_admin(request):
             return web.Response(status=401)
         parts = [part for part in path.split("/") if part][1:]
         if [part.lower() for part in parts] == ["host", "status"] and request.method == "GET":

@@ -21,6 +21,7 @@ from azure.functions.meta import Datum
 from emulators.clock import Clock
 from emulators.functions_host.host_log import current_function
 from emulators.functions_host.indexing import IndexedFunction
+from emulators.functions_host.invocation_book import InvocationBook
 from emulators.functions_host.settings import AppSettings, ConfigurationError, parse_time_span
 
 _HOST_FILES = (
@@ -175,6 +176,7 @@ class Invoker:
         self._durable_threads = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="durable")
         self.client_text: Callable[[dict[str, Any]], str] = lambda binding: "{}"
         self.running = 0
+        self.book = InvocationBook(clock)
 
     async def invoke(self, function: IndexedFunction, value: Datum, reason: str, retry: RetryContext | None = None) -> Any:
         """Run ``function`` once, with ``value`` as its trigger input.
@@ -192,6 +194,8 @@ class Invoker:
         started = time.perf_counter()
         self._logger.log(level, "Executing (%s, Id=%s)", reason, invocation)
         self.running += 1
+        entry = self.book.begin(function.name)
+        error: str | None = None
         try:
             arguments = self._arguments(function, value, invocation, retry)
             if function.is_async:
@@ -205,6 +209,7 @@ class Invoker:
             )
             return result
         except (Exception, SystemExit) as problem:
+            error = f"{type(problem).__name__}: {problem}"
             if not quiet:  # a failed orchestrator is reported by the durable engine, with its state
                 self._logger.error(
                     "Executed (Failed, Id=%s, Duration=%dms): %s: %s\n%s",
@@ -217,6 +222,7 @@ class Invoker:
             raise FunctionFailed(problem) from problem
         finally:
             self.running -= 1
+            self.book.end(entry, error)
             if function.kind != "orchestrationTrigger":
                 self._clock.nudge()
             current_function.reset(token)

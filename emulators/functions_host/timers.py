@@ -71,6 +71,7 @@ class TimerListener:
         wanted = bool(function.trigger.get("useMonitor", True))
         self._monitor = monitor if wanted and not self._schedule.sub_minute else None
         self._status: dict[str, str] | None = None
+        self.due: datetime | None = None  # the next occurrence, None if it never comes or the timer has not started
 
     async def run(self) -> None:
         """Run for ever; to be cancelled."""
@@ -94,11 +95,12 @@ class TimerListener:
             due = await self._occur(past_due=True)
         elif self._on_startup:
             due = await self._occur(past_due=False)
+        self.due = due
         while due is not None:
             self._logger.debug("timer %s is due at %s", name, due)
             while self._clock.now() < due:
                 await self._clock.sleep_until(due)
-            due = await self._occur(past_due=False)
+            self.due = due = await self._occur(past_due=False)
         self._logger.warning("timer %s has no next occurrence", name)
 
     async def _occur(self, *, past_due: bool) -> datetime | None:

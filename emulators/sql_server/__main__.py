@@ -25,7 +25,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--user", default="sa", help="the one login")
     parser.add_argument("--password", default="Rowpost!2026", help="its password")
     parser.add_argument("--time-zone-offset-minutes", type=int, default=0, help="of SYSDATETIME to UTC")
-    return parser.parse_args()
+    parser.add_argument("--certificate", type=Path, help="PEM file with key and certificate; else one is made beside the data")
+    arguments = parser.parse_args()
+    if arguments.certificate is not None and not arguments.certificate.is_file():
+        parser.error(f"--certificate: there is no file {arguments.certificate}")
+    return arguments
 
 
 def main() -> None:
@@ -42,7 +46,7 @@ def main() -> None:
         database,
         clock,
         database_name=arguments.database,
-        tls=tls_contexts(arguments.data.with_name(arguments.data.name + ".certificate.pem")),
+        tls=tls_contexts(arguments.certificate or arguments.data.with_name(arguments.data.name + ".certificate.pem")),
         port=arguments.port,
     )
     control = ControlPort(server.statistics, server.faults, arguments.control_port)

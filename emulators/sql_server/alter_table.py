@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
 from . import change_tracking, security
 from .catalogue import Check, ForeignKey, Index, Table, TableColumn, constraints_of, quote, storage_column
 from .compile_dml import StatementCompiler
-from .compiler import Typed, Unit
+from .compiler import Typed, Unit, deep_walk
 from .datatypes import STRINGS
 from .errors import sql_error, unsupported
+from .parser import parse_condition, parse_expression, parse_query
 from .results import SqlError
-from .syntax import (
-    AlterTable,
-)
+from .syntax import AlterTable, ColumnRef, Node
+from .table_builder import TableBuilder
 from .writer import check_query
 
-if TYPE_CHECKING:
-    pass
 
-from .table_builder import TableBuilder
+def columns_in(node: Node) -> set[str]:
+    """Lower-case names of all columns that an expression or query names."""
+    return {part.parts[-1].lower() for part in deep_walk(node) if isinstance(part, ColumnRef)}
 
 
 class TableAlterer(TableBuilder):
@@ -48,6 +47,8 @@ class TableAlterer(TableBuilder):
                     self._alter_drop_columns(table, node)
                 elif node.action == "DROP CONSTRAINT":
                     self._alter_drop_constraints(table, node)
+                elif node.action == "CHECK CONSTRAINT":
+                    self._switch_constraints(table, node)
                 else:
                     self._alter_column(table, node)
                 self.store.change_catalogue().put_table(table)
@@ -67,10 +68,39 @@ class TableAlterer(TableBuilder):
                 if added.constraint == "PRIMARY KEY":
                     self._refuse_nulls(table, added)
                 self._build_index(table, added)
-            elif isinstance(added, Check):
-                self._check_existing(table, added)
-            elif isinstance(added, ForeignKey):
-                self._check_references(table, added)
+            elif isinstance(added, (Check, ForeignKey)):
+                added.untrusted = node.check_existing is False
+                if not added.untrusted:
+                    self._try_on_existing(table, added)
+
+    def _try_on_existing(self, table: Table, constraint: Check | ForeignKey) -> None:
+        """Raises SqlError 547."""
+        if isinstance(constraint, Check):
+            self._check_existing(table, constraint)
+        else:
+            self._check_references(table, constraint)
+
+    def _switch_constraints(self, table: Table, node: AlterTable) -> None:
+        """CHECK CONSTRAINT and NOCHECK CONSTRAINT. Raises SqlError 547, 4917, 11415."""
+        constraints: list[Check | ForeignKey] = [*table.checks, *table.foreign_keys]
+        wanted = [name.lower() for name in node.names]
+        known = {constraint.name.lower() for constraint in constraints}
+        for name in node.names:
+            if name.lower() in known:
+                continue
+            if any(name.lower() == other.lower() for _, other, _ in constraints_of(table)):
+                raise sql_error(11415, name)
+            raise sql_error(4917, name)
+        for constraint in constraints:
+            if wanted and constraint.name.lower() not in wanted:
+                continue
+            if not node.enable:
+                constraint.disabled = constraint.untrusted = True
+                continue
+            constraint.disabled = False
+            if node.check_existing:
+                self._try_on_existing(table, constraint)
+                constraint.untrusted = False
 
     def _store_new_column(self, table: Table, column: TableColumn, with_values: bool) -> None:
         filled = self.store.rows(f"SELECT 1 FROM {table.storage} LIMIT 1")
@@ -157,7 +187,22 @@ class TableAlterer(TableBuilder):
         name = column.name.lower()
         dependents = [index.name for index in table.indexes if any(n.lower() == name for n, _ in index.columns)]
         dependents += [key.name for key in table.foreign_keys if any(n.lower() == name for n in key.columns)]
-        dependents += [check.name for check in table.checks if check.column.lower() == name]
+        dependents += [
+            check.name for check in table.checks if check.column.lower() == name or name in columns_in(parse_condition(check.text))
+        ]
+        dependents += [
+            index.name
+            for index in table.indexes
+            if name in map(str.lower, index.include) or (index.where and name in columns_in(parse_condition(index.where)))
+        ]
+        dependents += [
+            other.name for other in table.columns if other.computed and name in columns_in(parse_expression(other.computed))
+        ]
+        dependents += [
+            view.name
+            for view in self.store.catalogue.views.values()
+            if table.object_id in view.bound and name in columns_in(parse_query(view.text))
+        ]
         if dependents:
             raise SqlError(
                 5074,

@@ -76,6 +76,9 @@ class Check:
     name: str
     text: str
     column: str = ""
+    disabled: bool = False
+    untrusted: bool = False
+    """Rows may be there that it was never tried on: WITH NOCHECK."""
 
 
 @dataclass(slots=True)
@@ -87,6 +90,8 @@ class ForeignKey:
     referenced_columns: list[str]
     on_delete: str = "NO ACTION"
     on_update: str = "NO ACTION"
+    disabled: bool = False
+    untrusted: bool = False
 
 
 @dataclass(slots=True)
@@ -152,6 +157,8 @@ class View:
     text: str
     created: str = ""
     modified: str = ""
+    bound: list[int] = field(default_factory=list)
+    """Tables that WITH SCHEMABINDING holds."""
 
     @property
     def full_name(self) -> str:
@@ -195,6 +202,17 @@ class Permission:
 
 
 @dataclass(slots=True)
+class ExtendedProperty:
+    """One row of sys.extended_properties; class 0 database, 1 object or column, 3 schema."""
+
+    property_class: int
+    major_id: int
+    minor_id: int
+    name: str
+    value: str | None
+
+
+@dataclass(slots=True)
 class DatabaseOptions:
     """Settings of ALTER DATABASE."""
 
@@ -233,6 +251,7 @@ class Catalogue:
         self.by_id: dict[int, Table | View] = {}
         self.principals: dict[str, Principal] = {}
         self.permissions: list[Permission] = []
+        self.properties: list[ExtendedProperty] = []
         self.logins: dict[str, dict[str, Any]] = {}
         self.options = DatabaseOptions()
         self.next_id = FIRST_OBJECT_ID
@@ -245,6 +264,7 @@ class Catalogue:
         other.by_id = dict(self.by_id)
         other.principals = {key: copy.deepcopy(value) for key, value in self.principals.items()}
         other.permissions = list(self.permissions)
+        other.properties = list(self.properties)
         other.logins = dict(self.logins)
         other.options = copy.copy(self.options)
         other.next_id = self.next_id
@@ -296,6 +316,7 @@ class Catalogue:
         holder.pop((found.schema.lower(), found.name.lower()), None)
         self.by_id.pop(found.object_id, None)
         self.permissions = [p for p in self.permissions if not (p.permission_class == 1 and p.major_id == found.object_id)]
+        self.properties = [p for p in self.properties if not (p.property_class == 1 and p.major_id == found.object_id)]
 
     def referencing(self, object_id: int) -> list[tuple[Table, ForeignKey]]:
         """Foreign keys that point to a table."""
@@ -313,6 +334,7 @@ class Catalogue:
         documents += [("schema", key, json.dumps(asdict(schema))) for key, schema in self.schemas.items()]
         documents += [("principal", key, json.dumps(asdict(principal))) for key, principal in self.principals.items()]
         documents += [("permission", str(i), json.dumps(asdict(permission))) for i, permission in enumerate(self.permissions)]
+        documents += [("property", str(i), json.dumps(asdict(item))) for i, item in enumerate(self.properties)]
         documents += [("login", key, json.dumps(login)) for key, login in self.logins.items()]
         documents.append(("options", "", json.dumps(asdict(self.options))))
         documents.append(("next_id", "", json.dumps(self.next_id)))
@@ -335,6 +357,8 @@ class Catalogue:
                 catalogue.principals[key] = Principal(**document)
             elif kind == "permission":
                 catalogue.permissions.append(Permission(**document))
+            elif kind == "property":
+                catalogue.properties.append(ExtendedProperty(**document))
             elif kind == "login":
                 catalogue.logins[key] = document
             elif kind == "options":

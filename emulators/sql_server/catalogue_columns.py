@@ -131,7 +131,8 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.server_principals": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b create_date:d"),
     "sys.sql_logins": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b"),
     "sys.dm_exec_sessions": _columns(
-        "session_id:s login_name:n host_name:n program_name:n status:v open_transaction_count:i database_id:s is_user_process:b"
+        "session_id:s login_name:n host_name:n program_name:n status:v open_transaction_count:i database_id:s is_user_process:b "
+        "transaction_isolation_level:s"
     ),
     "sys.dm_exec_connections": _columns("session_id:i net_transport:v encrypt_option:v"),
     "sys.dm_tran_locks": _columns(
@@ -139,7 +140,14 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     ),
     "sys.dm_db_partition_stats": _columns("object_id:i index_id:i row_count:l used_page_count:l"),
     "sys.configurations": _columns("configuration_id:i name:n value:i value_in_use:i"),
-    "sys.extended_properties": _columns("class:t major_id:i minor_id:i name:n value:x"),
+    "sys.extended_properties": _columns("class:t class_desc:v major_id:i minor_id:i name:n value:x"),
+    "sys.system_views": _columns(_OBJECT),
+    "sys.sequences": _columns(_OBJECT + " start_value:l increment:l minimum_value:l maximum_value:l is_cycling:b current_value:l"),
+    "sys.synonyms": _columns(_OBJECT + " base_object_name:x"),
+    "sys.stats": _columns(
+        "object_id:i name:n stats_id:i auto_created:b user_created:b no_recompute:b has_filter:b filter_definition:x"
+    ),
+    "sys.sysobjects": _columns("name:n id:i xtype:c uid:s parent_obj:i crdate:d type:c sysstat:s category:i"),
     "information_schema.tables": _columns("TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n TABLE_TYPE:n"),
     "information_schema.views": _columns("TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n VIEW_DEFINITION:x"),
     "information_schema.schemata": _columns("CATALOG_NAME:n SCHEMA_NAME:n SCHEMA_OWNER:n"),
@@ -158,6 +166,17 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "information_schema.referential_constraints": _columns(
         "CONSTRAINT_CATALOG:n CONSTRAINT_SCHEMA:n CONSTRAINT_NAME:n UNIQUE_CONSTRAINT_CATALOG:n UNIQUE_CONSTRAINT_SCHEMA:n "
         "UNIQUE_CONSTRAINT_NAME:n MATCH_OPTION:v UPDATE_RULE:v DELETE_RULE:v"
+    ),
+    "information_schema.check_constraints": _columns("CONSTRAINT_CATALOG:n CONSTRAINT_SCHEMA:n CONSTRAINT_NAME:n CHECK_CLAUSE:x"),
+    "information_schema.constraint_column_usage": _columns(
+        "TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n COLUMN_NAME:n CONSTRAINT_CATALOG:n CONSTRAINT_SCHEMA:n CONSTRAINT_NAME:n"
+    ),
+    "information_schema.constraint_table_usage": _columns(
+        "TABLE_CATALOG:n TABLE_SCHEMA:n TABLE_NAME:n CONSTRAINT_CATALOG:n CONSTRAINT_SCHEMA:n CONSTRAINT_NAME:n"
+    ),
+    "information_schema.routines": _columns("ROUTINE_CATALOG:n ROUTINE_SCHEMA:n ROUTINE_NAME:n ROUTINE_TYPE:v DATA_TYPE:n"),
+    "information_schema.parameters": _columns(
+        "SPECIFIC_CATALOG:n SPECIFIC_SCHEMA:n SPECIFIC_NAME:n ORDINAL_POSITION:i PARAMETER_MODE:v PARAMETER_NAME:n DATA_TYPE:n"
     ),
     "information_schema.sequences": _columns("SEQUENCE_CATALOG:n SEQUENCE_SCHEMA:n SEQUENCE_NAME:n DATA_TYPE:n"),
 }

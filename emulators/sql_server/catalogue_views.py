@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from .catalogue import DEFAULT_COLLATION, Catalogue, Index, Table, TableColumn, constraints_of
+from .catalogue import DEFAULT_COLLATION, Table, TableColumn, constraints_of
 from .datatypes import (
     ASSEMBLY_TYPES,
     STRINGS,
-    TEMPORALS,
-    display,
     max_length_bytes,
     precision_scale,
     system_type_id,
@@ -21,14 +19,17 @@ from .datatypes import (
     user_type_id,
 )
 from .results import SqlType
+from .security import logins
 
 if TYPE_CHECKING:
-    from .engine import Session
+    pass
 
-from .catalogue_columns import SYSTEM_VIEWS, Row
+from .catalogue_columns import SYSTEM_VIEWS, Row, system_view_id
+from .information_schema import InformationSchema
 
 _UNITS = {"MINUTES": 1, "HOURS": 2, "DAYS": 3}
 _ACTIONS = {"NO ACTION": 0, "CASCADE": 1, "SET NULL": 2, "SET DEFAULT": 3}
+_ISOLATION = ["", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"]
 _DESCRIPTIONS = {
     "U": "USER_TABLE",
     "V": "VIEW",
@@ -40,21 +41,14 @@ _DESCRIPTIONS = {
 }
 
 
-class ViewRows:
+class ViewRows(InformationSchema):
     """Rows of each view, for one session."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.catalogue: Catalogue = session.store.catalogue
 
     def rows(self, key: str) -> list[Row]:
         """All rows of the view, in the order of its columns."""
         method: Callable[[], Iterator[Row]] = getattr(self, "_" + key.replace(".", "_"))
         width = len(SYSTEM_VIEWS[key])
         return [row[:width] for row in method()]
-
-    def _tables(self) -> list[Table]:
-        return sorted(self.catalogue.tables.values(), key=lambda table: table.object_id)
 
     def _all_tables(self) -> list[Table]:
         """Also the session's temporary tables, which tempdb would list."""
@@ -83,6 +77,29 @@ class ViewRows:
 
     _sys_all_objects = _sys_objects
 
+    def _sys_sysobjects(self) -> Iterator[Row]:
+        """The view of SQL Server 2000, which old scripts still ask."""
+        for name, object_id, _, schema_id, parent, kind, _, created, *_ in self._sys_objects():
+            old = {"PK": "K ", "UQ": "K "}.get(kind, kind)
+            yield name, object_id, kind, schema_id, parent, created, old, {"U ": 3, "V ": 2}.get(kind, 0), 0
+
+    def _sys_system_views(self) -> Iterator[Row]:
+        for key in SYSTEM_VIEWS:
+            schema, _, name = key.partition(".")
+            made = self.catalogue.options.created
+            yield name, system_view_id(key), None, 4 if schema == "sys" else 3, 0, "V ", "VIEW", made, made, 1
+
+    def _sys_extended_properties(self) -> Iterator[Row]:
+        descriptions = {0: "DATABASE", 1: "OBJECT_OR_COLUMN", 3: "SCHEMA"}
+        for item in self.catalogue.properties:
+            kind = item.property_class
+            yield kind, descriptions[kind], item.major_id, item.minor_id, item.name, item.value
+
+    def _sys_stats(self) -> Iterator[Row]:
+        for table in self._tables():
+            for index in table.indexes:
+                yield table.object_id, index.name, index.index_id, 0, 0, 0, int(bool(index.where)), index.where or None
+
     def _sys_tables(self) -> Iterator[Row]:
         for table in self._tables():
             yield (
@@ -105,7 +122,7 @@ class ViewRows:
     def _none(self) -> Iterator[Row]:
         return iter(())
 
-    _sys_procedures = _sys_triggers = _sys_extended_properties = _information_schema_sequences = _none
+    _sys_procedures = _sys_triggers = _sys_sequences = _sys_synonyms = _none
 
     def _sys_assembly_types(self) -> Iterator[Row]:
         for name, number in ASSEMBLY_TYPES.items():
@@ -238,7 +255,8 @@ class ViewRows:
         for table, object_id, row in self._constraint_rows(("C",)):
             check = next(check for check in table.checks if check.object_id == object_id)
             column = table.column(check.column) if check.column else None
-            yield (*row, 0, 0, column.column_id if column else 0, f"({check.text})", int("__" in check.name))
+            switches = int(check.disabled), int(check.untrusted)
+            yield (*row, *switches, column.column_id if column else 0, f"({check.text})", int("__" in check.name))
 
     def _sys_default_constraints(self) -> Iterator[Row]:
         for table, object_id, row in self._constraint_rows(("D",)):
@@ -252,8 +270,8 @@ class ViewRows:
                 *row,
                 key.referenced_id,
                 1,
-                0,
-                0,
+                int(key.disabled),
+                int(key.untrusted),
                 _ACTIONS[key.on_delete],
                 key.on_delete.replace(" ", "_"),
                 _ACTIONS[key.on_update],
@@ -393,11 +411,13 @@ class ViewRows:
             )
 
     def _sys_server_principals(self) -> Iterator[Row]:
-        yield "sa", 1, b"\x01", "S", "SQL_LOGIN", 0, self.catalogue.options.created
-        for number, login in enumerate(self.catalogue.logins.values(), 257):
-            yield login["name"], number, None, "S", "SQL_LOGIN", int(not login.get("enabled", True)), self.catalogue.options.created
+        for number, name, sid in logins(self.catalogue):
+            disabled = not self.catalogue.logins.get(name.lower(), {}).get("enabled", True)
+            yield name, number, sid, "S", "SQL_LOGIN", int(disabled), self.catalogue.options.created
 
-    _sys_sql_logins = _sys_server_principals
+    def _sys_sql_logins(self) -> Iterator[Row]:
+        for *row, _ in self._sys_server_principals():
+            yield tuple(row)
 
     # --- the server ---
 
@@ -412,11 +432,12 @@ class ViewRows:
                 session.store.count,
                 5,
                 1,
+                _ISOLATION.index(session.store.isolation),
             )
 
     def _sys_dm_exec_connections(self) -> Iterator[Row]:
         for session in self.session.owner.sessions():
-            yield session.spid, "TCP", "FALSE"
+            yield session.spid, "TCP", "TRUE" if session.encrypted else "FALSE"
 
     def _sys_dm_tran_locks(self) -> Iterator[Row]:
         short = {"Exclusive": "X", "Shared": "S", "Update": "U", "IntentShared": "IS", "IntentExclusive": "IX"}
@@ -427,90 +448,3 @@ class ViewRows:
 
     def _sys_configurations(self) -> Iterator[Row]:
         yield 103, "user connections", 0, 0
-
-    # --- INFORMATION_SCHEMA ---
-
-    def _information_schema_tables(self) -> Iterator[Row]:
-        for table in self._tables():
-            yield self.session.owner.name, table.schema, table.name, "BASE TABLE"
-        for view in self.catalogue.views.values():
-            yield self.session.owner.name, view.schema, view.name, "VIEW"
-
-    def _information_schema_views(self) -> Iterator[Row]:
-        for view in self.catalogue.views.values():
-            yield self.session.owner.name, view.schema, view.name, view.text
-
-    def _information_schema_schemata(self) -> Iterator[Row]:
-        for schema in self.catalogue.schemas.values():
-            yield self.session.owner.name, schema.name, schema.owner
-
-    def _information_schema_columns(self) -> Iterator[Row]:
-        for table in self._tables():
-            for place, column in enumerate(table.columns, 1):
-                yield self._information_column(table.schema, table.name, place, column)
-        for view in self.catalogue.views.values():
-            for place, shown in enumerate(self.session.view_columns(view), 1):
-                yield self._information_column(
-                    view.schema, view.name, place, TableColumn(place, shown.name, shown.type, shown.nullable)
-                )
-
-    def _information_column(self, schema: str, table: str, place: int, column: TableColumn) -> Row:
-        kind = column.type
-        text = kind.name in STRINGS
-        length = kind.length if text or kind.name in ("binary", "varbinary") else None
-        octets = max_length_bytes(kind) if length is not None else None
-        precision, scale = precision_scale(kind)
-        temporal = kind.name in TEMPORALS
-        number = not temporal and not text and precision > 0 and kind.name != "bit"
-        collation = (column.collation or DEFAULT_COLLATION) if text else None
-        fraction = {"date": 0, "datetime": 3, "smalldatetime": 0}.get(kind.name, kind.scale) if temporal else None
-        return (
-            self.session.owner.name,
-            schema,
-            table,
-            column.name,
-            place,
-            f"({column.default})" if column.default is not None else None,
-            "YES" if column.nullable else "NO",
-            display(kind, False),
-            length,
-            octets,
-            precision if number else None,
-            10 if number else None,
-            scale if number else None,
-            fraction,
-            ("UNICODE" if kind.name[0] == "n" else "iso_1") if text else None,
-            collation,
-        )
-
-    def _information_schema_table_constraints(self) -> Iterator[Row]:
-        names = {"PK": "PRIMARY KEY", "UQ": "UNIQUE", "C": "CHECK", "F": "FOREIGN KEY"}
-        database = self.session.owner.name
-        for table in self._tables():
-            for _, name, kind in constraints_of(table):
-                if kind in names:
-                    yield database, table.schema, name, database, table.schema, table.name, names[kind]
-
-    def _information_schema_key_column_usage(self) -> Iterator[Row]:
-        database = self.session.owner.name
-        for table in self._tables():
-            keys: list[tuple[str, list[str]]] = [(index.name, _names(index)) for index in table.indexes if index.constraint]
-            keys += [(key.name, key.columns) for key in table.foreign_keys]
-            for name, columns in keys:
-                for place, column in enumerate(columns, 1):
-                    yield database, table.schema, name, database, table.schema, table.name, column, place
-
-    def _information_schema_referential_constraints(self) -> Iterator[Row]:
-        database = self.session.owner.name
-        for table in self._tables():
-            for key in table.foreign_keys:
-                parent = self.catalogue.by_id[key.referenced_id]
-                assert isinstance(parent, Table)
-                wanted = [name.lower() for name in key.referenced_columns]
-                unique = next(index for index in parent.indexes if index.unique and [n.lower() for n in _names(index)] == wanted)
-                rules = (key.on_update, key.on_delete)
-                yield database, table.schema, key.name, database, parent.schema, unique.name, "SIMPLE", *rules
-
-
-def _names(index: Index) -> list[str]:
-    return [name for name, _ in index.columns]

@@ -49,7 +49,7 @@ class AssignmentCompiler(OutputCompiler):
         bindings = list(self.unit.bindings)  # those of the rows; the steps bring their own
         extras: list[str] = []
         steps = [self._step(item, scope, extras) for item in body.items]
-        sql = f"SELECT {', '.join(extras) or '1'}{text}{where}{order}{limit}"
+        sql = self.with_recursive(f"SELECT {', '.join(extras) or '1'}{text}{where}{order}{limit}")
         return SelectPlan(sql, bindings, assignments=[item.variable for item in body.items], steps=steps)
 
     def _check_aggregated(self, body: Select) -> None:

@@ -41,7 +41,7 @@ def literal_sql(value: Any) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
-        return quote_text(value)
+        return f"CAST(X'{value.encode().hex()}' AS TEXT)" if "\0" in value else quote_text(value)
     if isinstance(value, bytes):
         return f"X'{value.hex()}'"
     return repr(value)
@@ -251,11 +251,11 @@ class ConversionCompiler:
     def _date_arithmetic(self, op: str, left: Typed, right: Typed) -> Typed:
         assert left.type is not None and right.type is not None
         a, b = left.type, right.type
-        if op in "+-" and a.name in ("datetime", "smalldatetime") and b.name in INTEGERS:
-            sign = "-" if op == "-" else ""
-            return Typed(f"k_date_add('day', {sign}{right.sql}, {left.sql}, '{a.name}', {a.scale})", a)
-        if op == "+" and b.name in ("datetime", "smalldatetime") and a.name in INTEGERS:
-            return self._date_arithmetic(op, right, left)
+        old = {"datetime", "smalldatetime"}
+        if op in "+-" and {a.name, b.name} & old and {a.name, b.name} <= old | NUMBERS | STRINGS:
+            common = self.unify(left, right)
+            pair = f"{self.cast(left, common).sql}, {self.cast(right, common).sql}"
+            return Typed(f"k_datetime_sum('{op}', {pair}, '{common.name}')", common)
         raise sql_error(
             206 if a.name in NUMBERS or b.name in NUMBERS else 402,
             *(

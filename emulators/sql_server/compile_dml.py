@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from .catalogue import Table, quote
 from .compile_assignments import AssignmentCompiler, variables_in
+from .compile_functions import refuse_aggregates
 from .compile_output import alias_of, highest_parameter, output_converters
 from .compile_query import CompiledQuery, shown_type, type_or_int
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed, Unit
@@ -79,7 +80,7 @@ class StatementCompiler(AssignmentCompiler):
         return plan
 
     def _finish(self, plan: DmlPlan, action: str, context: Expression | None) -> DmlPlan:
-        plan.sql = self.unit.finish(plan.sql)
+        plan.sql = self.with_recursive(self.unit.finish(plan.sql))
         if plan.output is not None:
             plan.output.sql = self.unit.finish(plan.output.sql)
         assert plan.table is not None
@@ -100,7 +101,7 @@ class StatementCompiler(AssignmentCompiler):
 
     def insert_plan(self, node: Insert, identity_insert: int) -> DmlPlan:
         """Raises SqlError 109, 110, 120, 121, 207, 213, 264 and others of binding."""
-        ctes = self.bind_common_tables(node.ctes)
+        ctes = self.bind_common_tables(node.ctes, getattr(node.source, "max_recursion", 100))
         table = self.target_table(node.target)
         explicit = table.object_id == identity_insert
         given, named = self._insert_columns(table, node.columns, explicit)
@@ -222,6 +223,8 @@ class StatementCompiler(AssignmentCompiler):
         return self._finish(plan, "UPDATE", node.context)
 
     def _row_query(self, items: list[str], text: str, where: Expression | None, scope: Scope, top: Top | None) -> str:
+        if where is not None:
+            refuse_aggregates(where, 147)
         conditions = ([self.condition(where, scope)] if where is not None else []) + scope.extra_conditions
         if top is not None and top.percent:
             raise unsupported("TOP PERCENT")
@@ -243,6 +246,7 @@ class StatementCompiler(AssignmentCompiler):
         if any(variables_in(node) & assigned or (op != "=" and not name) for name, _, op, node in assignments):
             raise unsupported("UPDATE … SET of a variable that the same statement uses")
         for name, variable, op, node in assignments:
+            refuse_aggregates(node, 157)
             if not name:
                 declared = self.unit.variable_type(variable)
                 typed = self.value(node, scope)

@@ -16,6 +16,7 @@ from .datatypes import (
     INTEGERS,
     STRINGS,
     TEMPORALS,
+    UNICODE_STRINGS,
     to_internal,
 )
 from .errors import sql_error, unsupported
@@ -247,7 +248,9 @@ class ExpressionCompiler(ConversionCompiler):
         collation = self.collation_of(operand, pattern)
         text = SqlType("nvarchar", -1)
         escape = self.cast(self.value(node.escape, scope), text).sql if node.escape is not None else "''"
-        call = f"k_like({self.cast(operand, text).sql}, {self.cast(pattern, text).sql}, {escape}, {int(collation == 'CS')})"
+        unicode = any(typed.type is not None and typed.type.name in UNICODE_STRINGS for typed in (operand, pattern))
+        options = int(collation == "CS") + 2 * int(unicode)
+        call = f"k_like({self.cast(operand, text).sql}, {self.cast(pattern, text).sql}, {escape}, {options})"
         return Typed(f"(NOT {call})" if node.negated else f"({call})", BOOLEAN)
 
     def _compile_exists(self, node: Exists, scope: Scope) -> Typed:
@@ -258,9 +261,10 @@ class ExpressionCompiler(ConversionCompiler):
         query = self.compile_query(node.query, scope)
         column = self._only_column(query)
         test = self.comparison(node.op, left, Typed("q._1", column.type, column.collation))
-        if not node.every:
-            return Typed(f"EXISTS (SELECT 1 FROM ({query.sql()}) q WHERE {test})", BOOLEAN)
-        return Typed(f"(NOT EXISTS (SELECT 1 FROM ({query.sql()}) q WHERE NOT {test}))", BOOLEAN)
+        rows = f"EXISTS (SELECT 1 FROM ({query.sql()}) q WHERE"
+        decides, otherwise = (f"NOT {test}", 1) if node.every else (test, 0)
+        text = f"(CASE WHEN {rows} {decides}) THEN {1 - otherwise} WHEN {rows} {test} IS NULL) THEN NULL ELSE {otherwise} END)"
+        return Typed(text, BOOLEAN)
 
     # --- other expressions ---
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .compile_conversion import refuse_large_object
 from .compile_value_functions import ValueFunctions
-from .compiler import Scope, Typed
+from .compiler import Scope, Typed, walk
 from .datatypes import (
     BIGINT,
     DATETIME,
@@ -18,7 +18,6 @@ from .datatypes import (
     INT,
     NUMBERS,
     STRINGS,
-    SYSNAME,
     UNICODE_STRINGS,
     decimal_type,
     display,
@@ -26,25 +25,9 @@ from .datatypes import (
 from .errors import sql_error, unsupported
 from .function_table import SIMPLE_FUNCTIONS
 from .results import SqlError, SqlType
-from .syntax import FunctionCall, Literal, Null, OrderItem, Star, Window
+from .syntax import Exists, Expression, FunctionCall, InQuery, Literal, Null, OrderItem, Quantified, ScalarQuery, Star, Window
 
-AGGREGATES = frozenset(
-    {
-        "COUNT",
-        "COUNT_BIG",
-        "SUM",
-        "AVG",
-        "MIN",
-        "MAX",
-        "STRING_AGG",
-        "STDEV",
-        "STDEVP",
-        "VAR",
-        "VARP",
-        "CHECKSUM_AGG",
-        "APPROX_COUNT_DISTINCT",
-    }
-)
+AGGREGATES = frozenset({"COUNT", "COUNT_BIG", "SUM", "AVG", "MIN", "MAX", "STRING_AGG"})
 _WINDOW_ONLY = {
     "ROW_NUMBER": BIGINT,
     "RANK": BIGINT,
@@ -63,6 +46,16 @@ _NOW = {
     "SYSDATETIMEOFFSET": ("offset", DATETIMEOFFSET),
 }
 _MATH = frozenset({"SQRT", "EXP", "LOG10", "SIN", "COS", "TAN", "ASIN", "ACOS", "ATAN", "RADIANS", "DEGREES", "LOG", "SQUARE"})
+
+
+def refuse_aggregates(node: Expression, number: int) -> None:
+    """Raises SqlError 4108 for a window function, and ``number`` for an aggregate, where neither may stand."""
+    for part in walk(node):
+        if isinstance(part, FunctionCall):
+            if part.over is not None:
+                raise sql_error(4108)
+            if part.name in AGGREGATES:
+                raise sql_error(number)
 
 
 class FunctionCompiler(ValueFunctions):
@@ -117,7 +110,21 @@ class FunctionCompiler(ValueFunctions):
 
     # --- aggregates and windows ---
 
+    def _refuse_nested(self, node: FunctionCall) -> None:
+        """Raises SqlError 130, 4109."""
+        for part in (part for argument in node.arguments for part in walk(argument)):
+            if isinstance(part, FunctionCall) and part.over is not None:
+                raise sql_error(4109)
+            aggregate = isinstance(part, FunctionCall) and part.name in AGGREGATES
+            if node.over is None and (aggregate or isinstance(part, (ScalarQuery, Exists, InQuery, Quantified))):
+                raise sql_error(130)
+        if node.over is not None:
+            for part in walk([node.over.partition, node.over.order]):
+                if isinstance(part, FunctionCall) and part.over is not None:
+                    raise sql_error(4109)
+
     def _aggregate(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._refuse_nested(node)
         scope.free += 1
         try:
             typed = self._aggregate_call(node, scope)
@@ -221,6 +228,7 @@ class FunctionCompiler(ValueFunctions):
     def _window_function(self, node: FunctionCall, scope: Scope) -> Typed:
         if node.over is None or (not node.over.order):
             raise sql_error(4112, node.name)
+        self._refuse_nested(node)
         if node.name in _WINDOW_ONLY:
             self._count(node, 1 if node.name == "NTILE" else 0)
             arguments = ", ".join(value.sql for value in self._values(node, scope))
@@ -228,6 +236,8 @@ class FunctionCompiler(ValueFunctions):
         self._count(node, 1, 3 if node.name in ("LAG", "LEAD") else 1)
         values = self._values(node, scope)
         kind = values[0].type or INT
+        if len(values) > 1 and isinstance(values[1].constant, int) and values[1].constant < 0:
+            raise SqlError(8730, "Offset parameter for Lag and Lead functions cannot be a negative value.")
         if len(values) == 3:
             values[2] = self.cast(values[2], kind)
         return Typed(
@@ -303,13 +313,6 @@ class FunctionCompiler(ValueFunctions):
         if not self.unit.catalogue.options.change_tracking:
             return Typed("NULL", BIGINT)
         return Typed("(SELECT value FROM \"$state\" WHERE key = 'version')", BIGINT)
-
-    def _fn_suser_sname(self, node: FunctionCall, scope: Scope) -> Typed:
-        self._count(node, 0, 1)
-        return Typed("k_login()", SYSNAME)
-
-    def _fn_suser_id(self, node: FunctionCall, scope: Scope) -> Typed:
-        return Typed("1", INT)
 
     def _fn_formatmessage(self, node: FunctionCall, scope: Scope) -> Typed:
         values = self._values(node, scope)

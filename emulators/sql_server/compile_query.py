@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .catalogue import quote_text
-from .compile_functions import AGGREGATES
+from .compile_functions import AGGREGATES, refuse_aggregates
 from .compile_json import json_object
 from .compile_sources import SourceCompiler
 from .compiler import NO_CONSTANT, BoundColumn, BoundCte, Scope, Typed, walk
@@ -77,6 +77,8 @@ class CompiledQuery:
 class QueryCompiler(SourceCompiler):
     """Compiles query expressions."""
 
+    _recursive_tables: Sequence[str] = ()
+
     def compile_query(
         self, query: Query, scope: Scope | None, top_level: bool = False, expose_rowid: bool = False
     ) -> CompiledQuery:
@@ -92,13 +94,15 @@ class QueryCompiler(SourceCompiler):
 
     # --- common tables ---
 
-    def bind_common_tables(self, tables: list[CommonTable]) -> dict[str, BoundCte]:
-        """For DML: common tables before the statement."""
+    def bind_common_tables(self, tables: list[CommonTable], max_recursion: int = 100) -> dict[str, BoundCte]:
+        """For DML: common tables before the statement; the recursive ones wait for :meth:`with_recursive`."""
         ctes: dict[str, BoundCte] = {}
-        prefix = self._bind_common_tables(Query(Select([]), tables), ctes, None)
-        if prefix:
-            raise unsupported("a recursive common table expression before INSERT, UPDATE, DELETE or MERGE")
+        self._recursive_tables = self._bind_common_tables(Query(Select([]), tables, max_recursion=max_recursion), ctes, None)
         return ctes
+
+    def with_recursive(self, sql: str) -> str:
+        """The text with the recursive common tables that were bound for it."""
+        return f"WITH RECURSIVE {', '.join(self._recursive_tables)} {sql}" if self._recursive_tables else sql
 
     def _bind_common_tables(self, query: Query, ctes: dict[str, BoundCte], scope: Scope | None) -> list[str]:
         prefix: list[str] = []
@@ -229,6 +233,10 @@ class QueryCompiler(SourceCompiler):
 
     def _select(self, select: Select, scope: Scope, query: Query, top_level: bool, expose: bool) -> CompiledQuery:
         text = f" FROM {self.source(select.source, scope)}" if select.source is not None else ""
+        if select.where is not None:
+            refuse_aggregates(select.where, 147)
+        for key in select.group:
+            refuse_aggregates(key, 144)
         conditions = [self.condition(select.where, scope)] if select.where is not None else []
         conditions += scope.extra_conditions
         aggregated = self._is_aggregated(select, query)

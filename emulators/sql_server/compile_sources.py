@@ -12,16 +12,18 @@ from .compile_expression import ExpressionCompiler
 from .compile_functions import FunctionCompiler
 from .compile_tracking import apply_version, changes_source, version_source
 from .compiler import Bound, BoundColumn, BoundCte, Scope, Typed
-from .datatypes import BIGINT, BINARIES, FLOATS, INT, NVARCHAR_MAX, STRINGS, VARBINARY_MAX
+from .datatypes import BIGINT, BINARIES, FLOATS, INT, NVARCHAR_MAX, STRINGS, SYSNAME, VARBINARY_MAX
 from .errors import sql_error, unsupported
 from .parser import parse_expression, parse_query
-from .results import SqlType
+from .results import SqlError, SqlType
 from .syntax import (
     ChangesSource,
+    Default,
     DerivedTable,
     FunctionSource,
     Join,
     Name,
+    Null,
     OpenJson,
     Query,
     Source,
@@ -34,6 +36,7 @@ from .syntax import (
 if TYPE_CHECKING:
     from .compile_query import CompiledQuery
 
+_SERIES = frozenset({"tinyint", "smallint", "int", "bigint", "numeric"})
 _LOCKING_HINTS = frozenset({"UPDLOCK", "XLOCK", "HOLDLOCK", "SERIALIZABLE", "TABLOCKX"})
 
 
@@ -122,6 +125,8 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
             return self.add_table(found, node.alias or found.name, scope, names, bool(node.alias))
         if isinstance(found, str):
             return self._view(node, found, scope)
+        if name[-1].lower() == "sysobjects" and name[-2:-1] in ((), ("dbo",), ("",)):
+            return self._system_view(TableSource((*name[:-2], "sys", name[-1]), node.alias, node.hints), scope)
         raise sql_error(208, ".".join(name))
 
     def add_table(self, table: Table, alias: str, scope: Scope, names: Name, explicit: bool = True) -> str:
@@ -254,6 +259,8 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
             return f"{left} JOIN {right}"
         assert node.on is not None
         keyword = "JOIN" if node.kind == "INNER" else f"{node.kind} JOIN"
+        if node.kind == "INNER" and isinstance(node.left, TableVariableSource):
+            keyword = "CROSS JOIN"  # SQLite keeps its order: a table variable is taken to be small, as by the real optimizer
         return f"{left} {keyword} {right} ON {self.condition(node.on, scope)}"
 
     def _apply(self, node: Join, left: str, scope: Scope) -> str:
@@ -350,7 +357,8 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
     def _function_source(self, node: FunctionSource, scope: Scope) -> str:
         name = node.name[-1].upper()
         touched = scope.touched
-        values = [self.value(argument, scope) for argument in node.arguments]
+        defaults = (Null() if isinstance(argument, Default) else argument for argument in node.arguments)
+        values = [self.value(argument, scope) for argument in defaults]
         correlated = scope.touched != touched
         if name == "STRING_SPLIT" and len(values) in (2, 3):
             columns = [("value", NVARCHAR_MAX)]
@@ -359,10 +367,21 @@ class SourceCompiler(FunctionCompiler, ExpressionCompiler):
             call = f"k_string_split({self.cast(values[0], NVARCHAR_MAX).sql}, {self.cast(values[1], NVARCHAR_MAX).sql})"
             return self._json_rows(call, self._renamed(columns, node), node.alias or name, scope, correlated, raw={1})
         if name == "GENERATE_SERIES" and len(values) in (2, 3):
-            kind = self.unify(*values[:2])
-            step = self.cast(values[2], BIGINT).sql if len(values) == 3 else "1"
-            call = f"k_generate_series({self.cast(values[0], BIGINT).sql}, {self.cast(values[1], BIGINT).sql}, {step})"
-            return self._json_rows(call, self._renamed([("value", kind)], node), node.alias or name, scope, correlated, raw={0})
+            kinds = {"numeric" if value.type.name == "decimal" else value.type.name for value in values if value.type is not None}
+            if len(kinds) > 1 or not kinds <= _SERIES:
+                raise SqlError(
+                    5373,
+                    "All the input parameters should be of the same type. Supported types are tinyint, "
+                    "smallint, int, bigint, decimal and numeric.",
+                )
+            kind = self.unify(*values)
+            texts = [self.cast(value, NVARCHAR_MAX).sql for value in values]
+            call = f"k_generate_series({', '.join([*texts, quote_text('')][:3])})"
+            return self._json_rows(call, self._renamed([("value", kind)], node), node.alias or name, scope, correlated)
+        if name == "FN_LISTEXTENDEDPROPERTY" and len(values) == 7:
+            columns = [("objtype", SYSNAME), ("objname", SYSNAME), ("name", SYSNAME), ("value", NVARCHAR_MAX)]
+            call = f"k_list_properties({', '.join(self.cast(value, NVARCHAR_MAX).sql for value in values)})"
+            return self._json_rows(call, self._renamed(columns, node), node.alias or name, scope, correlated)
         raise sql_error(208, ".".join(node.name))
 
     def _renamed(self, columns: list[tuple[str, SqlType]], node: FunctionSource) -> list[tuple[str, SqlType]]:

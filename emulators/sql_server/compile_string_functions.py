@@ -16,7 +16,7 @@ from .datatypes import (
     display,
     max_length_bytes,
 )
-from .errors import sql_error, unsupported
+from .errors import sql_error
 from .results import SqlType
 from .syntax import FunctionCall
 
@@ -208,6 +208,3 @@ class StringFunctions(ExpressionCompiler):
         return Typed(f"k_checksum({', '.join(value.sql for value in self._values(node, scope))})", INT)
 
     _fn_binary_checksum = _fn_checksum
-
-    def _fn_format(self, node: FunctionCall, scope: Scope) -> Typed:
-        raise unsupported("FORMAT")

@@ -10,6 +10,7 @@ from .datatypes import (
     DATE,
     DATETIME,
     DATETIME2,
+    DATETIMEOFFSET,
     DECIMALS,
     FLOAT,
     INT,
@@ -19,6 +20,7 @@ from .datatypes import (
     TEMPORALS,
     decimal_type,
     display,
+    type_from_syntax,
 )
 from .errors import sql_error
 from .results import SqlError, SqlType
@@ -159,16 +161,47 @@ class ValueFunctions(StringFunctions):
         assert moment.type is not None
         return Typed(f"k_truncate_date('{self._part(node)}', {moment.sql}, '{moment.type.name}', {moment.type.scale})", moment.type)
 
-    def _from_parts(self, node: FunctionCall, scope: Scope, count: int, text: str, target: SqlType) -> Typed:
+    def _from_parts(self, node: FunctionCall, scope: Scope, count: int, target: SqlType, precision: int | None = None) -> Typed:
+        """``precision`` of the fraction: the last argument of the kinds that have one."""
         self._count(node, count)
-        values = ", ".join(self.cast(value, INT).sql for value in self._values(node, scope))
-        return self.cast(Typed(f"printf('{text}', {values})", SqlType("varchar", 40)), target)
+        values = self._values(node, scope)
+        if precision is None:
+            given = values.pop().constant
+            if not isinstance(given, int) or not 0 <= given <= 7:
+                raise SqlError(
+                    10760,
+                    "Scale argument is not valid. Valid expressions for data type "
+                    f"{target.name} scale argument are integer constants and integer constant expressions.",
+                )
+            precision, target = given, SqlType(target.name, 0, target.precision, given)
+        numbers = ", ".join(self.cast(value, INT).sql for value in values)
+        text = Typed(f"k_from_parts('{target.name}', {precision}, {numbers})", SqlType("varchar", 40))
+        return self.cast(text, target)
 
     def _fn_datefromparts(self, node: FunctionCall, scope: Scope) -> Typed:
-        return self._from_parts(node, scope, 3, "%04d-%02d-%02d", DATE)
+        return self._from_parts(node, scope, 3, DATE, 0)
 
     def _fn_datetimefromparts(self, node: FunctionCall, scope: Scope) -> Typed:
-        return self._from_parts(node, scope, 7, "%04d-%02d-%02d %02d:%02d:%02d.%03d", DATETIME)
+        return self._from_parts(node, scope, 7, DATETIME, 3)
+
+    def _fn_smalldatetimefromparts(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._from_parts(node, scope, 5, type_from_syntax("smalldatetime", []), 0)
+
+    def _fn_datetime2fromparts(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._from_parts(node, scope, 8, DATETIME2)
+
+    def _fn_datetimeoffsetfromparts(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._from_parts(node, scope, 10, DATETIMEOFFSET)
+
+    def _fn_timefromparts(self, node: FunctionCall, scope: Scope) -> Typed:
+        return self._from_parts(node, scope, 5, type_from_syntax("time", []))
+
+    def _fn_str(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 1, 3)
+        values = self._values(node, scope)
+        sizes = [self.cast(value, INT).sql for value in values[1:]]
+        arguments = [self.cast(values[0], FLOAT).sql, *sizes, *["10", "0"][len(sizes) :]]
+        return Typed(f"k_str({', '.join(arguments)})", SqlType("varchar", 8000))
 
     def _fn_isdate(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 1)

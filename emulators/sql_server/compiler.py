@@ -153,6 +153,17 @@ class Unit:
         return declared
 
 
+def deep_walk(node: Any) -> Iterator[Node]:
+    """The node and everything below it, also in subqueries."""
+    if isinstance(node, Node):
+        yield node
+        for name in node.__dataclass_fields__:  # type: ignore[attr-defined]
+            yield from deep_walk(getattr(node, name))
+    elif isinstance(node, (list, tuple)):
+        for item in node:
+            yield from deep_walk(item)
+
+
 def walk(node: Any) -> Iterator[Node]:
     """The node and everything below it, without entering subqueries."""
     if isinstance(node, Node):

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .contract import EngineSession
-from .faults import Fault
+from .faults import FATAL_SEVERITY, Fault
 from .remote_procedures import RemoteProcedures, carries_statement
 from .result_writer import Cancelled, ResultWriter, internal_error
 from .results import SqlError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .server import Server
 
 _LOGIN_SECONDS = 30.0
-_FATAL_SEVERITY = 20
 _TLS_FIRST_BYTE = 0x16
 _MAX_PACKET = 32_767
 _BEGIN, _COMMIT, _ROLLBACK, _SAVE = 5, 7, 8, 9
@@ -57,6 +56,7 @@ class Connection:
         self._database = ""
         self._transaction = 0  # descriptor of the open transaction, as the client knows it
         self._transactions = 0
+        self._statement = ""  # that runs, or ran last
 
     # -- for the server's other threads
 
@@ -124,6 +124,8 @@ class Connection:
             self._stream.write(tokens.done(tokens.DONE, tokens.DONE_ERROR))
             self._stream.flush()
             return False
+        self._session.around_commit = self._commit
+        self._session.encrypted = strict or encryption == login.ENCRYPT_ON
         self._stream.spid = self._session.spid
         self._procedures = RemoteProcedures(self._session, self._stream, self._writer)
         self._server.statistics.connected(self._application)  # before the client can know
@@ -144,6 +146,8 @@ class Connection:
             return [SqlError(18452, text, 14)]
         if login.FEATURE_FEDERATED_AUTHENTICATION in request.features:
             return [SqlError(18456, "Microsoft Entra authentication is not supported by the stand-in.", 14)]
+        if request.unsupported:
+            return [SqlError(18456, f"Not supported by the stand-in at login: {', '.join(request.unsupported)}.", 14)]
         refused = SqlError(18456, f"Login failed for user '{request.user}'.", 14)
         if not self._server.database.authenticate(request.user, request.password):
             return [refused]
@@ -227,6 +231,7 @@ class Connection:
     def _perform(self, kind: str, text: str, work: Callable[[], SqlError | None], *, counted: bool = True) -> SqlError | None:
         """Run one statement under the eyes of faults, statistics and the watcher of attentions."""
         fault = self._server.faults.strike(text, self._application) if counted else None
+        self._statement = text
         record = Statement(self._server.clock.now(), kind, text)
         if counted:
             self._server.statistics.statement(self._application, record)
@@ -257,7 +262,7 @@ class Connection:
                 self._running_since = None
             record.milliseconds = round((time.monotonic() - started) * 1000, 3)
             record.error = error.number if error is not None else None
-            if error is not None and error.severity >= _FATAL_SEVERITY:
+            if error is not None and error.severity >= FATAL_SEVERITY:
                 self._closing = True
 
     def _struck(self, fault: Fault, work: Callable[[], SqlError | None]) -> SqlError | None:
@@ -277,6 +282,17 @@ class Connection:
         self._writer.error(error)
         self._closing = fault.closes
         return error
+
+    def _commit(self, commit: Callable[[], None]) -> None:
+        """Every commit of the session goes through here, so that the connection can break while it is under way."""
+        fault = self._server.faults.strike(self._statement, self._application, commit=True)
+        if fault is None:
+            commit()
+            return
+        self._stream.mute()
+        if fault.outcome == "committed":
+            commit()
+        raise ConnectionEnded("fault")  # what is not committed is rolled back when the session closes
 
     def _announce_changes(self) -> None:
         """Tell the client if the request has begun or ended a transaction or changed the database."""

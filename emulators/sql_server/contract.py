@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from .results import Column, Event, Parameter, SqlError, SqlType
@@ -14,6 +14,9 @@ class EngineSession(Protocol):
     spid: int
     database: str
     return_value: int
+    encrypted: bool
+    around_commit: Callable[[Callable[[], None]], None]
+    """Called with the function that commits, for each commit of an outermost transaction or of a statement outside one."""
 
     @property
     def in_transaction(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import uuid
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -58,6 +59,9 @@ def converter(source: SqlType, target: SqlType, style: int | None = None, cut: b
     if to == "uniqueidentifier":
         return _to_guid(source)
     raise sql_error(529, display(source, False), display(target, False))
+
+
+_MONEY_SIGN = re.compile(r"[$£¤¥€]\s*")
 
 
 def _refused(source: SqlType, target: SqlType) -> SqlError:
@@ -119,7 +123,8 @@ def _to_integer(source: SqlType, target: SqlType) -> Converter:
     if origin in BINARIES:
         return lambda v: checked(int.from_bytes(v[-8:], "big", signed=len(v) >= 8 or name != "bigint" and len(v) >= 4))
     if origin in ("datetime", "smalldatetime"):
-        return lambda v: checked(round((datetimes.ticks_of(v) - datetimes.ticks_of("1900-01-01")) / datetimes.TICKS_DAY))
+        half = datetimes.TICKS_DAY // 2
+        return lambda v: checked((datetimes.ticks_of(v) - datetimes.ticks_of("1900-01-01") + half) // datetimes.TICKS_DAY)
     raise _refused(source, target)
 
 
@@ -159,7 +164,7 @@ def _to_decimal(source: SqlType, target: SqlType) -> Converter:
             stripped = text.strip()
             try:
                 if name in ("money", "smallmoney"):
-                    value = Decimal(stripped.replace(",", "").lstrip("$") or "0")
+                    value = Decimal(_MONEY_SIGN.sub("", stripped.replace(",", ""), count=1) or "0")
                 else:
                     if "e" in stripped.lower() or "_" in stripped:
                         raise InvalidOperation
@@ -171,6 +176,8 @@ def _to_decimal(source: SqlType, target: SqlType) -> Converter:
             return finish(value)
 
         return from_text
+    if origin in ("datetime", "smalldatetime"):
+        return lambda v: finish(_days_of(v))
     raise _refused(source, target)
 
 
@@ -182,7 +189,10 @@ def _to_float(source: SqlType, target: SqlType) -> Converter:
     def finish(value: float) -> float:
         if math.isinf(value) or math.isnan(value):
             raise sql_error(8115, "expression", target.name)
-        return struct.unpack("<f", struct.pack("<f", value))[0] if single else value
+        try:
+            return struct.unpack("<f", struct.pack("<f", value))[0] if single else value
+        except OverflowError:
+            raise SqlError(232, f"Arithmetic overflow error for type real, value = {value:.6f}.") from None
 
     origin = source.name
     if origin in INTEGERS or origin in FLOATS:
@@ -201,7 +211,14 @@ def _to_float(source: SqlType, target: SqlType) -> Converter:
                 raise sql_error(8114, display(source, False), target.name) from None
 
         return from_text
+    if origin in ("datetime", "smalldatetime"):
+        return lambda v: finish(float(_days_of(v)))
     raise _refused(source, target)
+
+
+def _days_of(text: str) -> Decimal:
+    """Days since 1900, which is the number that a datetime is."""
+    return Decimal(datetimes.ticks_of(text) - datetimes.ticks_of("1900-01-01")) / datetimes.TICKS_DAY
 
 
 # --- strings ---
@@ -228,6 +245,8 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
     is_narrow = target.name not in UNICODE_STRINGS
     pad = target.name in ("char", "nchar")
     text_of = _text_function(source, style)
+    if origin in BINARIES and not is_narrow and style not in (1, 2):
+        text_of = _utf16_text
     numeric = origin in NUMBERS or origin == "uniqueidentifier"
 
     def convert(value: Any) -> str:
@@ -237,7 +256,7 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
         if length > 0:
             if cut and units(text) > length:
                 if numeric:
-                    if origin in INTEGERS and target.name in ("varchar", "char"):
+                    if origin in INTEGERS and origin != "bigint" and target.name in ("varchar", "char"):
                         return "*"
                     raise (
                         sql_error(
@@ -256,6 +275,11 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
     if origin in STRINGS and length < 0 and (not is_narrow or origin not in UNICODE_STRINGS):
         return lambda v: v
     return convert
+
+
+def _utf16_text(value: bytes) -> str:
+    """Bytes taken for UTF-16 units, the last one with a zero if it is half a unit."""
+    return (value + b"\0" * (len(value) % 2)).decode("utf-16-le", "surrogatepass")
 
 
 def _text_function(source: SqlType, style: int | None) -> Converter:
@@ -374,7 +398,17 @@ def _to_temporal(source: SqlType, target: SqlType) -> Converter:
             ticks, offset = datetimes.parse(text)
             return datetimes.make(ticks, offset, to, scale)
 
-        return from_text
+        def from_text_of_old(text: str) -> str:
+            if datetimes.LONG_FRACTION.search(text):
+                raise sql_error(241)
+            try:
+                return from_text(text)
+            except SqlError:
+                if datetimes.has_shape(text):
+                    raise sql_error(242, display(source, False), to) from None
+                raise
+
+        return from_text_of_old if to in ("datetime", "smalldatetime") else from_text
     if origin == "datetimeoffset":
         if to == "datetimeoffset":
             return lambda v: datetimes.make(datetimes.local_ticks(v), datetimes.offset_minutes(v), to, scale)

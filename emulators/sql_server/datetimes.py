@@ -18,7 +18,11 @@ _ISO = re.compile(
     r"\s*(?:(Z)|([+-])(\d{2}):(\d{2}))?\s*$",
     re.IGNORECASE,
 )
-_SLASHED = re.compile(r"^\s*(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:\s+(.*))?$")
+_SLASHED = re.compile(r"^\s*(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(?:\s+(.*))?$")
+_YEAR_FIRST = re.compile(r"^\s*(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})(?:\s+(.*))?$")
+LONG_FRACTION = re.compile(r":\d{1,2}\.\d{4}")
+"""More than three digits of a second, which datetime and smalldatetime do not read."""
+_HOUR = re.compile(r"^\s*(\d{1,2})\s*(AM|PM)\s*$", re.IGNORECASE)
 _MONTHS = {
     name: number
     for number, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
@@ -160,6 +164,12 @@ def parse(text: str) -> tuple[int, int | None]:
     return ticks, offset
 
 
+def has_shape(text: str) -> bool:
+    """Whether the text looks like a date, even of a day that does not exist."""
+    found = _ISO.match(text)
+    return bool(found and found[1]) or any(pattern.match(text) for pattern in (_SLASHED, _YEAR_FIRST, _NAMED, _NAMED_DAY_FIRST))
+
+
 def _clock_ticks(hour: int, minute: int, second: int, fraction: str | None, half: str | None) -> int:
     if half:
         if not 1 <= hour <= 12:
@@ -175,6 +185,8 @@ def _clock_ticks(hour: int, minute: int, second: int, fraction: str | None, half
 
 
 def _parse_other(text: str) -> tuple[int, int | None]:
+    if hour := _HOUR.match(text):
+        return _ZERO_DATE * TICKS_DAY + _clock_ticks(int(hour[1]), 0, 0, None, hour[2]), None
     named, first, slashed = _NAMED.match(text), _NAMED_DAY_FIRST.match(text), _SLASHED.match(text)
     if named and named[1].lower() in _MONTHS:
         year, month, day, rest = int(named[3]), _MONTHS[named[1].lower()], int(named[2]), named[4]
@@ -182,6 +194,10 @@ def _parse_other(text: str) -> tuple[int, int | None]:
         year, month, day, rest = int(first[3]), _MONTHS[first[2].lower()], int(first[1]), first[4]
     elif slashed:
         year, month, day, rest = int(slashed[3]), int(slashed[1]), int(slashed[2]), slashed[4]
+        if len(slashed[3]) == 2:  # two digit year cutoff: 2049
+            year += 2000 if year < 50 else 1900
+    elif year_first := _YEAR_FIRST.match(text):
+        year, month, day, rest = int(year_first[1]), int(year_first[2]), int(year_first[3]), year_first[4]
     else:
         raise sql_error(241)
     try:

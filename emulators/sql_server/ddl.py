@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from . import change_tracking, security
-from .catalogue import Index, Schema, Table, View
+from .catalogue import Index, Schema, Table, View, quote
 from .compile_dml import StatementCompiler
-from .compiler import Unit
+from .compiler import Unit, deep_walk
+from .datatypes import DECIMALS, decode_decimal
 from .errors import sql_error, unsupported
 from .parser import parse_query
 from .results import SqlError
 from .syntax import (
     AlterDatabase,
+    CheckIdentity,
     ConstraintSyntax,
     CreateIndex,
     CreateSchema,
@@ -21,7 +24,10 @@ from .syntax import (
     CreateView,
     DropObjects,
     Name,
+    SelectItem,
+    Star,
     TableDefinition,
+    TableSource,
     TruncateTable,
 )
 
@@ -130,13 +136,11 @@ class Ddl(TableAlterer):
             self.store.save_catalogue()
 
     def _indexed(self, table: Table, node: CreateIndex) -> Index:
-        syntax = ConstraintSyntax("INDEX", node.name, node.columns, unique=node.unique, clustered=node.clustered)
+        syntax = ConstraintSyntax(
+            "INDEX", node.name, node.columns, unique=node.unique, clustered=node.clustered, include=node.include, where=node.where
+        )
         index = self._add_constraint(table, syntax)
         assert isinstance(index, Index)
-        for name in node.include:
-            if table.column(name) is None:
-                raise sql_error(1911, name)
-        index.include, index.where = node.include, node.where
         return index
 
     def _temporary_index(self, node: CreateIndex) -> None:
@@ -172,14 +176,28 @@ class Ddl(TableAlterer):
                 raise sql_error(208, ".".join(node.name)) if node.alter else sql_error(2714, node.name[-1])
             if existing is not None and not (node.or_alter or node.alter):
                 raise sql_error(2714, node.name[-1])
-            compiler = StatementCompiler(Unit(catalogue, {}, {}, self.store.database.name))
+            unit = Unit(catalogue, {}, {}, self.store.database.name)
+            compiler = StatementCompiler(unit)
             compiler._named(compiler.compile_query(parse_query(node.text), None), node.name[-1], node.columns)
             now = self.session.owner.local_text()
             object_id = existing.object_id if existing else catalogue.new_id()
-            catalogue.put_view(
-                View(object_id, schema.name, node.name[-1], node.columns, node.text, existing.created if existing else now, now)
-            )
+            created = existing.created if existing else now
+            bound = self._bound_tables(node, unit) if node.bound else []
+            catalogue.put_view(View(object_id, schema.name, node.name[-1], node.columns, node.text, created, now, bound))
             self.store.save_catalogue()
+
+    def _bound_tables(self, node: CreateView, unit: Unit) -> list[int]:
+        """Raises SqlError 1054, 4512."""
+        for part in deep_walk(parse_query(node.text)):
+            if isinstance(part, SelectItem) and isinstance(part.expression, Star):
+                raise SqlError(1054, "Syntax '*' is not allowed in schema-bound objects.", 15)
+            if isinstance(part, TableSource) and len(part.name) != 2:
+                raise SqlError(
+                    4512,
+                    f"Cannot schema bind view '{'.'.join(node.name)}' because name '{'.'.join(part.name)}' is invalid for schema "
+                    "binding. Names must be in two-part format and an object cannot reference itself.",
+                )
+        return sorted(unit.reads)
 
     # --- DROP and TRUNCATE ---
 
@@ -220,6 +238,9 @@ class Ddl(TableAlterer):
     def _drop_table(self, table: Table) -> None:
         if any(child.object_id != table.object_id for child, _ in self.store.catalogue.referencing(table.object_id)):
             raise sql_error(3726, table.full_name)
+        holder = next((view for view in self.store.catalogue.views.values() if table.object_id in view.bound), None)
+        if holder is not None:
+            raise sql_error(3729, "DROP TABLE", table.full_name, holder.name)
         if table.tracking is not None:
             change_tracking.drop_history(self.store, table)
         self.store.run(f"DROP TABLE {table.storage}")
@@ -281,6 +302,36 @@ class Ddl(TableAlterer):
                 self.session.owner.identities.pop(table.object_id, None)
                 self.store.run('DELETE FROM "$identity" WHERE object_id = ?', (table.object_id,))
             change_tracking.truncated(self.store, table)
+
+    def check_identity(self, node: CheckIdentity) -> Iterator[tuple[int, str]]:
+        """DBCC CHECKIDENT: its messages. Raises SqlError 2501, 7997."""
+        table = self.store.catalogue.table((node.name[-2] if len(node.name) > 1 else "") or "dbo", node.name[-1])
+        if table is None:
+            raise sql_error(2501, ".".join(node.name))
+        column = table.identity
+        if column is None or column.identity is None:
+            raise sql_error(7997, table.name)
+        security.require_alter(self.session, table)
+        step = column.identity[1]
+        with self.store.writing(table):
+            stored = self.store.run('SELECT last FROM "$identity" WHERE object_id = ?', (table.object_id,)).fetchone()
+            text = f"SELECT {'MAX' if step > 0 else 'MIN'}({quote(column.name)}) FROM {table.storage}"
+            furthest = self.store.run(text).fetchone()[0]
+            if column.type.name in DECIMALS and furthest is not None:
+                furthest = int(decode_decimal(furthest))
+            known = self.session.owner.identities.get(table.object_id, stored[0] if stored else None)
+            new = None
+            if node.reseed and node.value is not None:
+                new = node.value if known is not None else node.value - step  # a table that never had a row begins with it
+            elif node.reseed and furthest is not None and (known is None or (furthest - known) * step > 0):
+                new = furthest
+            if new is not None:
+                self.session.owner.identities[table.object_id] = new
+                self.store.run('INSERT OR REPLACE INTO "$identity" VALUES (?, ?)', (table.object_id, new))
+        shown = "NULL" if known is None else known
+        column_value = "" if node.value is not None else f", current column value '{'NULL' if furthest is None else furthest}'"
+        yield 7998, f"Checking identity information: current identity value '{shown}'{column_value}."
+        yield 2528, "DBCC execution completed. If DBCC printed error messages, contact your system administrator."
 
     # --- databases ---
 

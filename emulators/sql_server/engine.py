@@ -11,7 +11,7 @@ Where it differs from the real server, on purpose:
 * strings sort by code point without case, uniqueidentifiers as text; varchar has code page 1252.
 * CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
 * procedures, functions, triggers, cursors, sequences, synonyms, FORMAT, PIVOT, GROUPING SETS, TOP PERCENT and WITH TIES, FOR
-  XML and what else is not here are refused by name with error 40517.
+  XML, half of a surrogate pair and what else is not here are refused by name with error 40517.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import itertools
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -39,6 +39,7 @@ from .describing import describe
 from .errors import sql_error
 from .interpreter import Frame, Interpreter
 from .locks import LockManager
+from .options import option_bits
 from .parser import parse_batch, parse_query
 from .plans import DmlPlan, Plan
 from .results import Column, Event, Parameter, SqlError, SqlType
@@ -208,6 +209,10 @@ class Database:
             self.writes[table] = self.writes.get(table, 0) + 1
 
 
+def _just_commit(commit: Callable[[], None]) -> None:
+    commit()
+
+
 class Session(SessionTables):
     """One connection of a client. Used by one thread at a time, except :meth:`cancel`."""
 
@@ -215,6 +220,8 @@ class Session(SessionTables):
         self.owner, self.spid, self.login = owner, spid, login
         self.application, self.host, self.database = application, host, database
         self.cancel_event = threading.Event()
+        self.around_commit: Callable[[Callable[[], None]], None] = _just_commit
+        self.encrypted = False
         self.return_value = 0
         self.finished_frame = Frame()
         self.int_type = INT
@@ -231,6 +238,8 @@ class Session(SessionTables):
         self.nocount = self.xact_abort = False
         self.row_count = 0
         self.lock_timeout = -1
+        self.deadlock_priority = 0
+        self.options: dict[str, str | int] = {}
         self.identity_insert = 0
         self.scope_identity: str | None = None
         self.temporary: dict[str, Table] = {}
@@ -450,6 +459,10 @@ class Session(SessionTables):
                 return self.scope_identity
             case "servername" | "servicename":
                 return "rowpost-sql" if name == "servername" else "MSSQLSERVER"
+            case "options":
+                return option_bits(self)
+            case "textsize":
+                return self.options.get("TEXTSIZE", -1)
             case "lock_timeout":
                 return self.lock_timeout
             case "nestlevel":
@@ -458,12 +471,10 @@ class Session(SessionTables):
                 return self.store.run("SELECT value FROM \"$state\" WHERE key = 'dbts'").fetchone()[0].to_bytes(8, "big")
         return {
             "max_precision": 38,
-            "options": 5496,
             "language": "us_english",
             "langid": 0,
             "datefirst": 7,
             "microsoftversion": 0x10001045,
-            "textsize": -1,
             "max_connections": 32767,
         }[name]
 

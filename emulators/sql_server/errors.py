@@ -33,6 +33,7 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
         "The number of SELECT values must match the number of INSERT columns.",
     ),
     127: (15, "The number of rows provided for a TOP or FETCH clauses row count parameter must not be negative."),
+    130: (16, "Cannot perform an aggregate function on an expression containing an aggregate or a subquery."),
     134: (
         15,
         "The variable name '{0}' has already been declared. "
@@ -41,7 +42,17 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
     137: (15, 'Must declare the scalar variable "{0}".'),
     141: (15, "A SELECT statement that assigns a value to a variable must not be combined with data-retrieval operations."),
     145: (15, "ORDER BY items must appear in the select list if SELECT DISTINCT is specified."),
+    144: (
+        15,
+        "Cannot use an aggregate or a subquery in an expression used for the group by list of a GROUP BY clause.",
+    ),
+    147: (
+        15,
+        "An aggregate may not appear in the WHERE clause unless it is in a subquery contained in a HAVING clause or a select "
+        "list, and the column being aggregated is an outer reference.",
+    ),
     156: (15, "Incorrect syntax near the keyword '{0}'."),
+    157: (15, "An aggregate may not appear in the set list of an UPDATE statement."),
     174: (15, "The {0} function requires {1} argument(s)."),
     189: (15, "The {0} function requires {1} arguments."),
     195: (15, "'{0}' is not a recognized built-in function name."),
@@ -75,6 +86,7 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
         "column, or insert a DEFAULT into the timestamp column.",
     ),
     287: (16, "The {0} statement is not allowed within a trigger."),
+    289: (16, "Cannot construct data type {0}, some of the arguments have values which are not valid."),
     266: (
         16,
         "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. "
@@ -141,9 +153,15 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
         "in the foreign key '{1}'.",
     ),
     1779: (16, "Table '{0}' already has a primary key defined on it."),
+    1785: (
+        16,
+        "Introducing FOREIGN KEY constraint '{0}' on table '{1}' may cause cycles or multiple cascade paths. "
+        "Specify ON DELETE NO ACTION or ON UPDATE NO ACTION, or modify other FOREIGN KEY constraints.",
+    ),
     1801: (16, "Database '{0}' already exists. Choose a different database name."),
     1911: (16, "Column name '{0}' does not exist in the target table or view."),
     1913: (16, "The operation failed because an index or statistics with name '{0}' already exists on table '{1}'."),
+    2501: (16, 'Cannot find a table or object with the name "{0}". Check the system catalog.'),
     2601: (14, "Cannot insert duplicate key row in object '{0}' with unique index '{1}'. The duplicate key value is ({2})."),
     2627: (14, "Violation of {0} constraint '{1}'. Cannot insert duplicate key in object '{2}'. The duplicate key value is ({3})."),
     2628: (16, "String or binary data would be truncated in table '{0}', column '{1}'. Truncated value: '{2}'."),
@@ -192,6 +210,8 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
     3998: (16, "Uncommittable transaction is detected at the end of the batch. The transaction is rolled back."),
     4060: (11, 'Cannot open database "{0}" requested by the login. The login failed.'),
     4104: (16, 'The multi-part identifier "{0}" could not be bound.'),
+    4108: (15, "Windowed functions can only appear in the SELECT or ORDER BY clauses."),
+    4109: (15, "Windowed functions cannot be used in the context of another windowed function or aggregate."),
     4112: (16, "The function '{0}' must have an OVER clause with ORDER BY."),
     4145: (15, "An expression of non-boolean type specified in a context where a condition is expected, near '{0}'."),
     4701: (16, 'Cannot find the object "{0}" because it does not exist or you do not have permissions.'),
@@ -204,6 +224,7 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
         "does not satisfy these conditions.",
     ),
     4902: (16, 'Cannot find the object "{0}" because it does not exist or you do not have permissions.'),
+    4917: (16, "Constraint '{0}' does not exist."),
     4922: (16, "ALTER TABLE {0} {1} failed because one or more objects access this column."),
     4924: (16, "ALTER TABLE {0} failed because column '{1}' does not exist in table '{2}'."),
     4996: (16, "Change tracking is already enabled for table '{0}'."),
@@ -227,6 +248,7 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
     ),
     5115: (16, "Change tracking must be enabled on database '{0}' before it can be enabled on table '{1}'."),
     6401: (16, "Cannot roll back {0}. No transaction or savepoint of that name was found."),
+    7997: (16, "'{0}' does not contain an identity column."),
     8101: (
         16,
         "An explicit value for the identity column in table '{0}' can only be specified when a column list is used and "
@@ -262,6 +284,8 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
         "clause to ensure a target row matches at most one source row, or use the GROUP BY clause to group the source rows.",
     ),
     8992: (16, "Check Catalog Msg: {0}"),
+    10735: (15, "Incorrect WHERE clause for filtered index '{0}' on table '{1}'."),
+    11415: (16, "Object '{0}' cannot be disabled or enabled. This action applies only to foreign key and check constraints."),
     13607: (16, "JSON path is not properly formatted. Unexpected character '{0}' is found at position {1}."),
     13608: (16, "Property cannot be found on the specified JSON path."),
     13609: (16, "JSON text is not properly formatted. Unexpected character '{0}' is found at position {1}."),
@@ -271,6 +295,10 @@ _CATALOGUE: dict[int, tuple[int, str]] = {
     15023: (16, "User, group, or role '{0}' already exists in the current database."),
     15025: (16, "The server principal '{0}' already exists."),
     15151: (16, "Cannot find the {0} '{1}', because it does not exist or you do not have permission."),
+    15225: (
+        11,
+        "No item by the name of '{0}' could be found in the current database '{1}', given that @itemtype was input as '{2}'.",
+    ),
     15410: (11, "User, group, or role '{0}' does not exist in this database."),
     22105: (16, "Change tracking is not enabled on table '{0}'."),
     22115: (
@@ -343,6 +371,10 @@ def sql_error(number: int, *arguments: Any, state: int = 1) -> SqlError:
 def unsupported(what: str) -> SqlError:
     """Error 40517, for syntax that exists in SQL Server and not here: never passed over in silence."""
     return sql_error(40517, what)
+
+
+LONE_SURROGATE = "half of a surrogate pair in nvarchar"
+"""SQLite keeps UTF-8, which has none."""
 
 
 def aborts_batch(error: SqlError) -> bool:

@@ -14,7 +14,7 @@ from .conversions import converter
 from .datatypes import INT, NVARCHAR_MAX, to_internal
 from .ddl import Ddl
 from .dml import DmlRunner, convert_rows
-from .errors import sql_error, unsupported
+from .errors import LONE_SURROGATE, sql_error, unsupported
 from .options import set_option
 from .plans import DmlPlan, SelectPlan
 from .results import Event, Parameter, ResultSet, RowsAffected, SqlError, SqlType
@@ -25,6 +25,7 @@ from .syntax import (
     Binary,
     Block,
     Break,
+    CheckIdentity,
     Commit,
     Continue,
     CreateIndex,
@@ -96,6 +97,14 @@ class Frame:
         self.types_key = _TYPE_KEYS.setdefault((self.types_key, name, kind), len(_TYPE_KEYS) + 1)
 
 
+def _with_whole_text(events: Events) -> Events:
+    """Raises SqlError 40517 for text that SQLite cannot hold."""
+    try:
+        yield from events
+    except UnicodeEncodeError:
+        raise unsupported(LONE_SURROGATE) from None
+
+
 class Interpreter(FlowStatements):
     """Runs statements for one session."""
 
@@ -140,6 +149,7 @@ class Interpreter(FlowStatements):
             CreateTable: self._create_table,
             DropObjects: self._drop,
             TruncateTable: self._truncate,
+            CheckIdentity: self._check_identity,
             CreateIndex: self._create_index,
             AlterTable: self._alter_table,
             AlterDatabase: self._alter_database,
@@ -199,7 +209,7 @@ class Interpreter(FlowStatements):
         if handler is None:
             raise unsupported(type(statement).__name__)
         try:
-            yield from handler(statement)
+            yield from _with_whole_text(handler(statement))
         except SqlError as error:
             if error.line <= 1:
                 error.line = statement.line

@@ -18,6 +18,7 @@ from .syntax import (
     BeginTransaction,
     Block,
     Break,
+    CheckIdentity,
     Commit,
     Continue,
     CreateIndex,
@@ -286,6 +287,12 @@ class FlowStatements:
     def _truncate(self, statement: TruncateTable) -> Events:
         self.ddl.truncate(statement)
         yield from self._done(None, "TRUNCATE TABLE")
+
+    def _check_identity(self, statement: CheckIdentity) -> Events:
+        for number, text in self.ddl.check_identity(statement):
+            if not statement.quiet:
+                yield Message(number, text)
+        yield from self._done(None, "DBCC")
 
     def _create_index(self, statement: CreateIndex) -> Events:
         self.ddl.create_index(statement)

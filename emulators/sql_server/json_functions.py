@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Any
 
 from .errors import sql_error
+from .results import SqlError
 
+_EXACT = Context(prec=100)
 _STEP = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([A-Za-z_\u0080-\uffff$][\w$]*))|\[(\d+)\]')
 
 
@@ -274,8 +277,23 @@ def string_split(text: str | None, separator: str | None) -> str:
     return json.dumps([[part, position] for position, part in enumerate(text.split(separator), 1)])
 
 
-def generate_series(start: int | None, stop: int | None, step: int | None) -> str:
-    """Rows [value] of GENERATE_SERIES."""
-    if start is None or stop is None or not step:
+def generate_series(start: str | None, stop: str | None, step: str | None) -> str:
+    """Rows [value] of GENERATE_SERIES, as texts; without a step it counts towards the end. Raises SqlError 4199."""
+    if start is None or stop is None or step is None:
         return "[]"
-    return json.dumps([[value] for value in range(start, stop + (1 if step > 0 else -1), step)])
+    value, last = Decimal(start), Decimal(stop)
+    by = Decimal(step) if step else Decimal(1 if value <= last else -1)
+    if by == 0:
+        raise SqlError(4199, "Argument value 0 is invalid for argument 3 of generate_series function.")
+    rows = []
+    while (value <= last) if by > 0 else (value >= last):
+        rows.append([f"{value:f}"])
+        value = _EXACT.add(value, by)
+    return json.dumps(rows)
+
+
+def path_exists(text: str | None, path: str | None) -> int | None:
+    """JSON_PATH_EXISTS"""
+    if text is None or path is None:
+        return None
+    return int(find(load(text), path) is not _MISSING)

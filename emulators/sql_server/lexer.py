@@ -19,7 +19,8 @@ _TOKEN = re.compile(
   | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<global>@@\w+)
   | (?P<variable>@[\w@\#$]+)
-  | (?P<word>[^\W\d][\w@\#$]*|\#{1,2}[\w@\#$]+|\$action\b|\$identity\b)
+  | (?P<word>[^\W\d][\w@\#$]*|\#{1,2}[\w@\#$]+|\$action\b|\$identity\b|\$rowguid\b|\$partition\b)
+  | (?P<money>[$¢£¤¥€]\s*[+-]?\d*\.?\d*)
   | (?P<op><>|<=|>=|!=|!<|!>|\+=|-=|\*=|/=|%=|&=|\|=|\^=|::|[-+*/%&|^~=<>(),.;:])
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -28,7 +29,7 @@ _TOKEN = re.compile(
 
 @dataclass(slots=True)
 class Token:
-    """One token; ``kind`` is word, quoted, string, number, hex, variable, global, op or end; ``upper`` is set for words."""
+    """One token; ``kind`` is word, quoted, string, number, money, hex, variable, global, op or end; ``upper`` is set for words."""
 
     kind: str
     text: str
@@ -78,6 +79,8 @@ def _token(kind: str, text: str, start: int, end: int, line: int) -> Token:
     elif kind == "hex":
         digits = text[2:]
         value = bytes.fromhex(digits if len(digits) % 2 == 0 else "0" + digits)
+    elif kind == "money":
+        value = text[1:].strip() or "0"
     elif kind in ("variable", "global"):
         value = text.lstrip("@").lower()
     return Token(kind, text, upper, value, start, end, line)

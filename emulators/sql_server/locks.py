@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,7 @@ class Owner(Protocol):
     """A session, as the lock manager sees it."""
 
     spid: int
+    deadlock_priority: int
 
     @property
     def cancelled(self) -> bool: ...
@@ -55,12 +56,19 @@ class LockTimeout(Exception):
 
 
 class LockManager:
-    """Locks of all sessions of one database."""
+    """Locks of all sessions of one database.
 
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
+    Args:
+        condition: guards the state, and is what waiters wait on.
+        monotonic: the time that waits count, in seconds.
+    """
+
+    def __init__(self, condition: threading.Condition | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._condition = condition or threading.Condition()
+        self._monotonic = monotonic
         self._resources: dict[Hashable, _Resource] = {}
-        self._waiting: dict[int, Hashable] = {}
+        self._waiting: dict[int, tuple[Hashable, Owner]] = {}
+        self._victims: set[int] = set()  # that have not noticed yet
 
     def acquire(self, owner: Owner, resource: Hashable, mode: str, timeout_seconds: float | None, by_session: bool = False) -> bool:
         """Take a lock; True when it was granted without waiting. The wait is in real time and ends when ``owner.cancelled`` is set.
@@ -106,16 +114,17 @@ class LockManager:
     ) -> None:
         if timeout_seconds is not None and timeout_seconds <= 0:
             raise LockTimeout
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        deadline = None if timeout_seconds is None else self._monotonic() + timeout_seconds
         entry.queue.append(ticket)
-        self._waiting[owner.spid] = resource
+        self._waiting[owner.spid] = resource, owner
         try:
-            if self._closes_circle(owner.spid):
-                raise Deadlock
+            self._break_circles(owner)
             while not self._grantable(entry, owner.spid, ticket[1], ticket):
+                if owner.spid in self._victims:
+                    raise Deadlock
                 if owner.cancelled:
                     raise sql_error(3617)
-                remaining = None if deadline is None else deadline - time.monotonic()
+                remaining = None if deadline is None else deadline - self._monotonic()
                 if remaining is not None and remaining <= 0:
                     raise LockTimeout
                 self._condition.wait(remaining)
@@ -123,23 +132,33 @@ class LockManager:
                 raise sql_error(3617)
         finally:
             del self._waiting[owner.spid]
+            self._victims.discard(owner.spid)
             entry.queue.remove(ticket)
             self._condition.notify_all()
 
-    def _closes_circle(self, start: int) -> bool:
-        seen: set[int] = set()
-        pending = [start]
+    def _break_circles(self, owner: Owner) -> None:
+        """Choose a victim in each circle that this wait closes: the lowest DEADLOCK_PRIORITY, and this session among equals."""
+        while circle := self._circle(owner.spid):
+            victim = min(circle, key=lambda spid: (self._waiting[spid][1].deadlock_priority, spid != owner.spid))
+            if victim == owner.spid:
+                raise Deadlock
+            self._victims.add(victim)
+            self._condition.notify_all()
+
+    def _circle(self, start: int) -> list[int]:
+        """Sessions of which each waits for the next and the last for the first; empty if there is no such circle."""
+        pending, seen = [[start]], {start}
         while pending:
-            waiter = pending.pop()
-            resource = self._waiting.get(waiter)
-            entry = self._resources.get(resource) if resource is not None else None
+            path = pending.pop()
+            resource, _ = self._waiting.get(path[-1], (None, None))
+            entry = self._resources.get(resource)
             for holder in entry.held if entry else ():
-                if holder == start and waiter != start:
-                    return True
-                if holder not in seen and holder != waiter:
+                if holder == start and len(path) > 1:
+                    return path
+                if holder not in seen and holder in self._waiting and holder not in self._victims:
                     seen.add(holder)
-                    pending.append(holder)
-        return False
+                    pending.append([*path, holder])
+        return []
 
     def release(self, spid: int, resource: Hashable, by_session: bool = False) -> bool:
         """Give back one hold; False when there is none of that kind."""

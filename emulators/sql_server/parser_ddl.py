@@ -1,11 +1,11 @@
-"""CREATE, ALTER, DROP, TRUNCATE, GRANT, DENY, REVOKE."""
+"""CREATE, ALTER, DROP, TRUNCATE."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .datatypes import type_from_syntax
-from .parser_statements import StatementParser
+from .parser_principals import PrincipalParser
 from .results import SqlType
 from .syntax import (
     AlterDatabase,
@@ -17,7 +17,6 @@ from .syntax import (
     CreateView,
     DropObjects,
     Name,
-    PermissionStatement,
     PrincipalStatement,
     Statement,
     TableColumnSyntax,
@@ -28,8 +27,8 @@ from .syntax import (
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
 
 
-class DdlParser(StatementParser):
-    """Data definition and permissions."""
+class DdlParser(PrincipalParser):
+    """Data definition."""
 
     def ddl_statement(self) -> Statement | None:
         if self.accept("CREATE"):
@@ -77,10 +76,18 @@ class DdlParser(StatementParser):
         constraint.clustered = self._clustered()
         if self.at("("):
             constraint.columns = self._index_columns()
-        if self.at_any("INCLUDE", "WHERE"):
-            raise self.not_supported(f"INDEX … {self.token.upper} inside CREATE TABLE")
+        constraint.include = self.identifier_list() if self.accept("INCLUDE") else []
+        constraint.where = self._filter()
         self._index_options()
         return constraint
+
+    def _filter(self) -> str:
+        """WHERE of a filtered index."""
+        if not self.accept("WHERE"):
+            return ""
+        start = self.token
+        self.condition()
+        return self.slice(start, self.index)
 
     def _clustered(self) -> bool | None:
         if self.accept("CLUSTERED"):
@@ -128,8 +135,7 @@ class DdlParser(StatementParser):
         elif self.accept("UNIQUE"):
             constraint = ConstraintSyntax("UNIQUE", name)
         elif self.accept("CHECK"):
-            if self.accept("NOT"):
-                raise self.not_supported("CHECK NOT FOR REPLICATION")
+            self._not_for_replication()
             self.expect("(")
             start = self.token
             self.condition()
@@ -165,6 +171,10 @@ class DdlParser(StatementParser):
         self._index_options()
         return constraint
 
+    def _not_for_replication(self) -> bool:
+        """No replication agent ever comes here, so it changes nothing."""
+        return self.accept("NOT", "FOR", "REPLICATION")
+
     def _references(self, constraint: ConstraintSyntax) -> ConstraintSyntax:
         self.expect("REFERENCES")
         constraint.references = self.name()
@@ -186,6 +196,7 @@ class DdlParser(StatementParser):
                 constraint.on_delete = action
             else:
                 constraint.on_update = action
+        self._not_for_replication()
         return constraint
 
     def _expression_text(self) -> str:
@@ -216,9 +227,9 @@ class DdlParser(StatementParser):
     def column_options(self, column: TableColumnSyntax) -> None:
         """NULL, IDENTITY, DEFAULT, COLLATE and constraints after a column's type."""
         while True:
-            if self.accept("NOT"):
-                if self.accept("FOR"):
-                    raise self.not_supported("NOT FOR REPLICATION")
+            if self._not_for_replication():
+                pass
+            elif self.accept("NOT"):
                 self.expect("NULL")
                 column.nullable = False
             elif self.accept("NULL"):
@@ -285,15 +296,20 @@ class DdlParser(StatementParser):
         self.expect("VIEW")
         name = self.name()
         columns = self.identifier_list() if self.at("(") else []
-        if self.at("WITH"):
-            raise self.not_supported("CREATE VIEW … WITH")
+        bound = False
+        if self.accept("WITH"):
+            if not self.accept("SCHEMABINDING"):
+                raise self.not_supported(f"CREATE VIEW … WITH {self.token.text.upper()}")
+            bound = True
+            if self.at(","):
+                raise self.not_supported(f"CREATE VIEW … WITH {self.ahead().text.upper()}")
         self.expect("AS")
         start = self.token
         self.query()
         text = self.slice(start, self.index)
         if self.at("WITH", "CHECK"):
             raise self.not_supported("WITH CHECK OPTION")
-        return CreateView(name, columns, text, or_alter, alter)
+        return CreateView(name, columns, text, or_alter, alter, bound)
 
     def _create_index(self) -> Statement:
         unique = self.accept("UNIQUE")
@@ -306,63 +322,9 @@ class DdlParser(StatementParser):
         table = self.name()
         columns = self._index_columns()
         include = self.identifier_list() if self.accept("INCLUDE") else []
-        where = ""
-        if self.accept("WHERE"):
-            start = self.token
-            self.condition()
-            where = self.slice(start, self.index)
+        where = self._filter()
         self._index_options()
         return CreateIndex(name, table, columns, include, unique, clustered, where)
-
-    def _create_principal(self) -> Statement:
-        kind = self.next().upper
-        name = self.any_word()
-        options: dict[str, Any] = {}
-        if kind == "LOGIN":
-            if self.accept("FROM"):
-                options["source"] = self.any_word().upper()
-                if options["source"] == "EXTERNAL":
-                    self.expect("PROVIDER")
-            else:
-                self.expect("WITH")
-                self._principal_options(options)
-        elif kind == "USER":
-            if self.accept("FOR") or self.accept("FROM"):
-                if self.accept("EXTERNAL"):
-                    self.expect("PROVIDER")
-                    options["source"] = "EXTERNAL"
-                else:
-                    self.expect("LOGIN")
-                    options["login"] = self.any_word()
-            elif self.accept("WITHOUT"):
-                self.expect("LOGIN")
-                options["without_login"] = True
-            if self.accept("WITH"):
-                self._principal_options(options)
-        elif self.accept("AUTHORIZATION"):
-            options["owner"] = self.any_word()
-        return PrincipalStatement("CREATE", kind, name, options)
-
-    def _principal_options(self, options: dict[str, Any]) -> None:
-        while True:
-            word = self.any_word().upper()
-            self.expect("=")
-            if word not in (
-                "PASSWORD",
-                "DEFAULT_SCHEMA",
-                "DEFAULT_DATABASE",
-                "DEFAULT_LANGUAGE",
-                "CHECK_POLICY",
-                "CHECK_EXPIRATION",
-                "SID",
-                "NAME",
-                "TYPE",
-                "LOGIN",
-            ):
-                raise self.not_supported(f"option {word}")
-            options[word.lower()] = self.next().value
-            if not self.accept(","):
-                return
 
     # --- ALTER ---
 
@@ -379,21 +341,6 @@ class DdlParser(StatementParser):
             raise self.not_supported("ALTER AUTHORIZATION")
         raise self.not_supported(f"ALTER {self.token.text.upper()}")
 
-    def _alter_principal(self) -> Statement:
-        kind = self.next().upper
-        name = self.any_word()
-        options: dict[str, Any] = {}
-        if kind == "ROLE" and self.at_any("ADD", "DROP"):
-            action = self.next().upper
-            self.expect("MEMBER")
-            options[f"{action.lower()}_member"] = self.any_word()
-        elif kind == "LOGIN" and self.at_any("ENABLE", "DISABLE"):
-            options["enabled"] = self.next().upper == "ENABLE"
-        else:
-            self.expect("WITH")
-            self._principal_options(options)
-        return PrincipalStatement("ALTER", kind, name, options)
-
     def _alter_table(self) -> Statement:
         name = self.name()
         if self.at_any("ENABLE", "DISABLE"):
@@ -407,16 +354,18 @@ class DdlParser(StatementParser):
                 track = self._on_off() == "ON"
                 self.expect(")")
             return AlterTable(name, "CHANGE TRACKING", enable=enable, track_columns=track)
-        if self.at_any("WITH"):
-            self.next()
-            if not self.accept("CHECK"):
-                raise self.not_supported("ALTER TABLE … WITH NOCHECK")
-            if self.accept("CHECK"):
-                self.expect("CONSTRAINT")
-                self.any_word()
-                raise self.not_supported("ALTER TABLE … CHECK CONSTRAINT")
+        existing: bool | None = None
+        if self.accept("WITH"):
+            if not self.at_any("CHECK", "NOCHECK"):
+                raise self.syntax_error()
+            existing = self.next().upper == "CHECK"
         if self.at_any("CHECK", "NOCHECK"):
-            raise self.not_supported(f"ALTER TABLE … {self.token.upper} CONSTRAINT")
+            enable = self.next().upper == "CHECK"
+            self.expect("CONSTRAINT")
+            names = [] if self.accept("ALL") else [self.identifier()]
+            while names and self.accept(","):
+                names.append(self.identifier())
+            return AlterTable(name, "CHECK CONSTRAINT", names=names, enable=enable, check_existing=existing)
         if self.accept("ADD"):
             definition = TableDefinition([], [])
             while True:
@@ -425,7 +374,9 @@ class DdlParser(StatementParser):
                 else:
                     self._table_element(definition)
                 if not self.accept(","):
-                    return AlterTable(name, "ADD", definition)
+                    return AlterTable(name, "ADD", definition, check_existing=existing)
+        if existing is not None:
+            raise self.syntax_error()
         if self.accept("DROP"):
             return self._alter_table_drop(name)
         if self.accept("ALTER"):
@@ -506,33 +457,3 @@ class DdlParser(StatementParser):
         while self.accept(","):
             names.append(self.name())
         return DropObjects(kind, names, if_exists, on_table)
-
-    def _permission(self) -> Statement:
-        action = self.next().upper
-        if action == "REVOKE":
-            self.accept("GRANT", "OPTION", "FOR")
-        permissions: list[tuple[str, list[str]]] = []
-        while True:
-            words = [self.any_word().upper()]
-            while self.token.kind == "word" and not self.at_any("ON", "TO", "FROM"):
-                words.append(self.any_word().upper())
-            columns = self.identifier_list() if self.at("(") else []
-            permissions.append((" ".join(words), columns))
-            if not self.accept(","):
-                break
-        target_class = "DATABASE"
-        target: Name = ()
-        if self.accept("ON"):
-            target_class = "OBJECT"
-            if self.ahead().text == "::":
-                target_class = self.any_word().upper()
-                self.expect("::")
-            target = self.name()
-        if not (self.accept("TO") or (action == "REVOKE" and self.accept("FROM"))):
-            raise self.syntax_error()
-        principals = [self.any_word()]
-        while self.accept(","):
-            principals.append(self.any_word())
-        with_grant = self.accept("WITH", "GRANT", "OPTION")
-        self.accept("CASCADE")
-        return PermissionStatement(action, permissions, target_class, target, principals, with_grant)

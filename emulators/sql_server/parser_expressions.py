@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from .codepage import narrow
-from .datatypes import BIGINT, FLOAT, INT, decimal_type, string_literal_type, type_of_binary
+from .datatypes import BIGINT, FLOAT, INT, decimal_type, string_literal_type, type_from_syntax, type_of_binary
+from .errors import sql_error
+from .keywords import REFUSED_FUNCTIONS
 from .parser_base import ParserBase
-from .results import SqlType
+from .results import SqlError, SqlType
 from .syntax import (
     AtTimeZone,
     Between,
@@ -180,6 +182,9 @@ class ExpressionParser(ParserBase):
         if kind == "hex":
             self.next()
             return Literal(token.value, type_of_binary(len(token.value)))
+        if kind == "money":
+            self.next()
+            return _money(token.value)
         if kind == "variable":
             self.next()
             return Variable(token.value)
@@ -228,8 +233,10 @@ class ExpressionParser(ParserBase):
             return self._cast(word == "TRY_CAST")
         if called and word in ("CONVERT", "TRY_CONVERT"):
             return self._convert(word == "TRY_CONVERT")
-        if called and word in ("PARSE", "TRY_PARSE"):
+        if called and word in REFUSED_FUNCTIONS:
             raise self.not_supported(word)
+        if word == "NEXT" and self.at("NEXT", "VALUE", "FOR"):
+            raise self.not_supported("NEXT VALUE FOR")
         if word in _NILADIC and not called:
             self.next()
             return FunctionCall(word, [])
@@ -265,7 +272,7 @@ class ExpressionParser(ParserBase):
                 part = self.any_word() if self.token.kind != "string" else self.string()
                 arguments.append(Literal(part.lower(), string_literal_type(part, False)))
             elif name == "TRIM" and self.at_any("LEADING", "TRAILING", "BOTH"):
-                raise self.not_supported(f"TRIM({self.token.upper} …)")
+                return self._trim_side({"LEADING": "LTRIM", "TRAILING": "RTRIM", "BOTH": "TRIM"}[self.next().upper])
             elif name == "IIF":
                 arguments.append(self.condition())
             else:
@@ -285,8 +292,18 @@ class ExpressionParser(ParserBase):
         if self.at_any("IGNORE", "RESPECT") and self.ahead().upper == "NULLS":
             raise self.not_supported(f"{self.token.upper} NULLS")
         if self.accept("OVER"):
+            if not self.at("("):
+                raise self.not_supported("OVER with the name of a window")
             call.over = self._window()
         return call
+
+    def _trim_side(self, name: str) -> Expression:
+        """TRIM(LEADING characters FROM text) is LTRIM(text, characters)."""
+        characters = self.expression()
+        self.expect("FROM")
+        text = self.expression()
+        self.expect(")")
+        return FunctionCall(name, [characters, text] if name == "TRIM" else [text, characters])
 
     def _window(self) -> Window:
         self.expect("(")
@@ -321,6 +338,9 @@ class ExpressionParser(ParserBase):
                 words.append("CURRENT ROW")
                 continue
             else:
+                if words[0] == "RANGE":
+                    text = "RANGE is only supported with UNBOUNDED and CURRENT ROW window frame delimiters."
+                    raise SqlError(4194, text, line=self.token.line)
                 words.append(str(self.integer()))
             if not self.at_any("PRECEDING", "FOLLOWING"):
                 raise self.syntax_error()
@@ -379,6 +399,13 @@ class ExpressionParser(ParserBase):
             items.append(OrderItem(value, descending))
             if not self.accept(","):
                 return items
+
+
+def _money(text: str) -> Literal:
+    value = Decimal("0" if text in ("+", "-", ".", "+.", "-.") else text)
+    if abs(value) >= 2**63 // 10**4:
+        raise sql_error(8115, "numeric", "money")
+    return Literal(value.quantize(Decimal("0.0001"), ROUND_HALF_UP), type_from_syntax("money", []))
 
 
 def _number(text: str) -> Literal:

@@ -172,7 +172,9 @@ class QueryParser(ExpressionParser):
     def top(self) -> Top | None:
         if not self.accept("TOP"):
             return None
-        if self.accept("("):
+        if self.at("(", "SELECT"):
+            count = self.primary()
+        elif self.accept("("):
             count = self.expression()
             self.expect(")")
         else:
@@ -379,6 +381,8 @@ class QueryParser(ExpressionParser):
             query = self.query()
             self.expect(")")
             alias, columns = self._source_alias()
+            if self.at_any("PIVOT", "UNPIVOT"):
+                raise self.not_supported(self.token.upper)
             if not alias:
                 raise self.syntax_error()
             return DerivedTable(query, alias, columns)

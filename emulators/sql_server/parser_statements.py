@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .datatypes import string_literal_type
+from .names import split_name
 from .parser_dml import ASSIGNMENTS, DmlParser
 from .results import SqlType
 from .syntax import (
     BeginTransaction,
     Block,
     Break,
+    CheckIdentity,
     Commit,
     Continue,
     Declare,
@@ -100,7 +102,6 @@ class StatementParser(DmlParser):
                 "GOTO",
                 "BACKUP",
                 "RESTORE",
-                "DBCC",
                 "BULK",
                 "KILL",
                 "CHECKPOINT",
@@ -228,6 +229,27 @@ class StatementParser(DmlParser):
         self.next()
         return Use(self.identifier())
 
+    def _parse_dbcc(self) -> Statement:
+        self.next()
+        if not self.at_any("CHECKIDENT"):
+            raise self.not_supported(f"DBCC {self.token.text.upper()}")
+        self.next()
+        self.expect("(")
+        statement = CheckIdentity(split_name(self.string()) if self.token.kind == "string" else self.name())
+        if not statement.name:
+            raise self.syntax_error()
+        if self.accept(","):
+            statement.reseed = self.accept("RESEED")
+            if not statement.reseed:
+                self.expect("NORESEED")
+            elif self.accept(","):
+                statement.value = self.integer()
+        self.expect(")")
+        if self.accept("WITH"):
+            self.expect("NO_INFOMSGS")
+            statement.quiet = True
+        return statement
+
     def _parse_go(self) -> Statement:
         raise self.syntax_error()
 
@@ -270,8 +292,10 @@ class StatementParser(DmlParser):
         if self.accept("IDENTITY_INSERT"):
             table = self.name()
             return SetOption(["IDENTITY_INSERT"], self._on_off(), table)
-        if self.at_any("STATISTICS", "SHOWPLAN_ALL", "SHOWPLAN_TEXT", "SHOWPLAN_XML", "OFFSETS"):
+        if self.at_any("OFFSETS", "CONTEXT_INFO"):
             raise self.not_supported(f"SET {self.token.upper}")
+        if self.accept("STATISTICS"):
+            return SetOption([f"STATISTICS {self.any_word().upper()}"], self._on_off())
         names = [self.any_word().upper()]
         while self.accept(","):
             names.append(self.any_word().upper())

@@ -174,6 +174,22 @@ def _ticks(text: str) -> int:
     return datetimes.ticks_of(text[:27])
 
 
+_DATETIME_DAYS = {"datetime": ("1753-01-01", "9999-12-31"), "smalldatetime": ("1900-01-01", "2079-06-06")}
+
+
+def _datetime_sum(op: str, left: str | None, right: str | None, kind: str) -> str | None:
+    """Days and fractions since 1900, added as datetime and smalldatetime have it. Raises SqlError 8115."""
+    if left is None or right is None:
+        return None
+    base = datetimes.ticks_of("1900-01-01")
+    other = datetimes.ticks_of(right) - base
+    ticks = datetimes.ticks_of(left) + (other if op == "+" else -other)
+    first, last = _DATETIME_DAYS[kind]
+    if not datetimes.ticks_of(first) <= ticks < datetimes.ticks_of(last) + datetimes.TICKS_DAY:
+        raise sql_error(8115, "expression", kind)
+    return datetimes.make(ticks, None, kind, 3 if kind == "datetime" else 0)
+
+
 def _date_diff(part: str, start: str | None, end: str | None, big: int) -> int | None:
     if start is None or end is None:
         return None
@@ -368,6 +384,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_unhex": (1, _unhex),
     "k_real_text": (1, _real_text),
     "k_date_add": (5, _date_add),
+    "k_datetime_sum": (4, _datetime_sum),
     "k_date_diff": (4, _date_diff),
     "k_date_part": (2, _date_part),
     "k_date_name": (2, _date_name),
@@ -387,6 +404,9 @@ def guarded(function: Callable[..., Any], report: Callable[[SqlError], None]) ->
             return function(*arguments)
         except SqlError as error:
             report(error)
+            raise
+        except Exception as error:
+            report(SqlError(8630, f"Internal Query Processor Error: {function.__name__}: {error!r}", 17))
             raise
 
     return call

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import uuid
 import zlib
 from collections.abc import Callable
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from datetime import datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from . import json_functions
@@ -245,14 +247,27 @@ def _mathematics(name: str, value: float | None, other: float | None) -> float |
         raise SqlError(3623, "An invalid floating point operation occurred.") from None
 
 
+_NUMERIC = re.compile(r"\s*[+-]?\s*[$£¤¥€]?\s*[+-]?\d*(?:,\d*)*\.?\d*(?:(?<=[\d.])[eEdD][+-]?\d*)?\s*", re.ASCII)
+
+
 def _is_numeric(text: str | None) -> int:
-    if text is None:
-        return 0
-    try:
-        float(text.strip().replace(",", "").lstrip("$"))
-        return int(text.strip().lower().lstrip("+-") not in ("nan", "inf", "infinity"))
-    except ValueError:
-        return 0
+    """ISNUMERIC: also of what only money takes, such as a sign alone."""
+    return int(text is not None and text.strip() != "" and _NUMERIC.fullmatch(text) is not None)
+
+
+def _each(change: Callable[[str], str]) -> Callable[[str | None], str | None]:
+    """UPPER and LOWER go character by character: no length changes, ß stays."""
+
+    def changed(character: str) -> str:
+        other = change(character)
+        return other if len(other) == 1 else character
+
+    def run(text: str | None) -> str | None:
+        if text is None:
+            return None
+        return change(text) if text.isascii() else "".join(map(changed, text))
+
+    return run
 
 
 def _new_id() -> str:
@@ -273,6 +288,44 @@ def _parse_name(text: str | None, part: int | None) -> str | None:
         return None
     parts = split_name(text)
     return parts[-part] or None if parts and 1 <= part <= len(parts) else None
+
+
+def _from_parts(kind: str, precision: int, *parts: int | None) -> str | None:
+    """The text of a date or time out of its numbers (year to fraction, hours and minutes of the offset). Raises SqlError 289."""
+    if None in parts:
+        return None
+    numbers = [part or 0 for part in parts]
+    try:
+        if kind == "time":
+            numbers = [1900, 1, 1, *numbers]
+        full = (*numbers, *[0] * (7 - len(numbers)))
+        year, month, day, hour, minute, second, fraction = full[:7]
+        datetime(year, month, day, hour, minute, second)
+        if not 0 <= fraction < 10**precision:
+            raise ValueError
+        text = f"{year:04d}-{month:02d}-{day:02d} {hour:02d}:{minute:02d}:{second:02d}"
+        if precision:
+            text += f".{fraction:0{precision}d}"
+        if kind == "datetimeoffset":
+            hours, minutes = full[7:9]
+            if abs(hours * 60 + minutes) > 14 * 60 or abs(minutes) > 59 or hours * minutes < 0:
+                raise ValueError
+            text += f" {'-' if hours < 0 or minutes < 0 else '+'}{abs(hours):02d}:{abs(minutes):02d}"
+    except ValueError:
+        raise sql_error(289, kind) from None
+    return text[11:] if kind == "time" else text[:10] if kind == "date" else text
+
+
+def _str(value: float | None, length: int | None, decimals: int | None) -> str | None:
+    """STR: right-aligned, asterisks when it does not fit."""
+    if value is None or length is None or decimals is None or length < 1 or decimals < 0:
+        return None
+    exact = Decimal(repr(value))
+    whole = f"{exact.quantize(Decimal(1), ROUND_HALF_UP):f}"
+    places = min(decimals, 16, max(0, length - len(f"{int(exact)}") - 1 - (exact < 0 and int(exact) == 0)))
+    if len(whole) > length:
+        return "*" * length
+    return f"{exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}".rjust(length)[:length]
 
 
 SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
@@ -304,8 +357,8 @@ SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_is_numeric": (1, _is_numeric),
     "k_concat": (-1, _identity_text),
     "k_concat_ws": (-1, _concat_ws),
-    "k_upper": (1, lambda v: None if v is None else v.upper()),
-    "k_lower": (1, lambda v: None if v is None else v.lower()),
+    "k_upper": (1, _each(str.upper)),
+    "k_lower": (1, _each(str.lower)),
     "k_reverse": (1, lambda v: None if v is None else v[::-1]),
     "k_parse_name": (2, _parse_name),
     "k_json_value": (2, json_functions.json_value),
@@ -317,6 +370,9 @@ SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_from_base64": (1, json_functions.from_base64),
     "k_string_split": (2, json_functions.string_split),
     "k_generate_series": (3, json_functions.generate_series),
+    "k_path_exists": (2, json_functions.path_exists),
+    "k_from_parts": (-1, _from_parts),
+    "k_str": (3, _str),
 }
 """Deterministic functions."""
 

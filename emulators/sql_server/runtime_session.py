@@ -6,19 +6,21 @@ import math
 import random
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import datetimes
 from .catalogue import Catalogue, Table, View, constraints_of
 from .catalogue_columns import SYSTEM_VIEWS, system_view_id
 from .datatypes import encode_decimal, max_length_bytes, precision_scale, system_type_id, system_types
+from .extended_properties import listed
 from .json_functions import Number, dump, load
 from .locks import MODES, LockTimeout
 from .messages import format_message
 from .names import split_name
 from .results import SqlError
 from .runtime import guarded
-from .security import allows, has_permission_by_name, roles_of
+from .security import allows, has_permission_by_name, logins, roles_of
 
 if TYPE_CHECKING:
     from .engine import Session
@@ -235,6 +237,24 @@ class SessionFunctions:
     def login(self) -> str:
         return self.session.login
 
+    def login_id(self, name: str | None) -> int | None:
+        wanted = (name or "").lower()
+        if wanted in self.session.owner.passwords:  # as sa, whatever its name
+            return 1
+        return next((number for number, login, _ in logins(self.catalogue) if login.lower() == wanted), None)
+
+    def login_name(self, number: int | None) -> str | None:
+        if number == 1 and self.session.login.lower() in self.session.owner.passwords:
+            return self.session.login
+        return next((login for found, login, _ in logins(self.catalogue) if found == number), None)
+
+    def login_sid(self) -> bytes | None:
+        own = self.login_id(self.session.login)
+        return next((sid for number, _, sid in logins(self.catalogue) if number == own), None)
+
+    def login_of_sid(self, sid: bytes | None) -> str | None:
+        return self.login_name(next((number for number, _, found in logins(self.catalogue) if found == sid), None))
+
     def user_name(self, number: int | None) -> str | None:
         if number is None:
             return self.session.user
@@ -421,6 +441,10 @@ def register_session_functions(session: Session, connection: sqlite3.Connection,
         "login": 0,
         "user_name": 1,
         "user_id": 1,
+        "login_id": 1,
+        "login_name": 1,
+        "login_sid": 0,
+        "login_of_sid": 1,
         "has_permission": 3,
         "is_member": 1,
         "is_role_member": 2,
@@ -454,6 +478,7 @@ def register_session_functions(session: Session, connection: sqlite3.Connection,
         ("k_format_message", -1, _format_message),
         ("k_json_row", -1, _json_row),
         ("k_base64", 1, _base64),
+        ("k_list_properties", 7, partial(listed, session)),
     ):
         connection.create_function(name, count, guarded(function, report))
     connection.create_aggregate("k_json_rows", 4, JsonRows)

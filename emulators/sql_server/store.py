@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import runtime
 from .catalogue import Catalogue, Table
-from .errors import sql_error
+from .errors import LONE_SURROGATE, sql_error, unsupported
 from .locks import WRITE, Deadlock, LockTimeout
 from .results import SqlError
 from .runtime_session import register_session_functions
@@ -83,6 +83,8 @@ class Store:
             return sql_error(8115, "expression", "bigint")
         if "no such table" in text:
             return sql_error(208, text.rpartition(" ")[2])
+        if "UTF-8" in text or "user-defined function raised" in text:  # text in or out that is none; other failures are reported
+            return unsupported(LONE_SURROGATE)
         if "locked" in text or "busy" in text:
             return sql_error(1222)
         return SqlError(8630, f"Internal Query Processor Error: {text}", 17)
@@ -123,7 +125,7 @@ class Store:
         if self.doomed:
             raise sql_error(3930)
         if self.count == 1:
-            self._commit_sqlite()
+            self.session.around_commit(self._commit_sqlite)
             self._ended("commit")
         else:
             self.count -= 1
@@ -288,7 +290,7 @@ class Store:
             raise
         if automatic:
             try:
-                self._commit_sqlite()
+                self.session.around_commit(self._commit_sqlite)
             except BaseException:
                 self._rollback_sqlite()
                 raise

@@ -395,6 +395,8 @@ class ConstraintSyntax(Node):
     clustered: bool | None = None
     unique: bool = False
     with_values: bool = False
+    include: list[str] = field(default_factory=list)
+    where: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -617,6 +619,16 @@ class TruncateTable(Statement):
 
 
 @dataclass(slots=True, eq=False)
+class CheckIdentity(Statement):
+    """DBCC CHECKIDENT"""
+
+    name: Name
+    reseed: bool = True
+    value: int | None = None
+    quiet: bool = False
+
+
+@dataclass(slots=True, eq=False)
 class CreateIndex(Statement):
     name: str
     table: Name
@@ -631,12 +643,14 @@ class CreateIndex(Statement):
 class AlterTable(Statement):
     name: Name
     action: str
-    """ADD, DROP CONSTRAINT, DROP COLUMN, ALTER COLUMN, CHANGE TRACKING, CHECK CONSTRAINT."""
+    """ADD, DROP CONSTRAINT, DROP COLUMN, ALTER COLUMN, CHANGE TRACKING, CHECK CONSTRAINT (no names: all)."""
     definition: TableDefinition | None = None
     names: list[str] = field(default_factory=list)
     if_exists: bool = False
     enable: bool = False
     track_columns: bool | None = None
+    check_existing: bool | None = None
+    """WITH CHECK, WITH NOCHECK or neither."""
 
 
 @dataclass(slots=True, eq=False)
@@ -659,6 +673,8 @@ class CreateView(Statement):
     text: str
     or_alter: bool
     alter: bool
+    bound: bool = False
+    """WITH SCHEMABINDING."""
 
 
 @dataclass(slots=True, eq=False)

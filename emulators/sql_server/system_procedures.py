@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import extended_properties
 from .catalog_procedures import catalog_procedure
 from .conversions import converter
 from .datatypes import INT, NVARCHAR_MAX, to_external
 from .errors import sql_error, unsupported
 from .locks import MODES, Deadlock, LockTimeout
 from .parser import Parser
+from .renaming import rename
 from .results import Event, Parameter, SqlError, SqlType
 from .security import run_principal
 from .syntax import PrincipalStatement
@@ -32,7 +34,7 @@ def call(interpreter: Interpreter, name: str, shown: str, arguments: list[Argume
     given = [(argument, Parameter(_external(value, kind), kind)) for argument, value, kind, _ in arguments]
     events = catalog_procedure(interpreter.session, name, given)
     if events is None:
-        raise sql_error(2812, shown)
+        raise unsupported(shown) if name in _REFUSED else sql_error(2812, shown)
     yield from events
 
 
@@ -186,6 +188,22 @@ def _role_member(action: str) -> Any:
     return run
 
 
+def _extended_property(action: str) -> Any:
+    change = extended_properties.changer(action)
+    names = [name for name in extended_properties.ARGUMENTS if action != "drop" or name != "value"]
+
+    def run(interpreter: Interpreter, arguments: list[Argument]) -> None:
+        change(interpreter.session, _bind(f"sp_{action}extendedproperty", arguments, names, 1))
+        interpreter.return_value = 0
+
+    return run
+
+
+def _rename(interpreter: Interpreter, arguments: list[Argument]) -> Events:
+    yield from rename(interpreter.session, _bind("sp_rename", arguments, ["objname", "newname", "objtype"], 2))
+    interpreter.return_value = 0
+
+
 def _reset_connection(interpreter: Interpreter, arguments: list[Argument]) -> None:
     interpreter.session.reset()
 
@@ -195,7 +213,21 @@ _PROCEDURES: dict[str, Any] = {
     "sp_releaseapplock": _release_app_lock,
     "sp_executesql": _execute_sql,
     "sp_set_session_context": _set_session_context,
+    "sp_rename": _rename,
+    "sp_addextendedproperty": _extended_property("add"),
+    "sp_updateextendedproperty": _extended_property("update"),
+    "sp_dropextendedproperty": _extended_property("drop"),
     "sp_addrolemember": _role_member("add"),
     "sp_droprolemember": _role_member("drop"),
     "sp_reset_connection": _reset_connection,
 }
+
+_NAMES = """
+sp_addlogin sp_addtype sp_adduser sp_addmessage sp_autostats sp_bindefault sp_bindrule sp_changedbowner sp_changeobjectowner
+sp_configure sp_databases sp_dbcmptlevel sp_dboption sp_defaultdb sp_depends sp_droptype sp_grantdbaccess sp_help sp_helpconstraint
+sp_helpdb sp_helpfile sp_helpindex sp_helptext sp_helpuser sp_lock sp_msforeachdb sp_msforeachtable sp_procoption sp_recompile
+sp_refreshview sp_server_info sp_settriggerorder sp_spaceused sp_sproc_columns sp_stored_procedures sp_tableoption sp_unbindefault
+sp_updatestats sp_who sp_who2 sp_xml_preparedocument sp_xml_removedocument xp_cmdshell xp_logevent xp_msver xp_sprintf xp_sscanf
+"""
+_REFUSED = frozenset(_NAMES.split())
+"""Procedures of the real server that are not here; any other unknown name gives error 2812 as there."""

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from .catalogue import Check, ForeignKey, Index, Table, TableColumn, constraints_of, quote, storage_column
 from .compile_dml import StatementCompiler
-from .compiler import Scope, Typed, Unit
+from .compiler import Scope, Typed, Unit, walk
 from .datatypes import INTEGERS, STRINGS
 from .errors import sql_error, unsupported
-from .parser import parse_expression
+from .parser import parse_condition, parse_expression
 from .results import SqlError
 from .syntax import (
+    ColumnRef,
+    Comparison,
     ConstraintSyntax,
+    Expression,
+    InList,
+    IsNull,
+    Logical,
     TableColumnSyntax,
     TableDefinition,
 )
@@ -29,6 +35,17 @@ _TEMPORARY_IDS = itertools.count(1)
 def temporary_id() -> int:
     """An object_id for a #table, a table variable, or one of their constraints."""
     return -next(_TEMPORARY_IDS)
+
+
+def _is_simple(condition: Expression) -> bool:
+    """Whether a filtered index may have it: comparisons of columns with constants, IN and IS NULL, joined by AND."""
+    if isinstance(condition, Logical):
+        return condition.op == "AND" and _is_simple(condition.left) and _is_simple(condition.right)
+    if isinstance(condition, Comparison):
+        return isinstance(condition.left, ColumnRef) and not any(isinstance(part, ColumnRef) for part in walk(condition.right))
+    if isinstance(condition, InList):
+        return isinstance(condition.operand, ColumnRef) and not condition.negated
+    return isinstance(condition, IsNull) and isinstance(condition.operand, ColumnRef)
 
 
 class TableBuilder:
@@ -163,8 +180,8 @@ class TableBuilder:
         for name, _ in node.columns:
             column = table.column(name)
             assert column is not None
-            if column.computed is not None:
-                raise unsupported("an index on a computed column")
+            if column.computed is not None and (primary or node.unique or node.kind == "UNIQUE"):
+                raise unsupported("a unique index or key on a computed column")
             if primary:
                 column.nullable = False
         clustered = (
@@ -191,7 +208,14 @@ class TableBuilder:
             node.kind if node.kind != "INDEX" else "",
             object_id,
             clustered,
+            node.include,
+            node.where,
         )
+        for included in node.include:
+            if table.column(included) is None:
+                raise sql_error(1911, included)
+        if node.where and not _is_simple(parse_condition(node.where)):
+            raise sql_error(10735, name, table.full_name)
         table.indexes.append(index)
         return index
 
@@ -216,7 +240,28 @@ class TableBuilder:
             object_id, name, [column for column, _ in node.columns], parent.object_id, referenced, node.on_delete, node.on_update
         )
         table.foreign_keys.append(key)
+        self._refuse_cascade_paths(table, key)
         return key
+
+    def _refuse_cascade_paths(self, table: Table, key: ForeignKey) -> None:
+        """No table may be reached twice by the cascades of one change. Raises SqlError 1785."""
+        tables = [*(other for other in self.store.catalogue.tables.values() if other.object_id != table.object_id), table]
+        for action in ("on_delete", "on_update"):
+            children: dict[int, list[tuple[int, bool]]] = {}
+            for child in tables:
+                for other in child.foreign_keys:
+                    if getattr(other, action) != "NO ACTION":
+                        goes_on = getattr(other, action) == "CASCADE"
+                        children.setdefault(other.referenced_id, []).append((child.object_id, goes_on))
+            for root in children:
+                reached = [root]
+                waiting = list(children[root])
+                while waiting:
+                    child_id, goes_on = waiting.pop()
+                    if child_id in reached:
+                        raise sql_error(1785, key.name, table.name)
+                    reached.append(child_id)
+                    waiting += children.get(child_id, []) if goes_on else []
 
     # --- storage ---
 
@@ -230,7 +275,10 @@ class TableBuilder:
         return f'"i{table.object_id}_{index.index_id}{kind}"'
 
     def _create_index_storage(self, table: Table, index: Index) -> None:
-        """SQLite lets NULLs repeat in a unique index, SQL Server does not: such an index gets a twin over expressions."""
+        """SQLite lets NULLs repeat in a unique index, SQL Server does not: such an index gets a twin over expressions. One over
+        computed columns is never unique, so that it needs no storage to be right."""
+        if any(column is not None and column.computed is not None for column in (table.column(name) for name, _ in index.columns)):
+            return
         where = f" WHERE {index_condition(self.store, table, index.where)}" if index.where else ""
         prefix = "temp." if table.temporary else ""
         columns = ", ".join(f"{quote(name)}{' DESC' if descending else ''}" for name, descending in index.columns)

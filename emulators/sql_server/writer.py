@@ -253,7 +253,7 @@ class TableWriter:
         checks = self.table.cache.get("checks")
         if checks is None:
             checks = self.table.cache["checks"] = [
-                (check, check_query(self.store, self.table, check.text)) for check in self.table.checks
+                (check, check_query(self.store, self.table, check.text)) for check in self.table.checks if not check.disabled
             ]
         for check, (text, bindings) in checks:
             for rowid in rowids:
@@ -264,6 +264,8 @@ class TableWriter:
 
     def _check_parents(self, rows: list[Row], places: set[int] | None) -> None:
         for key in self.table.foreign_keys:
+            if key.disabled:
+                continue
             own = [self._place(name) for name in key.columns]
             if places is not None and not places & set(own):
                 continue
@@ -286,6 +288,8 @@ class TableWriter:
         if self.table.temporary:
             return
         for child, key in self.store.catalogue.referencing(self.table.object_id):
+            if key.disabled:
+                continue
             own = [self._place(name) for name in key.referenced_columns]
             if places is not None and not places & set(own):
                 continue

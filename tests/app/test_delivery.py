@@ -349,7 +349,7 @@ def test_the_breaker_opens_after_so_many_failures_in_a_row(api: Downstream) -> N
     answers = deliverer(api.url, breaker_failures=3).deliver(events(8))
     assert [answer.status for answer in answers] == [503] * 3 + [None] * 5
     for answer in answers[3:]:
-        assert answer == Answer(Verdict.TRANSIENT, None, "not tried: the target failed 3 times in a row in this batch")
+        assert answer == Answer(Verdict.UNTRIED)
     assert api.counters()["requests"] == 3
 
 
@@ -373,7 +373,8 @@ def test_rejected_rows_never_open_the_breaker(api: Downstream) -> None:
 def test_with_posts_at_the_same_time_the_breaker_lets_those_end_that_are_under_way(api: Downstream, mode: str) -> None:
     api.set_mode(mode)
     answers = deliverer(api.url, concurrency=4, breaker_failures=5).deliver(events(60))
-    assert all(answer.verdict is Verdict.TRANSIENT for answer in answers)
+    assert {answer.verdict for answer in answers} == {Verdict.TRANSIENT, Verdict.UNTRIED}
+    assert sum(answer.verdict is Verdict.TRANSIENT for answer in answers) <= 5 + 3
     assert 5 <= api.counters()["requests"] <= 5 + 3
 
 

@@ -292,4 +292,4 @@ def test_texts_are_made_of_the_notices_fields_alone(kind: Kind, mail: EmailServi
     assert send(app, carrying, to()) == SENT
     (message,) = mail.messages()
     assert "row-value" not in f"{message.subject}{message.plain_text}" and "Failing since: -" in str(message.plain_text)
-    assert set(Notice.__annotations__) == {"id", "kind", "table", "rows", "round", "since", "at", "last_error"}
+    assert set(Notice.__annotations__) == {"id", "kind", "table", "rows", "round", "since", "at", "last_error", "versions"}

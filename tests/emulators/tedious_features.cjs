@@ -9,17 +9,16 @@ const { Connection, Request, TYPES } = require("tedious");
 const given = JSON.parse(process.argv[2]);
 const id = Math.random().toString(16).slice(2, 12);
 
-function connect({ encrypt = false, password = given.password, options = {} } = {}) {
-  const ca = fs.existsSync(given.certificate) ? fs.readFileSync(given.certificate) : undefined;
+function connect({ encrypt = false, ca, password = given.password, database = given.database, options = {} } = {}) {
   const connection = new Connection({
-    server: encrypt === "strict" ? "localhost" : "127.0.0.1",
+    server: ca ? "localhost" : "127.0.0.1",
     authentication: { type: "default", options: { userName: given.user, password } },
     options: {
       port: given.port,
-      database: given.database,
+      database,
       encrypt,
-      trustServerCertificate: encrypt === true,
-      cryptoCredentialsDetails: encrypt === "strict" ? { ca } : {},
+      trustServerCertificate: !ca,
+      cryptoCredentialsDetails: ca ? { ca } : {},
       connectTimeout: 10000,
       requestTimeout: 20000,
       ...options,
@@ -52,18 +51,28 @@ async function table(connection, columns) {
   return `T${id}`;
 }
 
-async function connects(encrypt) {
-  const connection = await connect({ encrypt });
+async function connects(encrypt, ca) {
+  const connection = await connect({ encrypt, ca });
   assert.deepStrictEqual(await rows(connection, "SELECT N'sentinel' AS word"), [["sentinel"]]);
+}
+
+async function verifies(encrypt) {
+  await assert.rejects(connect({ encrypt, ca: fs.readFileSync(given.other_certificate) }), /certificate/);
+  await connects(encrypt, fs.readFileSync(given.certificate));
 }
 
 const features = {
   connect_plain: () => connects(false),
   connect_tls: () => connects(true),
-  connect_strict: () => connects("strict"),
+  connect_mandatory: () => verifies(true),
+  connect_strict: () => verifies("strict"),
 
   async login_refused() {
     await assert.rejects(connect({ password: "wrong" }), /Login failed for user 'sa'/);
+  },
+
+  async database_refused() {
+    await assert.rejects(connect({ database: "nosuch" }), /Cannot open database|Login failed for user 'sa'/);
   },
 
   async autocommit_on() {
@@ -156,6 +165,27 @@ const features = {
     const name = await table(one, "Id int PRIMARY KEY");
     await run(one, `INSERT INTO ${name} VALUES (1)`);
     await assert.rejects(run(one, `INSERT INTO ${name} VALUES (1)`), { number: 2627, class: 14, state: 1 });
+  },
+
+  async severity_and_state() {
+    await assert.rejects(run(await connect(), "RAISERROR (N'mine', 15, 7)"), { class: 15, state: 7, message: "mine" });
+  },
+
+  async pooled_reset() {
+    const [one, other] = [await connect(), await connect()];
+    const name = await table(other, "Id int");
+    await run(one, "SET XACT_ABORT ON; SET LOCK_TIMEOUT 5; CREATE TABLE #left (Id int)");
+    await run(one, "EXEC sp_getapplock 'left', 'Exclusive', 'Session'");
+    await run(one, `BEGIN TRANSACTION; INSERT INTO ${name} VALUES (1)`);
+    const left =
+      "SELECT @@SPID, OBJECT_ID(N'tempdb..#left'), @@TRANCOUNT, @@LOCK_TIMEOUT, @@OPTIONS & 16384, APPLOCK_MODE('public', 'left', 'Session')";
+    const [[spid, temporary, ...used]] = await rows(one, left);
+    assert.ok(temporary !== null);
+    assert.deepStrictEqual(used, [1, 5, 16384, "Exclusive"]);
+    await call(one, "reset");
+    assert.deepStrictEqual(await rows(one, left), [[spid, null, 0, -1, 0, "NoLock"]]);
+    await run(other, `SET LOCK_TIMEOUT 2000; INSERT INTO ${name} VALUES (2)`);
+    assert.deepStrictEqual(await rows(one, `SELECT Id FROM ${name}`), [[2]]);
   },
 
   async timeout() {

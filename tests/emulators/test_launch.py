@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from emulators.launch import DownstreamProcess, EmailServiceProcess, FunctionsHost, StandInError, start_together
-from emulators.odbc import batches, odbc_driver
+from emulators.odbc import odbc_driver
 from emulators.process import StandIn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,11 +149,6 @@ def test_none_outlives_a_killed_starter(tmp_path: Path) -> None:
     while is_alive(pid):
         assert time.monotonic() < deadline, "the stand-in outlived its starter"
         time.sleep(0.02)
-
-
-def test_scripts_fall_apart_at_lines_that_say_go() -> None:
-    script = "-- only a comment\nGO\nSELECT 1\ngo\n\nSELECT 'GO'\n  FROM t; -- GO\nGO -- end\n/* nothing */\n"
-    assert batches(script) == ["SELECT 1", "SELECT 'GO'\n  FROM t; -- GO"]
 
 
 def test_the_odbc_driver_is_found() -> None:

@@ -47,6 +47,11 @@ def shop(client: Client) -> Client:  # noqa: F811
             [(None, 13)],
         ),
         ("SELECT COUNT(*) FROM Customer c FULL JOIN Orders o ON o.CustomerId = c.Id", [(5,)]),
+        (
+            "DECLARE @few TABLE (Id int PRIMARY KEY); INSERT @few VALUES (2), (3); SELECT f.Id, c.Name, o.OrderId "
+            "FROM @few f JOIN Customer c ON c.Id = f.Id LEFT JOIN Orders o ON o.CustomerId = c.Id ORDER BY f.Id",
+            [(2, "bob", 12), (3, "Cyd", None)],
+        ),
         ("SELECT COUNT(*) FROM Customer, Orders", [(12,)]),
         ("SELECT COUNT(*) FROM Customer c CROSS JOIN Orders o WHERE c.Id = o.CustomerId", [(3,)]),
         (

@@ -145,3 +145,40 @@ def test_principals_in_the_catalogue(worker: Client, client: Client, server: Ser
     assert again.error("CREATE LOGIN worker WITH PASSWORD = 'x'").number == 15025
     assert again.error("GRANT SELECT ON dbo.nosuch TO worker").number == 15151
     assert again.error("GRANT SELECT ON dbo.T TO nosuch").number == 15151
+
+
+def test_logins_by_number_and_name(client: Client, server: Server) -> None:  # noqa: F811
+    client.rows("CREATE LOGIN [a b] WITH PASSWORD = 'x'; CREATE USER [a b] FOR LOGIN [a b]; CREATE LOGIN c WITH PASSWORD = 'x'")
+    assert client.rows("SELECT SUSER_ID(), SUSER_ID('SA'), SUSER_ID(N'A B'), SUSER_ID('unknown'), SUSER_ID(NULL)") == [
+        (1, 1, 257, None, None)
+    ]
+    assert client.rows("SELECT SUSER_NAME(), SUSER_NAME(257), SUSER_NAME(999), SUSER_NAME(NULL)") == [("sa", "a b", None, None)]
+    assert client.rows("SELECT SUSER_SNAME(), SUSER_SNAME(0x01), SUSER_SNAME(0xFF)") == [("sa", "sa", None)]
+    own = "SELECT SUSER_ID(), SUSER_NAME(), SUSER_SNAME()"
+    assert server.client("a b").rows(own) == [(257, "a b", "a b")]
+    assert client.rows("SELECT SUSER_SNAME(sid), SUSER_ID(name) - principal_id FROM sys.sql_logins ORDER BY principal_id") == [
+        ("sa", 0),
+        ("a b", 0),
+        ("c", 0),
+    ]
+
+
+SETUPS = {
+    "one batch": ["CREATE LOGIN {0} WITH PASSWORD = N'Xx!12345'; CREATE USER {0} FOR LOGIN {0}"],
+    "two batches": ["CREATE LOGIN {0} WITH PASSWORD = N'Xx!12345'", "CREATE USER {0} FOR LOGIN {0}"],
+    "one transaction": ["BEGIN TRAN; CREATE LOGIN {0} WITH PASSWORD = N'Xx!12345'; CREATE USER {0} FOR LOGIN {0}; COMMIT"],
+    "dynamic": ["EXEC (N'CREATE LOGIN {0} WITH PASSWORD = ''Xx!12345''; CREATE USER {0} FOR LOGIN {0}')"],
+    "only where missing": [
+        "IF SUSER_ID(N'{0}') IS NULL CREATE LOGIN {0} WITH PASSWORD = 'Xx!12345'; "
+        "IF USER_ID(N'{0}') IS NULL CREATE USER {0} FOR LOGIN {0}"
+    ]
+    * 2,
+}
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_a_login_and_its_user(client: Client, server: Server, name: str) -> None:  # noqa: F811
+    for batch in SETUPS[name]:
+        client.rows(batch.format("new_one"))
+    assert server.database.authenticate("new_one", "Xx!12345")
+    assert server.client("new_one").rows("SELECT USER_NAME(), SUSER_NAME()") == [("new_one", "new_one")]

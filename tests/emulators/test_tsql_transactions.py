@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -405,6 +408,22 @@ def test_committed_data_survives_a_kill(tmp_path: Path) -> None:
     assert client.value("SELECT CHANGE_TRACKING_CURRENT_VERSION()") == last + 1
     assert client.value("SELECT COUNT(*) FROM CHANGETABLE(CHANGES dbo.A, 0) c") == rows
     assert client.value("INSERT dbo.A (B) OUTPUT inserted.Id VALUES (0)") == rows + 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+def test_killed_at_any_instant_it_keeps_whole_transactions_and_their_versions(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.emulators.sql_crash_harness", str(tmp_path / "database.sqlite"), "90", "20261122"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0, result.stderr
+    lives = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lives) == 90
+    for life in lives:
+        assert life["exact"], life
+        beyond = {"before a commit": [0], "after a commit": [1]}.get(life["instant"], [0, 1])
+        assert life["found"] - life["acknowledged"] in beyond, life
+    assert len({life["acknowledged"] - life["start"] for life in lives if life["instant"] == "any"}) > 3
+    with contextlib.closing(sqlite3.connect(tmp_path / "database.sqlite")) as file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_an_update_alone_may_wait_under_repeatable_read(table: Client, server: Server) -> None:  # noqa: F811

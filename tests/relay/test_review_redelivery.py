@@ -31,7 +31,7 @@ def test_a_host_killed_in_the_middle_of_a_redelivery_tries_the_row_again(relay: 
     host, api = relay.stack.host, relay.stack.downstream
     assert host is not None
     before = len(relay.posts(1))
-    relay.stack.sql.inject(pattern="'retrying'|rp_l varchar", application="rowpost", action="drop_before", times=1000)
+    relay.stack.sql.inject(pattern="rp_l varchar", application="rowpost", action="drop_before", times=1000)
     relay.advance(hours=1)  # the row is leased and posted, and the settlement never arrives
     assert len(relay.posts(1)) > before
     host.kill()

@@ -29,12 +29,15 @@ class Started:
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.output = ""
         self._ready = threading.Event()
+        self._printed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.output += line
+            with self._printed:
+                self.output += line
+                self._printed.notify_all()
             if line.startswith("VALUES"):  # the last line of the hints
                 self._ready.set()
         self._ready.set()
@@ -42,6 +45,10 @@ class Started:
     def wait_ready(self) -> None:
         assert self._ready.wait(90)
         assert "app        http" in self.output, self.output
+
+    def wait_printed(self, text: str) -> None:
+        with self._printed:
+            assert self._printed.wait_for(lambda: text in self.output, 60), self.output
 
     def find(self, pattern: str) -> str:
         match = re.search(pattern, self.output)
@@ -84,6 +91,8 @@ def test_a_row_inserted_by_hand_arrives_and_a_restart_goes_on(tmp_path: Path) ->
         connection = pyodbc.connect(run.find(r"(Driver=.*)"), autocommit=True)
         connection.execute(_INSERT)  # as the hint says
         wait_for(run, "ZZZ")
+        run.wait_printed("relay_dbo_Airports    dbo.Airports: delivered 1")
+        assert "Functions host" in requests.get(run.find(r"console    (http://\S+/)"), timeout=30).text
         status = requests.get(run.find(r"(http://\S+/api/status)"), timeout=30).json()
         assert [table["table"] for table in status["tables"]] == ["dbo.Airports", "dbo.Weather", "dbo.Flights"]
         connection.close()

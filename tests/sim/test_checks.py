@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from devtools.sim.checks import Violation, check
-from devtools.sim.fleet import Fleet
+from devtools.sim.inside.arena import Arena
+from devtools.sim.inside.world import InsideWorld
 from devtools.sim.plan import Action, Knobs, Plan
-from devtools.sim.world import Look, Record, World
+from devtools.sim.record import Look, Record
 
-KNOBS = Knobs(breaker_failures=100, concurrency=1, max_delay=600)
+KNOBS = Knobs(breaker_failures=100, concurrency=1, max_delay=600, detach_after_rounds=100)
+WATCHED = replace(KNOBS, watch=("Note", "Total"))
 POISON = {"match": {"path": "/rows", "key": {"Id": 3}}, "status": 422}
 PLAN = Plan(
     seed=0,
@@ -32,10 +33,9 @@ PLAN = Plan(
 
 
 @pytest.fixture(scope="module")
-def healthy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Record]:
-    directory: Path = tmp_path_factory.mktemp("checks")
-    with Fleet(directory) as fleet:
-        yield World(fleet, PLAN).run()
+def healthy() -> Iterator[Record]:
+    with Arena() as arena:
+        yield InsideWorld(arena, PLAN).run()
 
 
 def broken(record: Record, **changes: object) -> set[str]:
@@ -61,7 +61,20 @@ def test_an_older_state_at_the_api_is_seen(healthy: Record) -> None:
 @pytest.mark.parametrize("promised", [{"factor": 3.0}, {"factor": 1.0}, {"first_delay": 400}, {"attempts": 3}])
 def test_a_schedule_other_than_promised_is_seen(healthy: Record, promised: dict[str, float]) -> None:
     knobs = replace(KNOBS, **promised)  # type: ignore[arg-type]
-    assert broken(healthy, plan=replace(PLAN, knobs=knobs)) == {"schedule"}
+    assert "schedule" in broken(healthy, plan=replace(PLAN, knobs=knobs))
+
+
+def test_a_round_that_is_written_down_later_than_promised_is_seen(healthy: Record) -> None:
+    looks = [
+        replace(look, ledger={text: (*entry[:4], entry[4] + 9, *entry[5:]) for text, entry in look.ledger.items()})
+        for look in healthy.looks
+    ]
+    assert broken(healthy, looks=looks) == {"holds"}
+
+
+def test_a_hold_that_is_not_in_the_lease_is_seen(healthy: Record) -> None:
+    looks = [replace(look, leases={text: (*lease[:2], 50.0) for text, lease in look.leases.items()}) for look in healthy.looks]
+    assert broken(healthy, looks=looks) == {"holds"}
 
 
 def test_a_column_above_the_ceiling_is_seen(healthy: Record) -> None:
@@ -95,12 +108,21 @@ def test_a_cursor_that_passed_a_row_is_seen(healthy: Record) -> None:
     assert broken(healthy, looks=[*healthy.looks, look]) == {"cursor"}
 
 
+def test_a_post_without_a_watched_change_is_seen(healthy: Record) -> None:
+    changes = [(at, text, version, version < 1) for at, text, version, _ in healthy.changes]
+    looks = [replace(look, base=0, ledger={}) for look in healthy.looks]
+    plan = replace(PLAN, knobs=WATCHED)
+    assert "watch" in broken(healthy, plan=plan, changes=changes, looks=looks)
+    assert "watch" not in broken(healthy, plan=plan, looks=looks)
+
+
 def test_what_never_ends_is_seen(healthy: Record) -> None:
     running = {"instanceId": "recovery-dbo_Orders", "runtimeStatus": "Running"}
     assert broken(healthy, instances=[running]) == {"quiet"}
     assert broken(healthy, open_changes=[('{"Id":1}', 7)]) == {"quiet"}
+    assert broken(healthy, open_timers=1) == {"quiet"}
 
 
 def test_a_row_that_nobody_tries_any_more_is_seen(healthy: Record) -> None:
-    look = Look(at=PLAN.length + 2000, cursor=1, ledger={'{"Id":3}': ("held", 1, 5, 1)})
+    look = Look(at=PLAN.length + 2000, cursor=1, ledger={'{"Id":3}': ("held", 1, 5, 1, 60, None, 0)})
     assert broken(healthy, looks=[*healthy.looks, look]) == {"stalled"}

@@ -1,7 +1,8 @@
-"""The simulation: fixed seeds, two fresh ones, and a policy that is known to lose rows, so that a clean run means something."""
+"""The simulation: fixed seeds, fresh ones, a policy and defects that are known to fail, so that a clean run means something."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -9,66 +10,127 @@ from pathlib import Path
 
 import pytest
 
-from devtools.sim.__main__ import main, run_plan
-from devtools.sim.checks import Violation
-from devtools.sim.fleet import Fleet
+from devtools.sim.__main__ import main
+from devtools.sim.judging import Violation
+from devtools.sim.mutants import MUTANTS
 from devtools.sim.plan import make_plan
+from devtools.sim.runner import Runner, fingerprint
 from devtools.sim.trace import story
 
-FIXED = (3, 7, 11, 19, 23)
-NAIVE_LOSES = 100
+FIXED = range(24)
+OVER_THE_WIRE = (3, 19)
+FRESH = 12
+TWICE = (4, 18, 32, 45, 57, 75)  # one to four workers, with crashes and stalls
+NAIVE_LOSES = range(100, 130)
+FOUND_BY = {  # defect: a seed that finds it, and by which invariant
+    "no-hold": (5000, "holds"),
+    "late-delays": (5000, "holds"),
+}
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with Fleet(tmp_path_factory.mktemp("fleet")) as fleet:
-        yield fleet
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("inside")) as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with Runner(tmp_path_factory.mktemp("wire"), wire=True) as runner:
+        yield runner
 
 
 def fresh_seeds() -> list[int]:
-    """Two seeds that change from run to run; those of a run come again with its ROWPOST_TEST_SEED."""
+    """Seeds that change from run to run; those of a run come again with its ROWPOST_TEST_SEED."""
     given = os.environ.get("ROWPOST_TEST_SEED")
     rng = random.Random(given) if given else random.SystemRandom()
-    return [rng.randrange(10**6, 10**9) for _ in range(2)]
+    return [rng.randrange(10**6, 10**9) for _ in range(FRESH)]
 
 
 @pytest.mark.parametrize("seed", FIXED)
-def test_no_invariant_is_broken_under_a_fixed_seed(fleet: Fleet, seed: int) -> None:
-    record, violations = run_plan(fleet, make_plan(seed))
+def test_no_invariant_is_broken_under_a_fixed_seed(runner: Runner, seed: int) -> None:
+    record, violations = runner.run(make_plan(seed))
     assert not violations, story(record, violations)
     assert record.attempts
 
 
-def test_no_invariant_is_broken_under_fresh_seeds(fleet: Fleet) -> None:
+def test_no_invariant_is_broken_under_fresh_seeds(runner: Runner) -> None:
     for seed in fresh_seeds():
         print(f"fresh seed {seed}: python dev.py sim --seed {seed}")
-        record, violations = run_plan(fleet, make_plan(seed))
+        record, violations = runner.run(make_plan(seed))
         assert not violations, story(record, violations)
 
 
-def test_the_naive_policy_loses_rows_under_the_same_harness(fleet: Fleet) -> None:
-    record, violations = run_plan(fleet, make_plan(NAIVE_LOSES, "naive"))
-    assert {violation.rule for violation in violations} == {"delivered"}
-    assert "posted version" in story(record, violations)
+@pytest.mark.parametrize("seed", OVER_THE_WIRE)
+def test_no_invariant_is_broken_over_the_wire(wire: Runner, seed: int) -> None:
+    record, violations = wire.run(make_plan(seed))
+    assert not violations, story(record, violations)
+    assert record.attempts
+
+
+@pytest.mark.parametrize("seed", TWICE)
+def test_a_seed_replays_exactly(runner: Runner, seed: int) -> None:
+    first, _ = runner.run(make_plan(seed))
+    with Runner(Path()) as another:
+        second, _ = another.run(make_plan(seed))
+    assert first.effects == second.effects
+    assert fingerprint(first) == fingerprint(second)
+    assert len(first.effects) > 100
+
+
+def test_the_naive_policy_loses_rows_under_the_same_harness(runner: Runner) -> None:
+    rules = set()
+    for seed in NAIVE_LOSES:
+        record, violations = runner.run(make_plan(seed, "naive"))
+        rules |= {violation.rule for violation in violations}
+        if violations:
+            assert "posted version" in story(record, violations)
+            break
+    assert rules == {"delivered"}
+
+
+@pytest.mark.parametrize("mutant", sorted(FOUND_BY))
+def test_a_defect_of_the_app_is_found(tmp_path: Path, mutant: str) -> None:
+    seed, rule = FOUND_BY[mutant]
+    with Runner(tmp_path, mutant=mutant) as mutated:
+        _, violations = mutated.run(make_plan(seed))
+    assert rule in {violation.rule for violation in violations}
+
+
+def test_each_defect_can_be_put_in(runner: Runner) -> None:
+    for mutant in MUTANTS.values():
+        assert mutant()
 
 
 def test_a_seed_decides_the_whole_plan() -> None:
     assert make_plan(5) == make_plan(5)
     assert make_plan(5) != make_plan(6)
-    assert make_plan(5).without({0}).actions == make_plan(5).actions[1:]
 
 
-def test_a_run_that_breaks_down_is_a_failure(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devtools.sim.world.World.look", lambda self: 1 / 0)
-    _, violations = run_plan(fleet, make_plan(1))
+def test_a_smaller_plan_changes_only_rows_that_are_there() -> None:
+    plan = make_plan(5)
+    inserts = {index for index, action in enumerate(plan.actions) if "insert" in json.dumps(action.values.get("ops", ""))}
+    assert inserts
+    assert not [action for action in plan.without(inserts).actions if action.kind == "change"]
+
+
+def test_a_run_that_breaks_down_is_a_failure(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devtools.sim.observer.Observer.collect", lambda self, instances: 1 / 0)
+    _, violations = runner.run(make_plan(1))
     assert [violation.rule for violation in violations] == ["runs"]
 
 
-def test_the_command_line_replays_a_seed_and_tells_what_it_injected(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code = main(["--policy", "naive", "--seed", str(NAIVE_LOSES), "--seeds", "1", "--shrink", "0", "--directory", str(tmp_path)])
+def test_the_command_line_tells_the_first_failing_seed_and_how_to_replay_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    seed, rule = FOUND_BY["no-hold"]
+    code = main(["--mutant", "no-hold", "--seed", str(seed), "--seeds", "3", "--shrink", "4", "--report", str(report)])
     told = capsys.readouterr().out
     assert code == 1
-    assert f"FAILED seed {NAIVE_LOSES}" in told
-    assert f"--policy naive --seed {NAIVE_LOSES}" in told
-    assert "hosts killed" in told
-    assert str(Violation("delivered", "")).strip() in told
+    assert f"FAILED seed {seed}" in told
+    assert f"--seed {seed} --mutant no-hold" in told
+    assert f"[{rule}]" in told and str(Violation(rule, "")).strip() in told
+    tally = json.loads(report.read_text())
+    assert tally["failed"][0] == seed
+    assert tally["posts"] > 0 and tally["effects"] > tally["posts"]

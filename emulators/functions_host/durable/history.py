@@ -118,6 +118,11 @@ def reshape(events: Iterable[Event], show_input: bool, show_output: bool) -> lis
     return sorted(shown + pending, key=lambda entry: entry["Timestamp"]) if pending else shown
 
 
+def event_name(kind: int) -> str:
+    """The name of a kind of event, as the management API spells it."""
+    return _NAMES.get(kind, f"event {kind}")
+
+
 def decode_json(text: str | None) -> Any:
     """The value of a JSON text; a text that is none stands for itself."""
     if text is None:

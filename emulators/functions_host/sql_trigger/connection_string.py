@@ -152,8 +152,8 @@ def _braced(value: str) -> str:
     return "{" + value.replace("}", "}}") + "}"
 
 
-def translate(text: str) -> OdbcConnection:
-    """The ODBC form of an ADO.NET connection string.
+def translate(text: str, application: str = APPLICATION_NAME) -> OdbcConnection:
+    """The ODBC form of an ADO.NET connection string; the server knows its sessions by the name ``application``.
 
     Raises:
         ListenerError: malformed text, a keyword without an ODBC counterpart, a bad value, or no driver.
@@ -171,7 +171,7 @@ def translate(text: str) -> OdbcConnection:
         driver = odbc_driver()
     except FileNotFoundError as error:
         raise ListenerError(f"No SQL Server driver: {error}.") from error
-    parts = [f"DRIVER={driver}", f"SERVER={_braced(values['server'])}", f"APP={_braced(APPLICATION_NAME)}"]
+    parts = [f"DRIVER={driver}", f"SERVER={_braced(values['server'])}", f"APP={_braced(application)}"]
     for key, odbc in _TEXTS.items():
         if values.get(key):
             parts.append(f"{odbc}={_braced(values[key])}")

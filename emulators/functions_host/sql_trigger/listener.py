@@ -11,6 +11,7 @@ from emulators.functions_host.sql_trigger.connection import Connection
 from emulators.functions_host.sql_trigger.connection_string import translate
 from emulators.functions_host.sql_trigger.errors import DatabaseError, ListenerError
 from emulators.functions_host.sql_trigger.identity import Identity, lease_table
+from emulators.functions_host.sql_trigger.inspection import Inspector
 from emulators.functions_host.sql_trigger.monitor import ChangeMonitor
 from emulators.functions_host.sql_trigger.names import TableName
 from emulators.functions_host.sql_trigger.scaling import target_worker_count
@@ -73,6 +74,7 @@ class SqlTriggerListener:
         self._identity = Identity.of(function_name, settings, host_id)
         self._lease_table: str | None = None
         self._monitor: ChangeMonitor | None = None
+        self._inspector: Inspector | None = None
         self._starting = False
         self._stopped = False
 
@@ -85,6 +87,11 @@ class SqlTriggerListener:
     def lease_table(self) -> str | None:
         """Quoted name of the lease table, once started."""
         return self._lease_table
+
+    @property
+    def inspector(self) -> Inspector | None:
+        """Shows cursor and leases to people, once started."""
+        return self._inspector
 
     async def start(self) -> None:
         """Check the table, create what is missing in the database, and start to poll.
@@ -126,6 +133,7 @@ class SqlTriggerListener:
         # These two are read after the tables were made: a wrong value leaves them behind.
         batch_size, interval = settings.batch_size, settings.polling_interval_seconds
         self._lease_table = leases
+        self._inspector = Inspector(self._connection_string, statements)
         self._monitor = ChangeMonitor(
             target, statements, batch_size, interval, self._clock, self._invoke, self._on_cancel, self._logger
         )

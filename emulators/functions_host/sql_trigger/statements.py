@@ -199,3 +199,24 @@ COMMIT TRANSACTION;"""
     def count_tracked(self) -> str:
         """Count all tracked changes: for a function that has never started."""
         return f"DECLARE @last bigint; SELECT COUNT(*) FROM {self._changes};"
+
+    def inspect(self, limit: int) -> str:
+        """Look without touching: no application lock, no shared locks, nothing written.
+
+        Result sets: one row of cursor, current version of the database, what :meth:`count_unprocessed` counts, count of
+        leases, local time, UTC; then up to ``limit`` leases (key values, change version, count, end), open ones first.
+        """
+        keys = ", ".join(f"l.{quote(key.name)}" for key in self.table.keys)
+        return f"""
+SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;
+DECLARE @last bigint, @unprocessed int, @leases int, @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
+{self._read_cursor}
+SELECT @unprocessed = COUNT(*)
+FROM {self._changes}
+{self._lease_join}
+WHERE {self._eligible("@now")};
+SELECT @leases = COUNT(*) FROM {self.lease_table};
+SELECT @last, CHANGE_TRACKING_CURRENT_VERSION(), @unprocessed, @leases, @now, @utc;
+SELECT TOP ({limit}) {keys}, {_CV}, {_AC}, {_LE}
+FROM {self.lease_table} AS l
+ORDER BY CASE WHEN {_LE} IS NULL THEN 1 ELSE 0 END, {_LE}, {_CV};"""

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from .reader import ProtocolError
-from .tokens import SERVER_VERSION
+from .tokens import SERVER_VERSION, TDS_7_2
 
 ENCRYPT_OFF, ENCRYPT_ON, ENCRYPT_NOT_SUPPORTED, ENCRYPT_REQUIRED = 0, 1, 2, 3
 FEATURE_FEDERATED_AUTHENTICATION, FEATURE_UTF8 = 0x02, 0x0A
@@ -14,6 +14,8 @@ _OPTION_VERSION, _OPTION_ENCRYPTION, _OPTION_INSTANCE, _OPTION_THREAD, _OPTION_M
 _FIRST_VARIABLE = 36
 _FIELDS = ("host", "user", "password", "application", "server", "extension", "library", "language", "database")
 _SSPI_LENGTH_AT = 80
+_ATTACHED_FILE_LENGTH_AT, _NEW_PASSWORD_LENGTH_AT = 84, 88
+_LANGUAGES = ("", "us_english", "english")
 _HAS_EXTENSION = 0x10
 _INTEGRATED_SECURITY = 0x80
 _PASSWORD_MASK = 0xA5
@@ -21,7 +23,7 @@ _PASSWORD_MASK = 0xA5
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What LOGIN7 says. ``packet_size`` 0 leaves the choice to the server."""
+    """What LOGIN7 says. ``packet_size`` 0 leaves the choice to the server; ``unsupported`` names what it asks for in vain."""
 
     host: str
     user: str
@@ -32,6 +34,7 @@ class Login:
     integrated: bool
     features: dict[int, bytes]
     tds_version: int
+    unsupported: tuple[str, ...] = ()
 
 
 def read_prelogin(body: bytes) -> int:
@@ -114,7 +117,17 @@ def read_login(body: bytes) -> Login:
         integrated=bool(option_flags_2 & _INTEGRATED_SECURITY or sspi_length),
         features=features,
         tds_version=tds_version,
+        unsupported=_unsupported(body, text["language"]) if tds_version >= TDS_7_2 else (),
     )
+
+
+def _unsupported(body: bytes, language: str) -> tuple[str, ...]:
+    asked = {
+        f"language {language}": language.lower() not in _LANGUAGES,
+        "AttachDBFileName": any(body[_ATTACHED_FILE_LENGTH_AT : _ATTACHED_FILE_LENGTH_AT + 2]),
+        "a change of the password at login": any(body[_NEW_PASSWORD_LENGTH_AT : _NEW_PASSWORD_LENGTH_AT + 2]),
+    }
+    return tuple(name for name, wanted in asked.items() if wanted)
 
 
 def _unscramble(byte: int) -> int:

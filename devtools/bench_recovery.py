@@ -1,0 +1,349 @@
+"""What recovery costs with many rows held: round trips, statements, seconds, and how long the trigger's lock is kept.
+
+The app's own functions run against the SQL stand-in over the wire. Only the rows are put there by plain SQL.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyodbc
+from rich.box import SIMPLE_HEAD
+from rich.table import Column
+from rich.table import Table as Grid
+
+from devtools.stack import Stack
+from emulators.functions_host.sql_trigger.names import TableName
+from emulators.functions_host.sql_trigger.payload import Column as TableColumn
+from emulators.functions_host.sql_trigger.statements import LOCK_RESOURCE, Statements
+from emulators.functions_host.sql_trigger.table import KeyColumn, WatchedTable
+from emulators.sql_server.parser import parse_batch
+from emulators.sql_server.syntax import Block, Declare, If, SetOption, Statement
+from rowpost.app import App
+from rowpost.claim import claim_keys, numbered_keys
+from rowpost.connection_string import translate
+from rowpost.database import Database, Row
+from rowpost.delivery import Answer, Verdict
+from rowpost.ledger import key_hash, key_text
+from rowpost.operations import replay_dead_letters, retry_now
+from rowpost.planning import plan
+from rowpost.recovery import REDELIVER_AT_MOST, mark_noticed, redeliver, survey
+from rowpost.resync import PAGE_ROWS, resync_page
+from rowpost.retention import look_at_retention, record_coverage
+from rowpost.settlement import settle, settle_row
+from rowpost.status import table_status
+from rowpost.watchdog import inspect_table, move_watch_base
+
+TABLE = "dbo.Orders"
+SIZES = (1_000, 10_000, 100_000)  # held rows; the ratios are to the first
+BATCH_ROWS = 100  # host.json: MaxBatchSize
+_WARM_ROWS = 2 * BATCH_ROWS  # for a first run that nobody counts: plans are made, connections opened
+_FILL_ROWS = 20_000  # of one statement of the set-up
+_LOCK_MS = 100_000
+_LOOK_SECONDS = 0.003  # between two requests for the trigger's lock
+_DATABASE = "SqlConnectionString"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one operation cost.
+
+    Attributes:
+        name: of the operation.
+        held: rows in the ledger.
+        treated: rows that it is about: all of them, or those of a batch.
+        round_trips: requests that the app sent.
+        statements: T-SQL statements in them, at most (branches that were not taken count).
+        seconds: from the first to the last.
+        lock_seconds: the longest wait of somebody who asked for the trigger's lock all along.
+    """
+
+    name: str
+    held: int
+    treated: int
+    round_trips: int
+    statements: int
+    seconds: float
+    lock_seconds: float
+
+
+class CountingDatabase(Database):
+    """The app's database access, with a list of what was sent."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        super().__init__(translate(settings[_DATABASE], _DATABASE, settings["ODBC_DRIVER"]))
+        self.sent: list[str] = []
+
+    def run(self, sql: str, *parameters: Any) -> list[list[Row]]:
+        self.sent.append(sql)
+        return super().run(sql, *parameters)
+
+
+def statement_count(sql: str) -> int:
+    """The statements of a batch that do something; the app's batches have no loops."""
+
+    def count(statements: Sequence[Statement]) -> int:
+        return sum(count_one(statement) for statement in statements)
+
+    def count_one(statement: Statement) -> int:
+        if isinstance(statement, Block):
+            return count(statement.body)
+        if isinstance(statement, If):
+            return 1 + count_one(statement.then) + (count_one(statement.otherwise) if statement.otherwise else 0)
+        return 0 if isinstance(statement, Declare | SetOption) else 1
+
+    return count(parse_batch(sql.replace("?", "@parameter")))
+
+
+class LockWatch(threading.Thread):
+    """Asks for the trigger's lock again and again, as the trigger does, and remembers its longest wait."""
+
+    def __init__(self, connection: pyodbc.Connection) -> None:
+        super().__init__(name="lock watch", daemon=True)
+        self._connection = connection
+        self._over = threading.Event()
+        self.longest_seconds = 0.0
+
+    def run(self) -> None:
+        """Until :meth:`end`."""
+        lock = f"@Resource = N'{LOCK_RESOURCE}', @LockOwner = 'Session', @DbPrincipal = N'public'"
+        ask = f"EXEC sp_getapplock {lock}, @LockMode = 'Exclusive', @LockTimeout = {_LOCK_MS}; EXEC sp_releaseapplock {lock};"
+        while not self._over.wait(_LOOK_SECONDS):
+            started = time.perf_counter()
+            self._connection.execute(ask)
+            self.longest_seconds = max(self.longest_seconds, time.perf_counter() - started)
+
+    def end(self) -> float:
+        """Stop; the longest wait in seconds."""
+        self._over.set()
+        self.join()
+        return self.longest_seconds
+
+
+class RecoveryBench:
+    """A database with the app's tables and as many held rows as wanted.
+
+    Args:
+        directory: for the data.
+        config, tables_sql: the app's configuration, and the script that makes dbo.Orders (OrderId, Customer, Total).
+        say: is told of each step.
+    """
+
+    def __init__(self, directory: Path, config: Path, tables_sql: Path, say: Callable[[str], None]) -> None:
+        self.stack = Stack(directory, "real", config=config, tables_sql=tables_sql)
+        self.say = say
+        self.costs: list[Cost] = []
+        self._orders = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stack.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stack.stop()
+
+    def _start(self) -> None:
+        self.stack.start()
+        cursors = "SELECT UserFunctionID, UserTableID FROM az_func.GlobalState"
+        leases = "SELECT OBJECT_ID(N'az_func.Leases_rowpost_dbo_Orders', N'U')"
+        while self.stack.execute(leases)[0][0] is None:  # the listener makes its tables in one transaction when it starts
+            time.sleep(0.1)
+        assert self.stack.host is not None
+        self.stack.host.stop()  # what follows is measured without its company
+        self.stack.host = None
+        self.database = CountingDatabase(self.stack.settings)
+        self.app = App(self.stack.config, self.database)
+        self.table = self.app.table(TABLE)
+        ((function_id, object_id),) = self.stack.execute(cursors)
+        name, keys = TableName.parse(TABLE), (KeyColumn("OrderId", "int", "int"),)
+        columns = tuple(TableColumn(column.name, column.type) for column in self.table.columns)
+        self.trigger = Statements(WatchedTable(name, object_id, keys, columns), function_id, self.table.lease_sql, _LOCK_MS)
+
+    # --- set-up, by plain SQL ---
+
+    def _many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
+        with self.stack.connection.cursor() as cursor:
+            cursor.setinputsizes([(pyodbc.SQL_WVARCHAR, 0, 0)])
+            cursor.execute(sql, json.dumps(rows))
+
+    def fill(self, count: int) -> None:
+        """Let ``count`` rows be exhausted, their leases held."""
+        self.say(f"{count:,} rows …")
+        self.stack.execute(f"DELETE FROM rowpost.Ledger; DELETE FROM {self.table.lease_sql};")
+        for first in range(self._orders + 1, count + 1, _FILL_ROWS):
+            ids = [{"i": i} for i in range(first, min(first + _FILL_ROWS, count + 1))]
+            self._many("INSERT INTO dbo.Orders SELECT i, N'customer', 10.5 FROM OPENJSON(?) WITH (i int '$.i')", ids)
+        self._orders = max(self._orders, count)
+        records = """
+INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
+                            LastFailure, NextAttempt, LastStatus, LastError, Noticed, Detached)
+SELECT N'dbo.Orders', h, k, v.Newest, 'U', 'exhausted', 5, 0, SYSUTCDATETIME(), SYSUTCDATETIME(), SYSUTCDATETIME(),
+       503, N'HTTP 503', 0, 0
+  FROM OPENJSON(?) WITH (h char(64) '$.h', k nvarchar(max) '$.k')
+  CROSS JOIN (SELECT CHANGE_TRACKING_CURRENT_VERSION() AS Newest) v"""
+        for first in range(1, count + 1, _FILL_ROWS):
+            texts = [key_text({"OrderId": i}) for i in range(first, min(first + _FILL_ROWS, count + 1))]
+            self._many(records, [{"h": key_hash(text), "k": text} for text in texts])
+        self.stack.execute(f"""
+INSERT INTO {self.table.lease_sql}
+SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETIME()) FROM dbo.Orders WHERE OrderId <= {count};""")
+        self.stack.execute("UPDATE rowpost.TableState SET GateRound = 0, GateUntil = NULL, GateOpened = NULL, RetryOrdered = NULL")
+
+    def change(self, ledger: str, leases: str | None = None) -> None:
+        """Put all rows in another state."""
+        self.stack.execute(f"UPDATE rowpost.Ledger SET {ledger}")
+        if leases is not None:
+            self.stack.execute(f"UPDATE {self.table.lease_sql} SET {leases}")
+
+    # --- measuring ---
+
+    def measure(self, name: str, held: int, work: Callable[[], Any], treated: int | None = None, expect: Any = None) -> None:
+        """Run ``work`` once and note its cost; ``treated`` is the number of rows that it is about, if not all of them.
+
+        Raises:
+            RuntimeError: it did not give what was expected.
+        """
+        self.database.sent.clear()
+        connection = self.stack.sql.connect(application="lock watch", timeout_seconds=60)
+        watch = LockWatch(connection)
+        watch.start()
+        started = time.perf_counter()
+        result = work()
+        took = time.perf_counter() - started
+        lock = watch.end()
+        connection.close()
+        if expect is not None and result != expect:
+            raise RuntimeError(f"{name} with {held} rows held: {result!r}, expected {expect!r}")
+        sent = list(self.database.sent)
+        counts = {sql: statement_count(sql) for sql in set(sent)}
+        cost = Cost(name, held, treated or held, len(sent), sum(counts[sql] for sql in sent), took, lock)
+        self.costs.append(cost)
+        self.say(f"  {name}: {took:.2f} s, {cost.round_trips} round trips, lock {lock * 1000:.0f} ms")
+
+    def run(self, count: int) -> None:
+        """All operations with ``count`` rows held."""
+        self.fill(count)
+        self._outage(count)
+        self._looks(count)
+        self._batches(count)
+        self._operator(count)
+        self._endings(count)
+
+    def plan(self, name: str, held: int, state: str, expect: int) -> None:
+        """Plan until nothing is left, and note the cost; then ``expect`` rows must be in that ``state``, a condition of SQL."""
+
+        def work() -> None:
+            while plan(self.app, TABLE):
+                pass
+
+        self.measure(name, held, work)
+        ((found,),) = self.stack.execute(f"SELECT COUNT(*) FROM rowpost.Ledger WHERE {state}")
+        if found != expect:
+            raise RuntimeError(f"{name} with {held} rows held: {found} rows are {state}, expected {expect}")
+
+    def _poll(self) -> int:
+        cursor = self.stack.connection.execute(self.trigger.poll(BATCH_ROWS))
+        rows = len(cursor.fetchall())
+        while cursor.nextset():
+            pass
+        if rows:
+            self.stack.execute("IF @@TRANCOUNT > 0 ROLLBACK")
+        return rows
+
+    def _outage(self, count: int) -> None:
+        self.plan("hold: plan exhausted rows", count, "State = 'held' AND Rounds = 1", count)
+        self.measure("trigger's own look, all held", count, self._poll)
+        self.change(
+            "State = 'exhausted', Rounds = 5, NextAttempt = SYSUTCDATETIME()",
+            "_az_func_LeaseExpirationTime = DATEADD(hour, 1, SYSDATETIME())",
+        )
+        self.plan("release: plan for redelivery", count, "State = 'held' AND Detached = 1", count)
+        self.measure("trigger's own look, all freed", count, self._poll, expect=0)
+
+    def _looks(self, count: int) -> None:
+        app = self.app
+        self.measure("survey, nothing to plan", count, lambda: survey(app, TABLE)["live"], expect=count)
+        self.measure("table_status", count, lambda: table_status(app, TABLE)["detached"], expect=count)
+        self.measure("inspect_table", count, lambda: inspect_table(app, TABLE))
+        self.measure("move_watch_base", count, lambda: move_watch_base(app, TABLE))
+
+        def retention() -> None:
+            coverage = look_at_retention(app, TABLE)
+            assert coverage is not None
+            record_coverage(app, TABLE, coverage)
+
+        self.measure("retention: look and record", count, retention)
+
+    def _batches(self, count: int) -> None:
+        keys = numbered_keys(self.table, [{"OrderId": i} for i in range(1, BATCH_ROWS + 1)])
+        self.measure(
+            f"claim of {BATCH_ROWS}", count, lambda: len(claim_keys(self.database, self.table, keys).rows), BATCH_ROWS, BATCH_ROWS
+        )
+        claimed = claim_keys(self.database, self.table, keys)
+        refused = Answer(Verdict.TRANSIENT, status=503, error="HTTP 503")
+        settlements = [settle_row(row, refused, self.app.config.retry) for row in claimed.rows]
+        self.measure(f"settle of {BATCH_ROWS}", count, lambda: settle(self.database, self.table, settlements), BATCH_ROWS)
+
+    def _operator(self, count: int) -> None:
+        app = self.app
+        plan(app, TABLE)  # the batch that was just settled
+        self.change(
+            "State = 'held', Detached = 1, NextAttempt = DATEADD(hour, 6, SYSUTCDATETIME()), LastFailure = SYSUTCDATETIME()"
+        )
+        self.measure("retry_now", count, lambda: retry_now(app, TABLE), expect=count)
+        self.plan("reset: plan ordered rows", count, "NextAttempt <= SYSUTCDATETIME()", count)
+        many = min(count, REDELIVER_AT_MOST)
+        self.measure(f"redeliver {many}, all due", count, lambda: redeliver(app, TABLE).delivered, many, many)
+
+    def _endings(self, count: int) -> None:
+        app = self.app
+        left = count - min(count, REDELIVER_AT_MOST)
+        self.change("FirstFailure = DATEADD(day, -30, SYSUTCDATETIME())")
+        self.plan("dead letters: plan", count, "State = 'dead'", left)
+        self.measure("mark_noticed", count, lambda: mark_noticed(app, TABLE, "9999-01-01"))
+        self.measure("replay_dead_letters", count, lambda: replay_dead_letters(app, TABLE), expect=left)
+        self.stack.execute("DELETE FROM rowpost.Ledger")
+        after = key_text({"OrderId": count // 2})
+        page = min(PAGE_ROWS, self._orders - count // 2)
+        self.measure("resync_page, in the middle", count, lambda: resync_page(app, TABLE, after, 0)["rows"], page, page)
+
+
+def measure_recovery(
+    directory: Path, config: Path, tables_sql: Path, sizes: Sequence[int], say: Callable[[str], None]
+) -> list[Cost]:
+    """The costs of all operations with each number of held rows."""
+    with RecoveryBench(directory, config, tables_sql, say) as bench:
+        bench.run(_WARM_ROWS)
+        bench.costs.clear()
+        for count in sizes:
+            bench.run(count)
+    return bench.costs
+
+
+def recovery_grid(costs: Sequence[Cost]) -> Grid:
+    """The costs as a table."""
+    first = costs[0].held
+    base = {cost.name: cost.seconds / cost.treated for cost in costs if cost.held == first}
+    explained = (
+        f"trips: SQL round trips. lock: longest wait for the trigger's lock. per row: time per row treated, against {first:,} held."
+    )
+    grid = Grid(Column("operation", no_wrap=True), box=SIMPLE_HEAD, caption=explained, caption_justify="left")
+    for heading in ("held", "trips", "statements", "seconds", "lock, ms", "per row"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for name in dict.fromkeys(cost.name for cost in costs):
+        for cost in (cost for cost in costs if cost.name == name):
+            ratio = cost.seconds / cost.treated / base[name]
+            cells = (f"{cost.round_trips}", f"{cost.statements}", f"{cost.seconds:.3f}", f"{cost.lock_seconds * 1000:.0f}")
+            grid.add_row(name if cost.held == first else "", f"{cost.held:,}", *cells, f"{ratio:.2f}")
+    return grid

@@ -1,0 +1,72 @@
+"""What the invariants share: violations, posts by row, and what a disturbance excuses."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from devtools.sim.record import Record, key_text
+from emulators.downstream import Attempt
+
+SETTLES_SECONDS = 150  # after a kill or a fault, so long may it take until leases and holds are as planned again
+_HOUR = 3600
+_LEASE_SECONDS = 60
+_BATCH_SECONDS = 120  # the longest that a batch goes on posting
+
+
+@dataclass(frozen=True)
+class Violation:
+    """What went wrong; ``key`` names the row, if it is about one."""
+
+    rule: str
+    text: str
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return f"[{self.rule}] {self.text}"
+
+
+def posts_by_row(record: Record) -> dict[str, list[tuple[float, Attempt]]]:
+    """Attempts by row, oldest first."""
+    found: dict[str, list[tuple[float, Attempt]]] = defaultdict(list)
+    for attempt in record.attempts:
+        if isinstance(attempt.key, dict):
+            found[key_text(attempt.key)].append((record.at(attempt.at), attempt))
+    return found
+
+
+def taken(record: Record, attempt: Attempt) -> bool:
+    """Whether the app saw a success."""
+    return attempt.status is not None and 200 <= attempt.status < 300 and attempt.number not in record.unanswered
+
+
+def unknown(record: Record, attempt: Attempt) -> bool:
+    """Whether the API took the event and the app never learnt of it."""
+    return attempt.status is None or attempt.number in record.unanswered
+
+
+def disturbed(record: Record, begin: float, end: float) -> bool:
+    """Whether a kill, a stall, a fault of the database, a jump of its clock or a command fell between two instants, or so shortly
+    before that it still counts."""
+    early = begin - SETTLES_SECONDS
+    if any(since <= end and back >= early for since, back, _ in record.kills + record.stalls):
+        return True
+    if record.every_commit:
+        if any(early <= at <= end for at in record.struck):
+            return True
+    elif any(action.kind == "sql" and action.at <= end for action in record.plan.actions):  # it may wait long for its statement
+        return True
+    if any(at <= end and at + 2 * SETTLES_SECONDS >= begin for at in record.cleaned):
+        return True  # the trigger does not hand out what change tracking has forgotten; recovery finds it some minutes later
+    if any(at <= end and at + (_HOUR if minutes < 0 else 0) >= early for at, minutes in record.shifts):
+        return True  # when the clock goes back, leases last an hour longer
+    return any(early <= at <= end for at in record.commands)
+
+
+def lapsed(record: Record, at: float) -> bool:
+    """Whether a worker may have posted at that instant although its lease had lapsed: it had been frozen, or the clock jumped."""
+    if not record.every_commit:
+        return any(since <= at and back >= at - SETTLES_SECONDS for since, back, _ in record.kills)
+    if any(since <= at <= back + _BATCH_SECONDS and back - since > _LEASE_SECONDS / 2 for since, back, _ in record.stalls):
+        return True
+    return any(minutes > 0 and when <= at <= when + _BATCH_SECONDS for when, minutes in record.shifts)

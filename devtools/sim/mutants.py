@@ -1,0 +1,91 @@
+"""Deliberate defects of the app, put in at run time: seeds must find each, or a clean run means little."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import rowpost.claim
+import rowpost.recovery
+import rowpost.settlement
+from rowpost.backoff import Backoff
+
+Replacement = tuple[Any, str, Any]  # object, attribute, what stands there instead
+_LEASES = r"(?:\{table\.lease_sql\}|\[az_func\]\.)"
+
+
+class StaleMutant(Exception):
+    """The code that a mutant changes does not look as it did: the mutant must be written anew."""
+
+
+@contextmanager
+def mutated(name: str | None) -> Iterator[None]:
+    """The app with a defect, or as it is.
+
+    Raises:
+        StaleMutant: the defect cannot be put in.
+    """
+    with ExitStack() as stack:
+        for target, attribute, value in MUTANTS[name]() if name is not None else ():
+            stack.callback(setattr, target, attribute, getattr(target, attribute))
+            setattr(target, attribute, value)
+        yield
+
+
+def _rewritten(module: Any, function: str, *changes: tuple[str, str]) -> Replacement:
+    """A function that gives SQL, with some of it replaced. Patterns are searched in its source too, to know if they are stale."""
+    original: Callable[..., str] = getattr(module, function)
+    source = inspect.getsource(original)
+    for pattern, _ in changes:
+        if not re.search(pattern, source):
+            raise StaleMutant(f"{module.__name__}.{function} does not contain {pattern}")
+
+    @functools.wraps(original)
+    def changed(*args: Any, **kwargs: Any) -> str:
+        text = original(*args, **kwargs)
+        for pattern, replacement in changes:
+            text = re.sub(pattern, replacement, text)
+        return text
+
+    return module, function, changed
+
+
+def _without_guard() -> list[Replacement]:
+    return [(rowpost.claim, "guard_sql", lambda table, keys: "")]
+
+
+def _without_hold() -> list[Replacement]:
+    return [_rewritten(rowpost.settlement, "_settle_sql", (r"WHEN 'hold' THEN DATEADD\(second, s\.rp_w, @now\)", ""))]
+
+
+def _late_delays() -> list[Replacement]:
+    original = Backoff.delay_seconds
+    return [(Backoff, "delay_seconds", lambda self, round_number: original(self, round_number + 1))]
+
+
+def _clear_any_version() -> list[Replacement]:
+    return [_rewritten(rowpost.settlement, "_clear_sql", (r"AND g\.ChangeVersion <= s\.\w+", ""))]
+
+
+def _redeliver_without_lease() -> list[Replacement]:
+    writes = ((r"UPDATE l SET _az_func[^;]*;", ""), (rf"INSERT INTO {_LEASES}[^;]*;", ""))
+    return [_rewritten(rowpost.recovery, "_lease_sql", *writes)]
+
+
+def _settle_any_version() -> list[Replacement]:
+    guard = r"WHERE l\._az_func_ChangeVersion = s\.\w+ AND l\._az_func_AttemptCount = s\.rp_c"
+    return [_rewritten(rowpost.settlement, "_settle_sql", (guard, "WHERE 1 = 1"))]
+
+
+MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
+    "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
+    "no-hold": _without_hold,  # a settlement does not hold exhausted rows
+    "late-delays": _late_delays,  # each delay is that of the next round
+    "clear-any-version": _clear_any_version,  # a delivery clears the record of a newer change
+    "redeliver-without-lease": _redeliver_without_lease,  # recovery posts without holding the row's lease
+    "settle-any-version": _settle_any_version,  # a settlement touches leases that others have taken meanwhile
+}

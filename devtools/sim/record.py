@@ -1,0 +1,87 @@
+"""What a run leaves behind: facts only; checks.py judges them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from devtools.sim.plan import Plan
+from emulators.downstream import Attempt
+
+
+@dataclass
+class Wanted:
+    """What the API must know of a row in the end: the last transaction that counts.
+
+    ``version`` is the change version of the last transaction that touched a watched column, or inserted or deleted the row.
+    """
+
+    version: int
+    deleted: bool
+    since: float
+
+
+@dataclass
+class Look:
+    """What the database said at one instant."""
+
+    at: float
+    cursor: int | None
+    ledger: dict[str, tuple[Any, ...]]
+    """By key text: state, version, attempts, rounds; in process also seconds to the next attempt, to NotBefore, and Detached."""
+    missed: list[str] = field(default_factory=list)
+    leases: dict[str, tuple[int, int, float | None]] = field(default_factory=dict)
+    """By key text: version, count, seconds to its end."""
+    gate: float | None = None  # seconds until the gate opens half; None: open, or there is none
+    base: int | None = None  # the version that the masks behind ``watch`` begin at
+
+
+@dataclass
+class Record:
+    """All that a run leaves behind for the checks."""
+
+    plan: Plan
+    attempts: list[Attempt] = field(default_factory=list)
+    alerts: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    mails: list[tuple[float, str, str]] = field(default_factory=list)
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    changes: list[tuple[float, str, int, bool]] = field(default_factory=list)  # at, key, version, whether it must be posted
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    looks: list[Look] = field(default_factory=list)
+    kills: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, how
+    choices: list[tuple[float, tuple[str, ...] | None, bool]] = field(default_factory=list)  # at, columns, whether confirmed
+    commands: list[float] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    counters: dict[str, int] = field(default_factory=dict)
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    leases: list[tuple[Any, ...]] = field(default_factory=list)
+    open_changes: list[tuple[str, int]] = field(default_factory=list)
+    cursor: int | None = None
+    instances: list[dict[str, Any]] = field(default_factory=list)
+    quiet_at: float | None = None
+    start: datetime | None = None
+    stalls: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker
+    shifts: list[tuple[float, int]] = field(default_factory=list)  # at, minutes by which the server's local time jumped
+    effects: list[tuple[int, str, str, str]] = field(default_factory=list)  # microseconds, worker, kind, detail
+    problems: list[str] = field(default_factory=list)  # what the harness itself noticed
+    every_commit: bool = False  # whether ``looks`` has the ledger after every write of it, and the workers share one hub
+    unanswered: set[int] = field(default_factory=set)  # numbers of attempts whose answer came too late to be seen
+    open_timers: int = 0
+    excused: dict[str, int] = field(default_factory=dict)
+    """Rows whose last change tracking has forgotten before it was delivered or in the ledger, and its version."""
+    cleaned: list[float] = field(default_factory=list)  # when change tracking forgot changes
+    struck: list[float] = field(default_factory=list)  # when a planned fault of the database struck
+
+    def at(self, instant: str) -> float:
+        """Seconds after the start of an ISO 8601 instant."""
+        assert self.start is not None
+        return (datetime.fromisoformat(instant) - self.start).total_seconds()
+
+
+def key_text(key: dict[str, Any]) -> str:
+    """A key as the checks compare it."""
+    return json.dumps(key, separators=(",", ":"))

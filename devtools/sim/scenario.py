@@ -1,0 +1,99 @@
+"""A plan as the parts need it: configuration, tables, statements; the same over the wire and in process."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from devtools.sim.plan import COLUMNS, TABLE, Knobs, key_of
+from devtools.sim.record import key_text
+from rowpost.config import DownstreamConfig, RetryConfig
+
+LEASES = "Leases_rowpost_dbo_Orders"
+STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can meet: application, pattern
+    "claim": ("rowpost", r"SELECT k\.rp_i, l\._az_func_ChangeVersion"),
+    "settle": ("rowpost", r"rp_l varchar"),
+    "survey": ("rowpost", r"@delays nvarchar"),
+    "redeliver": ("rowpost", r"DECLARE @due TABLE"),
+    "release": ("functions-host", r"SELECT @unprocessed = COUNT"),
+}
+
+
+def relay_toml(knobs: Knobs) -> str:
+    """The configuration of a plan."""
+    lines = ["[downstream]", 'url = "%DOWNSTREAM_URL%"', f'timeout = "{knobs.timeout}s"', 'batch_budget = "30s"']
+    lines += [f'probe = "{knobs.probe}s"'] if _has(DownstreamConfig, "probe") else []
+    lines += [
+        f"concurrency = {knobs.concurrency}",
+        f"breaker_failures = {knobs.breaker_failures}",
+        "[downstream.headers]",
+        'X-Api-Key = "%DOWNSTREAM_API_KEY%"',
+    ]
+    lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
+    if knobs.email:
+        lines += ["[notifications.email]", 'connection = "%EMAIL_CONNECTION_STRING%"', 'sender = "%EMAIL_SENDER%"']
+        lines += ['recipients = ["a@example.com", "b@example.com"]']
+    lines += ["[retry]", f"attempts = {knobs.attempts}", f'strategy = "{knobs.strategy}"', f'first_delay = "{knobs.first_delay}s"']
+    lines += [f"factor = {knobs.factor}", f'max_delay = "{knobs.max_delay}s"', f'window = "{knobs.window}s"']
+    lines += [f"notify_after_rounds = {knobs.notify_after_rounds}", f'rejected = "{knobs.rejected}"']
+    lines += [f"detach_after_rounds = {knobs.detach_after_rounds}"] if _has(RetryConfig, "detach_after_rounds") else []
+    lines += ["[[tables]]", f'name = "{TABLE}"']
+    keys = list(knobs.key_columns)
+    lines += [f"send = {json.dumps(keys + list(knobs.send))}"] if knobs.send is not None else []
+    lines += [f"watch = {json.dumps(list(knobs.watch))}"] if knobs.watch is not None else []
+    return "\n".join(lines) + "\n"
+
+
+def _has(section: type[Any], name: str) -> bool:
+    return name in section.__struct_fields__
+
+
+def table_sql(knobs: Knobs) -> str:
+    """The script of the user's table."""
+    region = "Region nvarchar(10) NOT NULL, " if knobs.key == "pair" else ""
+    return (
+        f"CREATE TABLE {TABLE} ({region}Id int NOT NULL, Note nvarchar(40) NULL, Total decimal(20, 4) NULL, Extra int NULL, "
+        f"Secret nvarchar(40) NULL, CONSTRAINT PK_Orders PRIMARY KEY ({', '.join(knobs.key_columns)}));"
+    )
+
+
+def change_sql(knobs: Knobs, ops: list[dict[str, Any]]) -> tuple[list[tuple[str, list[Any]]], list[tuple[str, bool, bool]]]:
+    """One transaction: its statements with their parameters, and for each row that it touches the key, whether it is gone, and
+    whether that must be posted."""
+    touched: list[tuple[str, bool, bool]] = []
+    statements: list[tuple[str, list[Any]]] = [("SET XACT_ABORT ON; BEGIN TRANSACTION;", [])]
+    for op in ops:
+        key = key_of(knobs, op["id"])
+        where = " AND ".join(f"{name} = ?" for name in key)
+        text = key_text(key)
+        if op["do"] == "insert":
+            values = {**key, **_values(op["stamp"])}
+            statements.append(
+                (f"INSERT INTO {TABLE} ({', '.join(values)}) VALUES ({', '.join(map(_mark, values))});", [*values.values()])
+            )
+            touched.append((text, False, True))
+        elif op["do"] in ("update", "unwatched"):
+            values = _values(op["stamp"])
+            names = COLUMNS if op["do"] == "update" else ("Extra", "Secret")
+            assignments = ", ".join(f"{name} = {_mark(name)}" for name in names)
+            parameters = [*(values[name] for name in names), *key.values()]
+            statements.append((f"UPDATE {TABLE} SET {assignments} WHERE {where};", parameters))
+            touched.append((text, False, op["do"] == "update" or knobs.watch is None))
+        elif op["do"] == "delete":
+            statements.append((f"DELETE FROM {TABLE} WHERE {where};", [*key.values()]))
+            touched.append((text, True, True))
+        else:
+            other = key_of(knobs, op["to"])
+            assignments = ", ".join(f"{name} = ?" for name in other)
+            statements.append((f"UPDATE {TABLE} SET {assignments} WHERE {where};", [*other.values(), *key.values()]))
+            touched += [(text, True, True), (key_text(other), False, True)]
+    statements.append(("COMMIT;", []))
+    return statements, touched
+
+
+def _values(stamp: int) -> dict[str, Any]:
+    return {"Note": f"note {stamp}", "Total": f"{stamp}.2500", "Extra": stamp, "Secret": f"secret {stamp}"}
+
+
+def _mark(name: str) -> str:
+    return "CAST(? AS decimal(20, 4))" if name == "Total" else "?"

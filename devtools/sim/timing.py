@@ -1,0 +1,206 @@
+"""The invariants about time: built-in attempts, rounds, holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from devtools.sim.judging import Violation, disturbed, lapsed, posts_by_row, taken, unknown
+from devtools.sim.plan import clock_text
+from devtools.sim.record import Look, Record, key_text
+from emulators.downstream import Attempt
+
+BUILT_IN_SECONDS = 60
+_SLACK_SECONDS = 2
+_UNKNOWN = 90  # the count of failures is not known any more
+_LATE_SECONDS = 75  # a hand-out, and one look of the trigger
+_LONGEST_RETRY_AFTER_SECONDS = 900
+_STALLED_SECONDS = 900  # a protective hold, a round of the watchdog, a lease
+_BATCH_SECONDS = 45  # batch_budget of the plans, and an answer that is waited for
+_PROTECT_SECONDS = 300  # how long an exhausted row is held until it is planned
+_PROTECTED_SECONDS = _PROTECT_SECONDS - _SLACK_SECONDS
+_TRANSIENT = frozenset({401, 403, 408, 425, 429, 307})
+
+
+def transient(record: Record, attempt: Attempt) -> bool:
+    """Whether a post failed by the target's fault, not the row's."""
+    status = attempt.status
+    return unknown(record, attempt) or status in _TRANSIENT or (status or 0) >= 500
+
+
+def gated(record: Record, begin: float, end: float) -> bool:
+    """Whether the table's gate was closed at any time between two instants, or just before."""
+    return any(look.gate is not None and begin - 60 <= look.at <= end or _gate_covers(look, begin, end) for look in record.looks)
+
+
+def _gate_covers(look: Look, begin: float, end: float) -> bool:
+    return look.gate is not None and look.at <= end and look.at + look.gate >= begin
+
+
+def neighbours(record: Record) -> Iterator[Violation]:
+    """(4) While all is up, a row that the API has nothing against arrives within the built-in interval."""
+    posts = posts_by_row(record)
+    calm = list(_calm_times(record))
+    for at, text, version, counts in record.changes:
+        end = at + BUILT_IN_SECONDS + 15
+        if not counts or not any(begin <= at and end <= finish for begin, finish in calm) or disturbed(record, at - 60, end):
+            continue
+        mine = posts.get(text, [])
+        if any(attempt.outcome not in ("accepted", "repeated") and when < end for when, attempt in mine):
+            continue  # it failed before, or fails now: then its own schedule counts
+        if any(unknown(record, attempt) for _, attempt in mine) or gated(record, at - BUILT_IN_SECONDS, end):
+            continue
+        if any(each == text and other != version and at - 60 <= when <= end for when, each, other, _ in record.changes):
+            continue
+        if not any((attempt.version or 0) >= version and when <= end for when, attempt in mine):
+            yield Violation("neighbours", f"{text}: version {version} of {clock_text(at)} did not arrive within a minute", text)
+
+
+def _calm_times(record: Record) -> Iterator[tuple[float, float]]:
+    """The times in which the API as a whole is up."""
+    begin: float | None = 0.0
+    for action in record.plan.actions:
+        if action.kind != "api":
+            continue
+        up = action.values == {"mode": "up"} or action.values.get("seconds", 9.0) < 0.1
+        if not up and begin is not None:
+            yield begin, action.at
+            begin = None
+        elif up and begin is None:
+            begin = action.at + 2 * BUILT_IN_SECONDS
+    if begin is not None:
+        yield begin, float("inf")
+
+
+def schedule(record: Record) -> Iterator[Violation]:
+    """(5) A row that fails is tried again when its interval or its hold ends, not before, and not much later."""
+    changed = defaultdict(list)
+    for at, text, _, _ in record.changes:
+        changed[text].append(at)
+    for text, posts in posts_by_row(record).items():
+        failed = 0
+        for (before, first), (at, second) in pairwise(posts):
+            failed = 0 if taken(record, first) else failed + 1
+            if not failed:
+                continue
+            if disturbed(record, before, at) or gated(record, before, at):  # the gate: others try the target for it
+                failed = _UNKNOWN
+                continue
+            if first.version != second.version or any(before <= when <= at for when in changed[text]):
+                failed = _UNKNOWN
+                continue
+            due = _as_planned(record, text, before, at) if record.every_commit else _as_promised(record, failed, before, first)
+            if due is None:
+                continue
+            gap, (least, most) = at - before, due
+            story = f"{text}: tried again at {clock_text(at)} after {gap:.0f} s instead of"
+            if gap < least - _SLACK_SECONDS:
+                yield Violation("schedule", f"{story} at least {least:.0f} s", text)
+            if gap > most + _LATE_SECONDS:
+                yield Violation("schedule", f"{story} at most {most:.0f} s", text)
+
+
+def _as_planned(record: Record, text: str, before: float, at: float) -> tuple[float, float] | None:
+    """The time to the next attempt, by what was written down last: the end of the row's lease, or the plan of recovery."""
+    looks = [look for look in record.looks if before <= look.at < at - _SLACK_SECONDS and text in look.ledger]
+    if not looks:
+        return None
+    look = looks[-1]
+    state, version, _, _, next_seconds, _, detached = look.ledger[text]
+    lease = look.leases.get(text)
+    if state == "dead":
+        return None
+    if not detached and lease is not None and lease[0] == version and lease[2] is not None:
+        next_seconds = lease[2]
+    elif state == "retrying":
+        return None  # the lease went with a worker that had lost it
+    due = look.at - before + max(0.0, next_seconds)
+    return due, due
+
+
+def _as_promised(record: Record, failed: int, before: float, first: Attempt) -> tuple[float, float]:
+    """The time to the next attempt, by the configured schedule and the number of failures since the last success."""
+    knobs = record.plan.knobs
+    least, most = float(BUILT_IN_SECONDS), max(knobs.max_delay, float(_PROTECT_SECONDS))
+    patient = knobs.breaker_failures >= 100  # rows that the breaker skips count an attempt that the API never saw
+    if patient and knobs.attempts <= failed < _UNKNOWN:
+        least = most = knobs.delay(failed - knobs.attempts + 1)
+    elif patient and failed < knobs.attempts:
+        most = BUILT_IN_SECONDS
+    elif failed >= _UNKNOWN or not patient:
+        least, most = min(least, knobs.first_delay), float("inf")
+    asked = _retry_after(record, before, first)
+    if asked:
+        least, most = max(least, min(asked)), max(most, *asked)
+    return least - _in_batch(record, before), most
+
+
+def _in_batch(record: Record, at: float) -> float:
+    """How long after its hand-out a row can have been posted: it waits for others of its batch."""
+    slow = any(a.kind == "api" and a.values["mode"] == "slow" and a.at <= at for a in record.plan.actions)
+    return _BATCH_SECONDS if slow else 3 * record.plan.pace * len(record.wanted)
+
+
+def _retry_after(record: Record, at: float, attempt: Attempt) -> list[float]:
+    """The Retry-After that the API may have sent with this answer."""
+    if attempt.status not in (408, 425, 429) and (attempt.status or 0) < 500:
+        return []
+    asked: list[float] = []
+    mode: dict[str, Any] = {}
+    for action in record.plan.actions:
+        if action.kind == "api" and action.at <= at:
+            mode = action.values
+        if action.kind == "rules" and action.at <= at:
+            for rule in action.values["rules"]:
+                if rule["status"] == attempt.status and rule["match"].get("key") == attempt.key:
+                    asked.append(float(rule.get("retry_after") or 0))
+    if mode.get("status") == attempt.status:
+        asked.append(float(mode.get("retry_after") or 0))
+    return asked
+
+
+def holds(record: Record) -> Iterator[Violation]:
+    """(5) What is written down agrees with the schedule: when a round is due, and the lease that holds the row until then."""
+    if not record.every_commit:
+        return
+    knobs = record.plan.knobs
+    for before, look in pairwise(record.looks):
+        for text, entry in look.ledger.items():
+            state, version, _, rounds, next_seconds, not_before, detached = entry
+            known = before.ledger.get(text)
+            if (known is not None and known[:4] == entry[:4]) or lapsed(record, look.at):
+                continue
+            lease = look.leases.get(text)
+            mine = lease is not None and lease[0] == version and lease[1] == 0 and not detached
+            if state == "held" and known is not None and rounds == known[3] + 1:
+                due = max(knobs.delay(rounds), not_before or 0)
+                most = max(due, look.gate or 0, before.gate or 0)
+                where = f"{text}: round {rounds} at {clock_text(look.at)}"
+                if next_seconds < due - _SLACK_SECONDS and look.gate is None:
+                    yield Violation("holds", f"{where} is due after {next_seconds} s instead of {due:.0f} s", text)
+                if next_seconds > most + _SLACK_SECONDS:
+                    yield Violation("holds", f"{where} is due after {next_seconds} s instead of {most:.0f} s", text)
+                if mine and lease is not None and lease[2] is not None and lease[2] < next_seconds - _SLACK_SECONDS:
+                    yield Violation("holds", f"{where} is due after {next_seconds} s, but held for {lease[2]:.0f} s only", text)
+            # A row that this very statement exhausted is held until it can be planned.
+            just = state == "exhausted" and (known is None or known[0] != state) and next_seconds >= _PROTECTED_SECONDS
+            if just and mine and lease is not None and lease[2] is not None and lease[2] < _PROTECTED_SECONDS:
+                yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)}, but held for {lease[2]:.0f} s only", text)
+
+
+def stalled(record: Record) -> Iterator[Violation]:
+    """(5) When everything is up again, a row is delivered when its hold ends: it does not wait for the window to close."""
+    plan = record.plan
+    knobs = plan.knobs
+    limit = plan.length + max(knobs.max_delay, _LONGEST_RETRY_AFTER_SECONDS, knobs.probe) + _STALLED_SECONDS
+    limit += max((60.0 * -minutes for _, minutes in record.shifts if minutes < 0), default=0.0)
+    limit += max((back - plan.length for _, back, _ in record.stalls if back > plan.length), default=0.0)
+    lasting = {key_text(rule["match"]["key"]) for rule in plan.lasting_rules}
+    told: set[str] = set()
+    for look in record.looks:
+        for text, entry in look.ledger.items():
+            if look.at > limit and entry[0] != "dead" and text not in lasting | told:
+                told.add(text)
+                yield Violation("stalled", f"{text}: still {entry[0]} at {clock_text(look.at)}, though nothing is in its way", text)

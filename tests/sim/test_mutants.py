@@ -1,0 +1,107 @@
+"""Deliberate defects of the app are found: each by a scenario that meets it, which the app as it is survives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devtools.sim.mutants import MUTANTS
+from devtools.sim.plan import Action, Knobs, Plan, make_plan
+from devtools.sim.runner import Runner
+
+KNOBS = Knobs(attempts=1, strategy="fixed", first_delay=30, detach_after_rounds=1, breaker_failures=100, concurrency=1)
+SEEDS = range(40)  # which worker gets a row differs from seed to seed
+
+
+def plan(hosts: int, length: float, *actions: Action) -> Plan:
+    return Plan(0, "rowpost", 0, hosts, KNOBS, actions, (), length, pace=0.01)
+
+
+def change(at: float, **rows: str) -> Action:
+    """One transaction: ``r1="insert"``."""
+    ops = [{"do": do, "id": int(name[1:]), "stamp": int(at) + 1} for name, do in rows.items()]
+    return Action(at, "change", {"ops": ops})
+
+
+def rules(at: float, *wanted: tuple[int, int, int | None]) -> Action:
+    """Answers by row: number, status, how often."""
+    found = [{"match": {"path": "/rows", "key": {"Id": key}}, "status": status, "times": times} for key, status, times in wanted]
+    return Action(at, "rules", {"rules": found})
+
+
+def strike(at: float, kind: str, host: int, how: str, *, late: bool, **values: Any) -> Action:
+    return Action(at, kind, {"host": host, "how": how, "skip": 0, "late": 0.02 if late else 0, **values})
+
+
+SCENARIOS = {
+    # Five hand-outs end without an outcome between two rounds of the watchdog; then another row is delivered and moves the cursor.
+    "no-guard": plan(
+        1,
+        900,
+        change(310, r1="insert"),
+        *(strike(310.1, "kill", 0, "claim", late=False, down=1) for _ in range(5)),
+        change(575, r2="insert"),
+    ),
+    # A worker stands still with an answer to version 1 in its hands; version 2 fails meanwhile, and is in the ledger alone.
+    "clear-any-version": plan(
+        2,
+        1200,
+        rules(0.5, (1, 500, 1)),
+        change(1, r1="insert", r2="insert"),
+        strike(20, "stall", 0, "post", late=True, seconds=300),
+        change(95, r1="update"),
+        rules(95.1, (1, 500, 12)),
+        change(240, r2="update"),
+        change(250, r2="update"),
+    ),
+    # The same, but version 2 is in the hands of a worker that dies.
+    "settle-any-version": plan(
+        2,
+        1200,
+        rules(0.5, (2, 422, 2)),
+        strike(0.6, "stall", 0, "post", late=True, seconds=130),
+        change(1, r1="insert", r2="insert"),
+        strike(65, "stall", 1, "post", late=False, seconds=200),
+        change(70, r1="update"),
+        strike(150, "kill", 1, "now", late=False, down=5),
+        change(200, r3="insert"),
+        change(210, r3="update"),
+    ),
+}
+BY_SEED = {"no-hold": 5000, "late-delays": 5000, "redeliver-without-lease": 7013}
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    with Runner(Path()) as runner:
+        yield runner
+
+
+def broken(runner: Runner, mutant: str | None, scenario: Plan, seeds: range) -> set[str]:
+    """The rules that the first failing seed breaks."""
+    runner.mutant = mutant
+    for seed in seeds:
+        _, violations = runner.run(replace(scenario, seed=seed))
+        if violations:
+            return {violation.rule for violation in violations}
+    return set()
+
+
+@pytest.mark.parametrize("mutant", sorted(SCENARIOS))
+def test_a_scenario_finds_the_defect_and_nothing_else(runner: Runner, mutant: str) -> None:
+    assert broken(runner, None, SCENARIOS[mutant], range(3)) == set()
+    assert broken(runner, mutant, SCENARIOS[mutant], SEEDS) & {"delivered", "cursor"}
+
+
+@pytest.mark.parametrize("mutant", sorted(BY_SEED))
+def test_a_seed_finds_the_defect(runner: Runner, mutant: str) -> None:
+    runner.mutant = mutant
+    assert runner.run(make_plan(BY_SEED[mutant]))[1]
+
+
+def test_each_defect_is_looked_for() -> None:
+    assert set(MUTANTS) == set(SCENARIOS) | set(BY_SEED)
