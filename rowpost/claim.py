@@ -210,5 +210,7 @@ def claim_keys(
     if has_ledger:
         records = fetch_records(database, table, [row.key_hash for row in rows])
         for row in rows:
-            row.record = records.get(row.key_hash)
+            row.record = record = records.get(row.key_hash)
+            if record is not None and record.live:  # that of a resync is later than the row's own, and older than what was read now
+                row.version = max(row.version, record.version)
     return Claim(rows, unknown, now, json.loads(choice) if choice else None, Gate(*(value or 0 for value in gate)))

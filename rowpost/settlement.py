@@ -223,7 +223,7 @@ UPDATE l
 UPDATE g
    SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
        Rounds = CASE WHEN g.State = 'dead' OR s.r = 1 THEN 0 ELSE g.Rounds END,
-       ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
+       ChangeVersion = s.v,
        Operation = s.o, State = s.s, Attempts = s.a, LastFailure = @utc, NextAttempt = DATEADD(second, s.n, @utc),
        LastTried = CASE WHEN s.y = 1 THEN @utc ELSE g.LastTried END,
        NotBefore = DATEADD(second, s.b, @utc), Noticed = 0, Detached = s.d,
@@ -231,7 +231,7 @@ UPDATE g
        LastStatus = CASE WHEN s.y = 0 AND g.LastTried IS NOT NULL THEN g.LastStatus ELSE s.t END,
        LastError = CASE WHEN s.y = 0 AND g.LastTried IS NOT NULL THEN g.LastError ELSE s.e END
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {failures} s ON g.KeyHash = s.h
- WHERE g.TableName = {name} AND s.s IS NOT NULL AND (g.State <> 'dead' OR g.ChangeVersion < s.v);
+ WHERE g.TableName = {name} AND s.s IS NOT NULL AND (g.ChangeVersion < s.v OR (g.State <> 'dead' AND g.ChangeVersion = s.v));
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
                             FirstFailure, LastFailure, LastTried, NextAttempt, NotBefore, LastStatus, LastError, Noticed, Detached)
 SELECT {name}, s.h, s.k, s.v, s.o, s.s, s.a, 0, @utc, @utc, CASE WHEN s.y = 1 THEN @utc END, DATEADD(second, s.n, @utc),

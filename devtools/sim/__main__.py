@@ -58,6 +58,7 @@ def _run(options: argparse.Namespace, first: int, directory: Path) -> int:
         with Runner(directory / "again", wire=options.wire, mutant=options.mutant) as runner:
             print(tell(runner, seed, policy, features, options.shrink))
         extra = f" --policy {policy}" * (policy != "rowpost") + " --wire" * options.wire
+        extra += f" --features {' '.join(sorted(features))}" if features != FEATURES else ""
         extra += f" --mutant {options.mutant}" if options.mutant else ""
         print(f"\nreplay it: python dev.py sim --seed {seed}{extra}")
     print(f"{policy}: {tally}; {seconds:.0f} s; {len(failures)} failed")

@@ -159,7 +159,7 @@ def cursor(record: Record) -> Iterator[Violation]:
     told: set[str] = set()
     for look in record.looks:
         for text in look.missed:
-            if text not in told and text not in record.excused:
+            if text not in told:
                 told.add(text)
                 yield Violation("cursor", f"{text}: the cursor {look.cursor} has passed it at {clock_text(look.at)}", text)
 

@@ -113,8 +113,8 @@ SELECT WatchBase, {gate} FROM rowpost.TableState;"""
     def _note_missed(self, look: Look) -> None:
         cursor, ledger = look.cursor, look.ledger
         for text, wanted in self.record.wanted.items():
-            if cursor is None or self._latest[text] > cursor:
-                continue  # the trigger will hand out its latest change
+            if cursor is None or self._latest[text] > cursor or text in self.record.excused:
+                continue  # the trigger will hand out its latest change, or nobody knows of it any more
             known = self.downstream.find(TABLE, json.loads(text))
             entry = ledger.get(text)
             if known is not None and (known.version or 0) >= wanted.version:

@@ -168,7 +168,7 @@ def holds(record: Record) -> Iterator[Violation]:
     knobs = record.plan.knobs
     for before, look in pairwise(record.looks):
         for text, entry in look.ledger.items():
-            state, version, _, rounds, next_seconds, not_before, detached = entry
+            state, version, attempts, rounds, next_seconds, not_before, detached = entry
             known = before.ledger.get(text)
             if (known is not None and known[:4] == entry[:4]) or lapsed(record, look.at):
                 continue
@@ -184,6 +184,11 @@ def holds(record: Record) -> Iterator[Violation]:
                     yield Violation("holds", f"{where} is due after {next_seconds} s instead of {most:.0f} s", text)
                 if mine and lease is not None and lease[2] is not None and lease[2] < next_seconds - _SLACK_SECONDS:
                     yield Violation("holds", f"{where} is due after {next_seconds} s, but held for {lease[2]:.0f} s only", text)
+            if state == "retrying" and attempts >= knobs.attempts:
+                yield Violation("holds", f"{text}: not exhausted at {clock_text(look.at)} after {attempts} attempts", text)
+            early = state == "exhausted" and attempts < knobs.attempts and (known is None or known[0] == "retrying")
+            if early and not detached and not gated(record, look.at, look.at) and not disturbed(record, look.at - 300, look.at):
+                yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)} after {attempts} attempts", text)
             # A row that this very statement exhausted is held until it can be planned.
             just = state == "exhausted" and (known is None or known[0] != state) and next_seconds >= _PROTECTED_SECONDS
             if just and mine and lease is not None and lease[2] is not None and lease[2] < _PROTECTED_SECONDS:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from devtools.sim.judging import Violation, posts_by_row
 from devtools.sim.plan import clock_text
 from devtools.sim.record import Record
+from devtools.sim.scenario import STATEMENTS
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_SHOWN = 2
+_CRASHES_SHOWN, _EFFECTS_SHOWN = 4, 6
 
 
 def story(record: Record, violations: list[Violation]) -> str:
@@ -17,12 +22,36 @@ def story(record: Record, violations: list[Violation]) -> str:
     rows = list(dict.fromkeys(violation.key for violation in violations if violation.key))[:_ROWS_SHOWN]
     for text in rows:
         lines += [f"--- {text}", *timeline(record, text), ""]
+    lines += crashes(record)
     for at, notice in record.alerts:
         lines.append(f"{clock_text(at)}  notice {notice.get('kind')} {notice.get('id')}")
     lines += [f"ledger at the end: {entry}" for entry in record.ledger]
     lines += [f"lease at the end: {lease}" for lease in record.leases if any(str(value) in "".join(rows) for value in lease[:1])]
     lines.append(f"cursor at the end: {record.cursor}; counters of the API: {record.counters}")
     return "\n".join([*lines, "", *(str(violation) for violation in violations)])
+
+
+def crashes(record: Record) -> list[str]:
+    """What each worker that crashed or stood still was about, for the first few of them."""
+    assert record.start is not None
+    start = (record.start - _EPOCH) // timedelta(microseconds=1)
+    lines: list[str] = []
+    places = [index for index, effect in enumerate(record.effects) if effect[2] in ("crash", "stall")]
+    for index in places[:_CRASHES_SHOWN]:
+        name = record.effects[index][1]
+        own = [effect for effect in record.effects[:index] if effect[1] == name][-_EFFECTS_SHOWN:]
+        for at, worker, kind, detail in [*own, record.effects[index]]:
+            lines.append(f"{clock_text((at - start) / 1e6)}  {worker} {kind}: {told(detail)}")
+        lines.append("")
+    return lines
+
+
+def told(detail: str) -> str:
+    """An effect's statement in a few words."""
+    for name, (_, pattern) in STATEMENTS.items():
+        if re.search(pattern, detail):
+            return name
+    return re.sub(r"\s+", " ", detail)[:90]
 
 
 def timeline(record: Record, text: str) -> list[str]:

@@ -12,20 +12,16 @@ import pytest
 
 from devtools.sim.__main__ import main
 from devtools.sim.judging import Violation
-from devtools.sim.mutants import MUTANTS
 from devtools.sim.plan import make_plan
 from devtools.sim.runner import Runner, fingerprint
 from devtools.sim.trace import story
 
-FIXED = range(24)
+FIXED = range(20)
 OVER_THE_WIRE = (3, 19)
-FRESH = 12
-TWICE = (4, 18, 32, 45, 57, 75)  # one to four workers, with crashes and stalls
-NAIVE_LOSES = range(100, 130)
-FOUND_BY = {  # defect: a seed that finds it, and by which invariant
-    "no-hold": (5000, "holds"),
-    "late-delays": (5000, "holds"),
-}
+FRESH = 8
+TWICE = (4, 18, 45, 57)  # one to four workers, with crashes and stalls
+NAIVE_LOSES = range(120, 136)
+FOUND_BY = 5000, "holds"  # the seed that finds the defect no-hold, and by which invariant
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +85,6 @@ def test_the_naive_policy_loses_rows_under_the_same_harness(runner: Runner) -> N
     assert rules == {"delivered"}
 
 
-@pytest.mark.parametrize("mutant", sorted(FOUND_BY))
-def test_a_defect_of_the_app_is_found(tmp_path: Path, mutant: str) -> None:
-    seed, rule = FOUND_BY[mutant]
-    with Runner(tmp_path, mutant=mutant) as mutated:
-        _, violations = mutated.run(make_plan(seed))
-    assert rule in {violation.rule for violation in violations}
-
-
-def test_each_defect_can_be_put_in(runner: Runner) -> None:
-    for mutant in MUTANTS.values():
-        assert mutant()
-
-
 def test_a_seed_decides_the_whole_plan() -> None:
     assert make_plan(5) == make_plan(5)
     assert make_plan(5) != make_plan(6)
@@ -124,7 +107,7 @@ def test_the_command_line_tells_the_first_failing_seed_and_how_to_replay_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     report = tmp_path / "report.json"
-    seed, rule = FOUND_BY["no-hold"]
+    seed, rule = FOUND_BY
     code = main(["--mutant", "no-hold", "--seed", str(seed), "--seeds", "3", "--shrink", "4", "--report", str(report)])
     told = capsys.readouterr().out
     assert code == 1

@@ -22,6 +22,7 @@ from devtools.sim.inside.scheduler import Crash, Scheduler, Strand
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Functions
 from emulators.functions_host.durable.entities import EntityRunner
+from emulators.functions_host.durable.episodes import HistoryCache
 from emulators.functions_host.durable.operations import Operations
 from emulators.functions_host.durable.orchestrations import OrchestrationRunner
 from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, ManagementApi
@@ -112,6 +113,7 @@ class Worker:
 
     def take_the_lead(self) -> None:
         """Run the hub's engine and the timers from now on."""
+        self._orchestrations._histories = HistoryCache(self.hub.store)  # others may have led since it led last
         self.engine.start(self._orchestrations.run_episode, self._entities.run_batch)
         for function in self.functions:
             if function.kind == "timerTrigger":
