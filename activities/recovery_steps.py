@@ -11,6 +11,8 @@ from rowpost.app import App
 from rowpost.recovery import REDELIVER_AT_MOST, redeliver, survey
 from rowpost.resync import resync_page
 
+_PAUSE_SECONDS = 60  # after a redelivery in which nothing succeeded, unless rows are due before
+
 
 def blueprint(app: App) -> df.Blueprint:
     """``survey_table`` and ``redeliver_table`` take ``{"table": name}``, ``resync_page`` also what the page before said."""
@@ -26,7 +28,9 @@ def blueprint(app: App) -> df.Blueprint:
     def redeliver_table(request: dict) -> dict:  # type: ignore[type-arg]
         outcome = redeliver(app, request["table"])
         settled = outcome.delivered + outcome.skipped + outcome.dead
-        return {"settled": settled, "more": settled > 0 and settled + outcome.failed >= REDELIVER_AT_MOST}
+        # Never in a hot loop: rows that were left out are due still.
+        pause = 0 if settled else min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1))
+        return {"pause_seconds": pause, "more": settled > 0 and settled + outcome.failed >= REDELIVER_AT_MOST}
 
     @functions.function_name("resync_page")
     @functions.activity_trigger(input_name="request")

@@ -53,7 +53,7 @@ def blueprint() -> df.Blueprint:
                 state.pop("incident")
             for _ in range(_REDELIVERIES if survey["due"] else 0):
                 outcome = yield context.call_activity("redeliver_table", {"table": table})
-                pause = 0 if outcome["settled"] else _PAUSE_AFTER_FAILURE_SECONDS  # never in a hot loop
+                pause = outcome["pause_seconds"]
                 if not outcome["more"]:
                     break
         except Exception as error:  # recovery never fails: it looks again a little later

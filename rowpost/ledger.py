@@ -18,6 +18,8 @@ from rowpost.tables import JsonValue, Table, literal
 
 CHUNK_ROWS = 2000  # of one statement that changes many; from 5,000 locks on SQL Server locks the whole table, for all others too
 NOT_TRIED = "not tried"  # how the reason begins when the target was not called
+# Whether a record ``g`` tells what the target said of its own state, or nothing; else it is about the row itself.
+ABOUT_THE_TARGET = "(g.LastStatus IS NULL OR g.LastStatus NOT BETWEEN 400 AND 499 OR g.LastStatus IN (401, 403, 408, 425, 429))"
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 

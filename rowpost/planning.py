@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rowpost.app import App
 from rowpost.claim import APP_LOCK
-from rowpost.ledger import to_json
+from rowpost.ledger import ABOUT_THE_TARGET, to_json
 from rowpost.tables import Table, literal, quote
 
 LAPSED_SECONDS = 180  # a hold that ran out so long ago, and was not handed out: the trigger does not know the row any more
@@ -17,9 +17,6 @@ _CHUNK = 500  # rows
 _PROBES = 3  # rows that try a target whose gate's time has come
 _END = "z"  # after every hash
 _CHUNKS_AT_MOST = 100  # of one call; what is left is planned by the next
-
-# What the target said about the row itself; anything else it said about its own state.
-_ABOUT_THE_TARGET = "(g.LastStatus IS NULL OR g.LastStatus NOT BETWEEN 400 AND 499 OR g.LastStatus IN (401, 403, 408, 425, 429))"
 
 
 def plan(app: App, table_name: str) -> bool:
@@ -88,7 +85,7 @@ SELECT c.KeyHash, c.Fate, CASE WHEN c.Wait >= d.s THEN c.Wait ELSE d.s END, c.St
                     WHEN g.State = 'exhausted' OR (g.State = 'held' AND g.Detached = 1 AND g.NextAttempt <= @utc AND @closed > 0)
                          THEN 'P'
                     WHEN g.State IN ('held', 'retrying') AND g.NextAttempt > @utc
-                         AND (g.LastFailure < @ordered OR (g.LastFailure < @opened AND g.State = 'held' AND {_ABOUT_THE_TARGET}
+                         AND (g.LastFailure < @ordered OR (g.LastFailure < @opened AND g.State = 'held' AND {ABOUT_THE_TARGET}
                                                            AND (g.NotBefore IS NULL OR g.NotBefore <= @utc))) THEN 'R' END AS Fate
           FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash > @after AND g.State <> 'dead') x
          WHERE x.Fate IS NOT NULL ORDER BY x.KeyHash) c
@@ -135,9 +132,7 @@ BEGIN
   UPDATE g
      SET State = CASE r.Fate WHEN 'D' THEN 'dead' ELSE 'held' END,
          Noticed = CASE r.Fate WHEN 'D' THEN 0 ELSE g.Noticed END,
-         -- The rounds of a row that waited for the target were those of an outage that is over.
-         Rounds = CASE r.Fate WHEN 'P' THEN g.Rounds + 1 WHEN 'R' THEN CASE WHEN g.LastFailure < @opened THEN 0 ELSE g.Rounds END
-                              ELSE g.Rounds END,
+         Rounds = CASE r.Fate WHEN 'P' THEN g.Rounds + 1 ELSE g.Rounds END,
          NextAttempt = CASE r.Fate WHEN 'P' THEN DATEADD(second, r.Seconds, @utc) WHEN 'L' THEN g.NextAttempt ELSE @utc END,
          Detached = CASE WHEN r.Fate = 'L' OR l._az_func_LeaseExpirationTime IS NULL THEN 1 ELSE 0 END
     FROM {chosen} LEFT JOIN {lease};

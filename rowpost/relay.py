@@ -117,8 +117,6 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
     for index, answer in zip(due, answers, strict=True):
         fates[index] = settle_row(claimed.rows[index], answer, retry, redelivered=redelivered)
     change = next_gate(claimed.gate, [fates[index] for index in due], app.config)
-    if change is not None and change.opens:  # whoever failed just now begins anew: its rounds were those of an outage that is over
-        fates = {index: replace(fate, restarts=True) for index, fate in fates.items()}
     if redelivered:
         fates = {index: fate.for_recovery() for index, fate in fates.items()}
     return [fates[index] for index in range(len(claimed.rows))], change

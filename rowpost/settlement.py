@@ -16,7 +16,7 @@ from rowpost.config import RetryConfig
 from rowpost.database import Database
 from rowpost.delivery import Answer, Verdict
 from rowpost.gate import GATE_PARAMETERS, Gate, GateChange, gate_sql
-from rowpost.ledger import NOT_TRIED, to_json
+from rowpost.ledger import ABOUT_THE_TARGET, NOT_TRIED, to_json
 from rowpost.tables import Table, literal
 
 PROTECT_SECONDS = 300  # how long an exhausted row is held for recovery to plan it; later the trigger tries it again by itself
@@ -42,7 +42,6 @@ class Settlement:
     answer: Answer | None = None
     clears: bool = False
     detached: bool = False
-    restarts: bool = False
 
     @property
     def delivered(self) -> bool:
@@ -177,7 +176,6 @@ def _row_json(settlement: Settlement) -> dict[str, Any]:
         "rp_t": answer.status if answer else None,
         "rp_e": answer.error if answer else None,
         "rp_x": 1 if settlement.clears else 0,
-        "rp_r": 1 if settlement.restarts else 0,
         "rp_d": 1 if settlement.detached else 0,
         "rp_y": 1 if answer is not None and answer.tried else 0,
     }
@@ -198,7 +196,7 @@ def _settle_sql(table: Table, *, gated: bool, redelivered: bool) -> str:
     )
     failures = """WITH (h char(64) '$.rp_h', k nvarchar(max) '$.rp_k', v bigint '$.rp_v', o char(1) '$.rp_o',
        s varchar(10) '$.rp_s', a int '$.rp_a', n int '$.rp_n', b int '$.rp_b', t int '$.rp_t', e nvarchar(400) '$.rp_e',
-       d bit '$.rp_d', y bit '$.rp_y', r bit '$.rp_r')"""
+       d bit '$.rp_d', y bit '$.rp_y')"""
     sweep = ""
     if redelivered:
         # The trigger sweeps leases only when its cursor moves, and all at once: those that it does not need are removed here.
@@ -219,10 +217,12 @@ UPDATE l
   FROM {table.lease_sql} l
   JOIN OPENJSON(@rows) {leases} s ON {table.on("l", "s")}
  WHERE l._az_func_ChangeVersion = s.rp_g AND l._az_func_AttemptCount = s.rp_c;
-{_clear_sql(table, "s.rp_x = 1")}
+{_clear_sql(table, "s.rp_x = 1")}{write}
+-- Who fails for the first time after the gate has opened begins anew: its rounds were those of an outage that is over.
+DECLARE @opened datetime2(7) = (SELECT GateOpened FROM rowpost.TableState WHERE TableName = {name});
 UPDATE g
    SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
-       Rounds = CASE WHEN g.State = 'dead' OR s.r = 1 THEN 0 ELSE g.Rounds END,
+       Rounds = CASE WHEN g.State = 'dead' OR (g.LastFailure < @opened AND {ABOUT_THE_TARGET}) THEN 0 ELSE g.Rounds END,
        ChangeVersion = s.v,
        Operation = s.o, State = s.s, Attempts = s.a, LastFailure = @utc, NextAttempt = DATEADD(second, s.n, @utc),
        LastTried = CASE WHEN s.y = 1 THEN @utc ELSE g.LastTried END,
@@ -237,6 +237,6 @@ INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation
 SELECT {name}, s.h, s.k, s.v, s.o, s.s, s.a, 0, @utc, @utc, CASE WHEN s.y = 1 THEN @utc END, DATEADD(second, s.n, @utc),
        DATEADD(second, s.b, @utc), s.t, s.e, 0, s.d
   FROM OPENJSON(@rows) {failures} s
- WHERE s.s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);{write}
+ WHERE s.s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);
 COMMIT;
 """

@@ -23,21 +23,23 @@ def check(record: Record) -> list[Violation]:
 
 def delivered(record: Record) -> Iterator[Violation]:
     """(1) The latest state of each row was accepted, or the row is in the dead letters."""
+    for text in record.wanted:
+        if text not in record.excused and (why := _missing(record, text)) is not None:
+            yield Violation("delivered", f"{text}: {why}", text)
+
+
+def _missing(record: Record, text: str) -> str | None:
+    """What the API lacks of a row; None if it has its latest state, or the row is in the dead letters."""
+    wanted, known = record.wanted[text], record.state.get(text)
     dead = {entry["RowKey"]: entry["ChangeVersion"] for entry in record.ledger if entry["State"] == "dead"}
-    knobs = record.plan.knobs
-    for text, wanted in record.wanted.items():
-        if dead.get(text, -1) >= wanted.version or text in record.excused:
-            continue
-        known = record.state.get(text)
-        if known is None:
-            yield Violation("delivered", f"{text}: version {wanted.version} never arrived", text)
-        elif wanted.deleted != (known.operation == "delete"):
-            have = f"{known.operation} {known.version}"
-            yield Violation("delivered", f"{text}: the API has {have}, not version {wanted.version}", text)
-        elif not wanted.deleted:
-            wrong = list(_differences(record.rows[text], known.row or {}, knobs))
-            if wrong:
-                yield Violation("delivered", f"{text}: the API has version {known.version}, which differs in {wrong}", text)
+    if dead.get(text, -1) >= wanted.version:
+        return None
+    if known is None:
+        return f"version {wanted.version} never arrived"
+    if wanted.deleted != (known.operation == "delete"):
+        return f"the API has {known.operation} {known.version}, not version {wanted.version}"
+    wrong = [] if wanted.deleted else list(_differences(record.rows[text], known.row or {}, record.plan.knobs))
+    return f"the API has version {known.version}, which differs in {wrong}" if wrong else None
 
 
 def _differences(row: dict[str, Any], known: dict[str, Any], knobs: Knobs) -> Iterator[str]:
@@ -127,6 +129,8 @@ def watch(record: Record) -> Iterator[Violation]:
     for text, posts in posts_by_row(record).items():
         for at, attempt in posts:
             version = attempt.version or 0
+            if any(when <= at for when in record.cleaned):
+                continue  # the masks begin at a version that is no longer valid: everything counts until the base has moved on
             looks = [look for look in record.looks if at - 120 <= look.at <= at]
             before = [look for look in record.looks if look.at < at - 120][-1:]
             if not before or any(text in look.ledger for look in before + looks) or lapsed(record, at):
@@ -144,11 +148,8 @@ def _latest(record: Record, at: float) -> int:
 def gaps(record: Record) -> Iterator[Violation]:
     """(1) Of changes that change tracking forgot before anybody could attempt them people were told, with their versions."""
     told = [notice["versions"] for _, notice in record.alerts if isinstance(notice, dict) and notice.get("kind") == "gap"]
-    dead = {entry["RowKey"] for entry in record.ledger if entry["State"] == "dead"}
     for text, version in record.excused.items():
-        known = record.state.get(text)
-        lost = text not in dead and (known is None or (known.version or 0) < version)
-        if lost and not any(first <= version <= last for first, last in told):
+        if _missing(record, text) is not None and not any(first <= version <= last for first, last in told):
             yield Violation("gaps", f"{text}: version {version} was forgotten, and nobody was told", text)
     if told and not record.cleaned:
         yield Violation("gaps", f"a gap {told} was told, but nothing was forgotten")
@@ -177,7 +178,7 @@ def notices(record: Record) -> Iterator[Violation]:
     lost = sum(rule.get("times") or 0 for rule in rules if rule["match"].get("path") == "/alerts" and rule.get("accept"))
     apps = 1 if record.every_commit else plan.hosts  # over the wire each host is an app of its own, with its own orchestrations
     for (who, notice_id), times in told.items():
-        crashes = sum(times[0] - 1 <= since <= times[-1] for since, _, _ in record.kills + record.stalls)
+        crashes = sum(times[0] - 1 <= back and since <= times[-1] for since, back, _ in record.kills + record.stalls)
         most = apps * (1 + (crashes if record.every_commit else len(record.kills))) + (lost if who == "webhook" else 0)
         if len(times) > most:
             yield Violation("notices", f"{who} was told {len(times)} times of {notice_id}")

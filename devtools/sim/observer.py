@@ -45,7 +45,8 @@ class Observer:
         for text, deleted, counts in touched:
             record.changes.append((now, text, int(version), counts))
             self._latest[text] = int(version)
-            record.excused.pop(text, None)
+            if counts:
+                record.excused.pop(text, None)
             if counts or text not in record.wanted:
                 record.wanted[text] = Wanted(int(version), deleted, now)
 
@@ -108,7 +109,7 @@ SELECT WatchBase, {gate} FROM rowpost.TableState;"""
             entry = look.ledger.get(text)
             arrived = known is not None and (known.version or 0) >= wanted.version
             if self._latest[text] <= version and not arrived and (entry is None or entry[1] < wanted.version):
-                self.record.excused[text] = wanted.version
+                self.record.excused[text] = self._latest[text]
 
     def _note_missed(self, look: Look) -> None:
         cursor, ledger = look.cursor, look.ledger

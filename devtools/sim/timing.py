@@ -105,6 +105,9 @@ def schedule(record: Record) -> Iterator[Violation]:
 def _as_planned(record: Record, text: str, before: float, at: float) -> tuple[float, float] | None:
     """The time to the next attempt, by what was written down last: the end of the row's lease, or the plan of recovery."""
     looks = [look for look in record.looks if before <= look.at < at - _SLACK_SECONDS and text in look.ledger]
+    looks = [
+        look for look in looks if look.leases.get(text, (0, 0, None))[1] <= 0
+    ]  # handed out, and waiting for others of its batch
     if not looks:
         return None
     look = looks[-1]

@@ -36,7 +36,7 @@ def crashes(record: Record) -> list[str]:
     assert record.start is not None
     start = (record.start - _EPOCH) // timedelta(microseconds=1)
     lines: list[str] = []
-    places = [index for index, effect in enumerate(record.effects) if effect[2] in ("crash", "stall")]
+    places = [index for index, effect in enumerate(record.effects) if effect[1] != "-" and effect[2] in ("crash", "stall")]
     for index in places[:_CRASHES_SHOWN]:
         name = record.effects[index][1]
         own = [effect for effect in record.effects[:index] if effect[1] == name][-_EFFECTS_SHOWN:]

@@ -96,7 +96,7 @@ def test_it_is_used_by_keyboard(world: World, browser: Browser) -> None:
     assert browser.evaluate("document.activeElement.dataset.instance") == "first"
     browser.press("Enter", 13)
     browser.wait_for("document.activeElement.id === 'instance-title'")
-    assert browser.evaluate("document.querySelector('[data-instance]').getAttribute('aria-expanded')") == "true"
+    browser.wait_for("document.querySelector('[data-instance]').getAttribute('aria-expanded') === 'true'")
     assert "instance=first" in browser.evaluate("location.search")
     browser.press("Escape", 27)
     browser.wait_for("document.querySelector('#instance').hidden && document.activeElement.dataset.instance === 'first'")

@@ -204,7 +204,9 @@ class Connection:
         if not self.broken:
             self.broken = True
             self.server.connections.pop(self, None)
+            self.session.cancel_event.set()  # whoever waits for a lock in it gives up
             self.session.close()
+            self.server.database.locks.wake()
 
     def lost(self) -> pyodbc.Error:
         """What a statement on a lost connection raises; the first one is told by the socket."""
@@ -284,6 +286,8 @@ class Connection:
         finally:
             if strand is not None:
                 server.condition.deadlines.pop(strand, None)
+            if self.broken:
+                server.database.locks.release_all(session.spid)
         for watcher in server.watchers:
             watcher(self.application, text)
         function = "SQLMoreResults" if results else "SQLExecDirectW"

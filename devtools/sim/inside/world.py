@@ -342,8 +342,7 @@ class InsideWorld:
         worker = self.workers[number]
         if action.values["how"] == "now":
             if worker is not None:
-                self.scheduler.urgent.append(lambda: self._strike(worker, action) if not worker.dead else None)
-                self.scheduler.sleep(0)
+                self.scheduler.after(0.0, lambda: self._strike(worker, action) if not worker.dead else None)
             return
         self._dooms[number].append(_Doom(action))
 
