@@ -17,7 +17,7 @@ WIRE_KILLS = frozenset({"now", "post", "claim", "settle", "survey", "redeliver",
 MINUTE = 60.0
 KILLS = ("now", "effect", "effect", "effect", "durable", "post", "post", "claim", "settle", "survey", "redeliver", "release")
 ALL_FEATURES = frozenset({"clean", "resync"})  # change tracking forgets; an operator has a table sent again
-FEATURES: frozenset[str] = frozenset()
+FEATURES = ALL_FEATURES  # in a plan, unless some are left out
 
 
 @dataclass(frozen=True)
