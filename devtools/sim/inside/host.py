@@ -22,7 +22,6 @@ from devtools.sim.inside.scheduler import Crash, Scheduler, Strand
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Functions
 from emulators.functions_host.durable.entities import EntityRunner
-from emulators.functions_host.durable.episodes import HistoryCache
 from emulators.functions_host.durable.operations import Operations
 from emulators.functions_host.durable.orchestrations import OrchestrationRunner
 from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, ManagementApi
@@ -87,19 +86,11 @@ class Worker:
         sys.modules.pop("function_app", None)
         importlib.invalidate_caches()
         self.functions = load_app(settings)
-        config = DurableConfig.read(settings)
+        self._config = DurableConfig.read(settings)
         self._invoker = Invoker(settings, clock, logger)
         self._work = WorkSet(clock, logger)
-        self._led_work = WorkSet(clock, logger)  # what it only does while it leads
-        self.engine = HubEngine(hub.store, config, Functions(self.functions), self._invoker, clock, self._led_work, logger)
-        self.engine.bind(hub, self)
-        self._orchestrations = OrchestrationRunner(self.engine)
-        self._entities = EntityRunner(self.engine)
-        self.management = ManagementApi(hub.store, Operations(self.engine, self._orchestrations), config, clock)
-        self.management.base_url = f"http://hub{WEBHOOK_PATH}"
-        self.management.rpc_url = f"http://hub{RPC_PATH}/"
-        self._invoker.client_text = self.management.client_text
         self._past = TimerPast(hub.timers)
+        self._begin_term()
         self.loop.call_soon(self._start)
 
     # --- life ---
@@ -111,9 +102,23 @@ class Worker:
             if function.kind == "sqlTrigger":
                 self._work.spawn(self._listen(function))
 
+    def _begin_term(self) -> None:
+        """A new engine: what an earlier one believes to be running, or has cached of a history, others have gone on with since."""
+        store, clock, logger = self.hub.store, self._clock, self._logger
+        self._led_work = WorkSet(clock, logger)  # what it only does while it leads
+        functions = Functions(self.functions)
+        self.engine = HubEngine(store, self._config, functions, self._invoker, clock, self._led_work, logger)
+        self.engine.bind(self.hub, self)
+        self._orchestrations = OrchestrationRunner(self.engine)
+        self._entities = EntityRunner(self.engine)
+        self.management = ManagementApi(store, Operations(self.engine, self._orchestrations), self._config, clock)
+        self.management.base_url = f"http://hub{WEBHOOK_PATH}"
+        self.management.rpc_url = f"http://hub{RPC_PATH}/"
+        self._invoker.client_text = self.management.client_text
+
     def take_the_lead(self) -> None:
         """Run the hub's engine and the timers from now on."""
-        self._orchestrations._histories = HistoryCache(self.hub.store)  # others may have led since it led last
+        self._begin_term()
         self.engine.start(self._orchestrations.run_episode, self._entities.run_batch)
         for function in self.functions:
             if function.kind == "timerTrigger":
@@ -130,6 +135,12 @@ class Worker:
                 pause = min(longest, pause * 2)
                 continue
             return
+
+    def step_down(self) -> None:
+        """Somebody else takes over: what it was about to commit is void."""
+        self._led_work.closed = True
+        for task in sorted(self._led_work._tasks, key=self.loop.age):
+            task.cancel()
 
     def at_effect(self, kind: str, may_freeze: bool, detail: str) -> None:
         """See :class:`devtools.sim.inside.scheduler.Owner`."""
@@ -162,9 +173,6 @@ class Worker:
     def _thaw(self) -> None:
         if not self.dead:
             self.frozen = False
-            if self.hub.leader is not self:  # somebody else has taken over: what it was about to commit is void
-                for task in sorted(self._led_work._tasks, key=self.loop.age):
-                    task.cancel()
             kept, self._kept = self._kept, []
             for strand in kept:
                 self.scheduler.spawn(strand)

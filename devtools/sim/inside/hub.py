@@ -39,7 +39,7 @@ class HubStore(Store):
 
 
 class HubEngine(Engine):
-    """The engine of one worker: it only works while its worker leads; others hand what became due to the leader."""
+    """The engine of one worker's term: it only works while its worker leads; others hand what became due to the leader."""
 
     def bind(self, hub: Hub, worker: Worker) -> None:
         """Say whose engine it is."""
@@ -50,9 +50,9 @@ class HubEngine(Engine):
         if leader is None:
             return  # whoever leads next finds it in the tables
         if leader is self._worker:
-            super().apply(effects)
+            leader.engine.lead(effects)
         else:
-            leader.loop.call_soon(leader.engine.lead, effects)
+            leader.loop.call_soon(lambda: leader.engine.lead(effects))  # the engine it has then: its term may be about to begin
 
     def lead(self, effects: Effects) -> None:
         """Set in motion what another worker has committed."""
@@ -125,8 +125,8 @@ class Hub:
             self.leader = None
             low, high = _TAKE_OVER_SECONDS
             self.scheduler.after(self.scheduler.rng.uniform(low, high), self._take_over)
-        elif self.leader is not None:
-            self.leader.loop.call_soon(self.leader.engine.look_again)
+        elif (leader := self.leader) is not None:
+            leader.loop.call_soon(lambda: leader.engine.look_again())
 
     def froze(self, worker: Worker) -> None:
         """A worker stands still: if it leads, its lease ends too."""
@@ -137,6 +137,7 @@ class Hub:
     def _depose(self, worker: Worker) -> None:
         if self.leader is worker and worker.frozen and any(not each.frozen for each in self.workers):
             self.leader = None
+            worker.step_down()
             self._take_over()
 
     def _take_over(self) -> None:
