@@ -23,6 +23,6 @@ for _blueprint in (
     resync.blueprint(),
     recovery_steps.blueprint(_rowpost),
     notices.blueprint(_rowpost),
-    table_columns.blueprint(_rowpost),
+    table_columns.blueprint(),
 ):
     app.register_functions(_blueprint)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import azure.durable_functions as df
 
-from rowpost.app import App
-from rowpost.columns import store_choice
 from rowpost.config import TableConfig
-from rowpost.database import DatabaseError
 
-_log = logging.getLogger("rowpost.table_columns")
 ENTITY = "table_columns"
 
 
@@ -20,21 +14,16 @@ def entity_id(table: TableConfig) -> df.EntityId:
     return df.EntityId(ENTITY, table.slug)
 
 
-def blueprint(app: App) -> df.Blueprint:
-    """Operations: ``set`` with ``{"table", "columns"}`` and ``clear`` with ``{"table"}``. The state is the list, or nothing."""
+def blueprint() -> df.Blueprint:
+    """Operation: ``set`` with ``{"columns", "chosen_at"}``, which is also the state; columns are a list, or None for all."""
     functions = df.Blueprint()
 
     @functions.function_name(ENTITY)
     @functions.entity_trigger(context_name="context")
     def table_columns(context: df.DurableEntityContext) -> None:
-        given = context.get_input()
-        columns = given["columns"] if context.operation_name == "set" else None
-        # The API has written the choice before it signalled. Written again in the order of the signals, two choices made at the
-        # same moment end as the state says; a database that fails just now leaves what the API wrote.
-        try:
-            store_choice(app, given["table"], columns)
-        except DatabaseError as error:
-            _log.error("%s: %s", given["table"], error)
-        context.set_state({"columns": columns})
+        given, known = context.get_input(), context.get_state()
+        # A signal can arrive late, from a worker that stood still: the database has put the choices in order.
+        if known is None or given["chosen_at"] > known["chosen_at"]:
+            context.set_state(given)
 
     return functions

@@ -33,7 +33,7 @@ class ClaimedRow:
         lease_version: the change version in the row's lease now.
         tracked_version: the one that the lease is to have when it is released.
         attempt_count: the lease's count at hand-out, or 0 when the row has no lease (any more).
-        leased: whether a live lease protects the row while we post it.
+        leased: whether a lease protects the row while we post it; if not, the trigger has swept it away.
         values: the columns that may leave, or None when the row is deleted.
         watched: whether the change touches a watched column.
         record: what the ledger knows of the row, if it failed before.
@@ -64,8 +64,9 @@ class Claim:
     """A claimed batch.
 
     Attributes:
-        rows: the rows that were found.
-        unknown: how many keys of the payload match neither a lease, nor a tracked change, nor a row.
+        rows: the rows that are to be settled.
+        unknown: how many keys of the payload are not: they match neither a lease, nor a tracked change, nor a row; or the lease was
+            released since, or is somebody else's.
         now: the server's clock, UTC.
         client_columns: the columns that the downstream system narrowed the table to, or None for all.
         gate: the table's gate.
@@ -196,7 +197,9 @@ def claim_keys(
     for index, exists, watched, *values in data:
         lease_version, attempt_count, leased, tracked_version = lease_of[index]
         gone = lease_version is None and tracked_version is None and not exists
-        if gone or (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
+        # Handed out, and released since: this worker stood still, and another one has settled what it was to post.
+        settled = lease_version is not None and not leased
+        if gone or settled or (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
             unknown += 1
             continue
         version = lease_version if lease_version is not None else tracked_version or 0

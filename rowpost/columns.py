@@ -1,12 +1,13 @@
 """The client-side columns: the downstream system's own choice, within the ceiling that the configuration sets.
 
 It stands in ``rowpost.TableState``, where every claim reads it in the round trip that it makes anyway: a choice counts from the
-first batch that is claimed after the API has confirmed it. The durable entity of the table keeps the choice as its state, and puts
-choices that are made at the same moment in one order.
+first batch that is claimed after the API has confirmed it. The database also puts choices that are made at the same moment in one
+order, which the durable entity of the table follows: it keeps the latest choice as its state.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rowpost.app import App
@@ -53,19 +54,39 @@ def column_names(app: App, table: Table) -> list[str]:
     return [row[0] for row in rows]
 
 
-def store_choice(app: App, table_name: str, columns: Sequence[str] | None) -> None:
-    """Write the choice where claims read it; None means all columns.
+def effective_columns(app: App, table: Table) -> list[str]:
+    """The columns that leave now: of the ceiling those that the choice in force names, and the key.
 
     Raises:
+        DatabaseError: the database failed.
+    """
+    (rows,) = app.database.run(f"SELECT ClientColumns FROM rowpost.TableState WHERE TableName = {literal(table.name)};")
+    every = [column.name for column in table.columns]
+    if not rows or rows[0][0] is None:
+        return every
+    wanted = {name.lower() for name in json.loads(rows[0][0])} | {column.name.lower() for column in table.key}
+    return [name for name in every if name.lower() in wanted]
+
+
+def choose(app: App, table_name: str, columns: Sequence[str] | None) -> str:
+    """Write the choice where claims read it; None means all columns.
+
+    Returns:
+        When it was made, by the database's clock (ISO 8601, UTC); of two choices the later one has the later text, always.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; the choice is unchanged.
     """
-    config = app.config.table(table_name)
-    assert config is not None  # the API checks the name before it signals the entity
+    name = literal(app.table(table_name).name)
     sql = f"""
 SET NOCOUNT ON; SET XACT_ABORT ON;
-DECLARE @choice nvarchar(max) = NULLIF(?, N'');
+DECLARE @choice nvarchar(max) = NULLIF(?, N''), @utc datetime2(7) = SYSUTCDATETIME();
 BEGIN TRANSACTION;
-UPDATE rowpost.TableState WITH (UPDLOCK, SERIALIZABLE) SET ClientColumns = @choice WHERE TableName = {literal(config.name)};
-IF @@ROWCOUNT = 0 INSERT INTO rowpost.TableState (TableName, ClientColumns) VALUES ({literal(config.name)}, @choice);
+UPDATE rowpost.TableState
+   SET ClientColumns = @choice, ChosenAt = CASE WHEN ChosenAt >= @utc THEN DATEADD(microsecond, 1, ChosenAt) ELSE @utc END
+ WHERE TableName = {name};
+SELECT CONVERT(nvarchar(40), ChosenAt, 126) FROM rowpost.TableState WHERE TableName = {name};
 COMMIT;"""
-    app.database.run(sql, "" if columns is None else to_json(list(columns)))
+    (((chosen_at,),),) = app.database.run(sql, "" if columns is None else to_json(list(columns)))
+    return str(chosen_at)

@@ -13,7 +13,7 @@ import azure.functions as func
 from entities.table_columns import entity_id
 from orchestrators.instances import ensure_recovery, is_live, recovery_id, resync_id, start_once
 from rowpost.app import App
-from rowpost.columns import ColumnsRefused, check_choice, column_names, store_choice
+from rowpost.columns import ColumnsRefused, check_choice, choose, column_names, effective_columns
 from rowpost.config import ConfigError, TableConfig
 from rowpost.database import DatabaseError
 from rowpost.ledger import to_json
@@ -39,10 +39,16 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def get_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(table: TableConfig) -> func.HttpResponse:
-            ceiling = [column.name for column in (await asyncio.to_thread(app.table, table.name)).columns]
+            known = await asyncio.to_thread(app.table, table.name)
             state = await client.read_entity_state(entity_id(table))  # type: ignore[attr-defined]
-            choice = state.entity_state["columns"] if state.entity_exists and state.entity_state else None
-            return _json({"table": table.name, "ceiling": ceiling, "columns": choice, "effective": choice or ceiling})
+            return _json(
+                {
+                    "table": table.name,
+                    "ceiling": [column.name for column in known.columns],
+                    "columns": state.entity_state["columns"] if state.entity_exists and state.entity_state else None,
+                    "effective": await asyncio.to_thread(effective_columns, app, known),
+                }
+            )
 
         return await _answer(app, req, handle)
 
@@ -54,9 +60,7 @@ def blueprint(app: App) -> df.Blueprint:
             wanted = _body(req).get("columns")
             known = await asyncio.to_thread(app.table, table.name)
             choice = check_choice(known, await asyncio.to_thread(column_names, app, known), wanted)
-            await asyncio.to_thread(store_choice, app, table.name, choice)  # in force before it is confirmed
-            await client.signal_entity(entity_id(table), "set", {"table": table.name, "columns": choice})  # type: ignore[attr-defined]
-            return _json({"table": table.name, "columns": choice}, 202)
+            return await _choose(app, client, table, choice)
 
         return await _answer(app, req, handle)
 
@@ -65,9 +69,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def delete_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(table: TableConfig) -> func.HttpResponse:
-            await asyncio.to_thread(store_choice, app, table.name, None)
-            await client.signal_entity(entity_id(table), "clear", {"table": table.name})  # type: ignore[attr-defined]
-            return _json({"table": table.name, "columns": None}, 202)
+            return await _choose(app, client, table, None)
 
         return await _answer(app, req, handle)
 
@@ -133,6 +135,12 @@ def blueprint(app: App) -> df.Blueprint:
         return await _answer(app, req, handle)
 
     return functions
+
+
+async def _choose(app: App, client: Any, table: TableConfig, columns: list[str] | None) -> func.HttpResponse:
+    chosen_at = await asyncio.to_thread(choose, app, table.name, columns)  # in force before it is confirmed
+    await client.signal_entity(entity_id(table), "set", {"columns": columns, "chosen_at": chosen_at})
+    return _json({"table": table.name, "columns": columns}, 202)
 
 
 async def _status(app: App, client: Any, table: TableConfig) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -9,7 +10,7 @@ from typing import Any
 
 from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Knobs, clock_text
-from devtools.sim.record import Record, key_text
+from devtools.sim.record import Choice, Record, key_text
 from devtools.sim.timing import holds, neighbours, schedule, stalled
 
 
@@ -102,17 +103,20 @@ def columns(record: Record) -> Iterator[Violation]:
 
 
 def _chosen(record: Record, at: float, *, every: bool = True) -> set[str]:
-    """The columns that the client may have chosen at an instant: any of the last minutes', or (not ``every``) all."""
+    """The columns that the client may have chosen when a post at that instant was claimed: of any such choice, or (not ``every``) of all.
+
+    A choice is over when another one that was asked for later was confirmed.
+    """
     everything = set(record.plan.knobs.ceiling)
     claimed = at - 60 - max((back - since for since, back, _ in record.stalls if since <= at and back >= at - 60), default=0.0)
-    candidates: list[tuple[str, ...] | None] = []
-    for since, choice, confirmed in reversed([entry for entry in record.choices if entry[0] <= at]):
-        candidates.append(choice)
-        if confirmed and since < claimed:
-            break
-    else:
-        candidates.append(None)
-    sets = [everything if choice is None else set(choice) for choice in candidates]
+    first = Choice(-math.inf, -math.inf, None)
+    confirmed = [choice for choice in record.choices if choice.confirmed and choice.until < claimed]
+    possible = [
+        choice
+        for choice in [first, *record.choices]
+        if choice.since <= at and not any(later.since > choice.until for later in confirmed)
+    ]
+    sets = [everything if choice.columns is None else set(choice.columns) for choice in possible]
     return set.union(*sets) if every else set.intersection(*sets)
 
 

@@ -39,6 +39,16 @@ class Look:
     base: int | None = None  # the version that the masks behind ``watch`` begin at
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A client's choice of columns: it takes effect at some instant between its request and the answer, or not if that is no 202."""
+
+    since: float
+    until: float  # infinite if no answer came
+    columns: tuple[str, ...] | None
+    confirmed: bool = True
+
+
 @dataclass
 class Record:
     """All that a run leaves behind for the checks."""
@@ -53,7 +63,7 @@ class Record:
     state: dict[str, Any] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
     kills: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, how
-    choices: list[tuple[float, tuple[str, ...] | None, bool]] = field(default_factory=list)  # at, columns, whether confirmed
+    choices: list[Choice] = field(default_factory=list)
     commands: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     counters: dict[str, int] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ import requests
 from devtools.sim.fleet import Fleet
 from devtools.sim.observer import Observer, Statements
 from devtools.sim.plan import TABLE, Action, Plan
-from devtools.sim.record import Record
+from devtools.sim.record import Choice, Record
 from devtools.sim.scenario import LEASES, STATEMENTS, relay_toml, table_sql
 from devtools.stack import Stack
 from emulators.clock import VirtualTime
@@ -184,18 +185,18 @@ class WireWorld:
         base = f"/api/tables/{TABLE}"
         self.record.commands.append(self.now)
         self.record.faults[f"command {values['do']}"] += 1
-        with contextlib.suppress(requests.RequestException):  # the process may end while it answers
-            if values["do"] == "columns" and values["columns"] is not None:
-                answer = host.request("PUT", f"{base}/columns", json={"columns": values["columns"]})
-                choice: tuple[str, ...] | None = tuple(values["columns"])
-            elif values["do"] == "columns":
-                answer, choice = host.request("DELETE", f"{base}/columns"), None
-            else:
-                path = "/retry" if values["do"] == "retry" else "/dead-letters/replay"
+        if values["do"] != "columns":
+            path = "/retry" if values["do"] == "retry" else "/dead-letters/replay"
+            with contextlib.suppress(requests.RequestException):  # the process may end while it answers
                 host.request("POST", f"{base}{path}")
-                return
-            if answer.status_code == 202 or answer.status_code >= 500:
-                self.record.choices.append((self.now, choice, answer.status_code == 202))
+            return
+        columns, begun = values["columns"], self.now
+        method, options = ("DELETE", {}) if columns is None else ("PUT", {"json": {"columns": columns}})
+        until, status = math.inf, 0
+        with contextlib.suppress(requests.RequestException):
+            status = host.request(method, f"{base}/columns", **options).status_code
+            until = self.now
+        self.record.choices.append(Choice(begun, until, None if columns is None else tuple(columns), status == 202))
 
     def _kill(self, host: int, how: str, down: float, skip: int, late: float) -> None:
         target = self.hosts[host]

@@ -35,6 +35,7 @@ IF OBJECT_ID(N'rowpost.TableState', N'U') IS NULL
 CREATE TABLE rowpost.TableState (
     TableName     nvarchar(261) NOT NULL CONSTRAINT PK_TableState PRIMARY KEY,
     ClientColumns nvarchar(max) NULL,      -- JSON array: the downstream system's own choice of columns
+    ChosenAt      datetime2(7)  NULL,      -- when that choice was made; later for each later one
     WatchBase     bigint        NULL,      -- the version that the change masks behind `watch` are relative to
     Failures      int           NOT NULL CONSTRAINT DF_TableState_Failures DEFAULT 0,   -- rows in a row that failed, no success between
     GateRound     int           NOT NULL CONSTRAINT DF_TableState_GateRound DEFAULT 0,  -- 0: open; else how often it was closed

@@ -12,7 +12,7 @@ from devtools.sim.checks import Violation, check
 from devtools.sim.inside.arena import Arena
 from devtools.sim.inside.world import InsideWorld
 from devtools.sim.plan import Action, Knobs, Plan
-from devtools.sim.record import Look, Record
+from devtools.sim.record import Choice, Look, Record
 
 KNOBS = Knobs(breaker_failures=100, concurrency=1, max_delay=600, detach_after_rounds=100)
 WATCHED = replace(KNOBS, watch=("Note", "Total"))
@@ -95,7 +95,7 @@ def test_a_column_above_the_ceiling_is_seen(healthy: Record) -> None:
 
 
 def test_columns_that_the_client_had_not_chosen_are_seen(healthy: Record) -> None:
-    assert broken(healthy, choices=[(-100.0, ("Note",), True)]) == {"columns"}
+    assert broken(healthy, choices=[Choice(-100.0, -99.0, ("Note",))]) == {"columns"}
 
 
 def test_a_neighbour_that_came_late_is_seen(healthy: Record) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 import os
 import random
 import re
@@ -26,7 +27,7 @@ from devtools.sim.inside.sql import Connection, SqlServer
 from devtools.sim.inside.waiting import Condition
 from devtools.sim.observer import Observer
 from devtools.sim.plan import TABLE, Action, Plan
-from devtools.sim.record import Record
+from devtools.sim.record import Choice, Record
 from devtools.sim.scenario import LEASES, STATEMENTS, relay_toml, table_sql
 from emulators.downstream import Downstream
 from emulators.email_service import EmailService
@@ -411,10 +412,10 @@ class InsideWorld:
 
         def chosen(choice: tuple[str, ...] | None) -> Callable[[int, str], None]:
             entry = len(self.record.choices)
-            self.record.choices.append((begun, choice, False))  # it may have been written even if no answer ever comes
+            self.record.choices.append(Choice(begun, math.inf, choice, False))
 
             def done(status: int, _: str) -> None:
-                self.record.choices[entry] = (begun, choice, status == 202)
+                self.record.choices[entry] = Choice(begun, self.scheduler.seconds(), choice, status == 202)
 
             return done
 
