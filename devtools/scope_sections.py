@@ -133,7 +133,8 @@ def _fields(*kinds: Any) -> str:
 def _bullets(documentation: str | None) -> str:
     """The list items of a docstring."""
     items = re.findall(r"(?ms)^\* (.*?)(?=^\* |^\s*$|\Z)", inspect.cleandoc(documentation or ""))
-    return "\n".join("- " + item[0].upper() + re.sub(r"\s+", " ", item[1:]).replace("``", "`").strip() for item in items)
+    plain = (re.sub(r"\s+", " ", item).replace("``", "`").strip() for item in items)
+    return "\n".join(f"- {item[0].upper()}{item[1:]}" for item in plain)
 
 
 # --- SQL Server ---

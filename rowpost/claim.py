@@ -94,21 +94,7 @@ def claim_sql(table: Table) -> str:
     numbered = table.key_with("rp_i int '$.rp_i'")
     keys = f"OPENJSON(@keys) {numbered} k"
     lease = table.lease_sql
-    watched, changes, base = "1", "", ""
-    if table.watch is not None:
-        # Inserts, deletes and an unknown mask always count. The mask is relative to a base of our own: the trigger's cursor can
-        # pass a change that was not delivered, if its row has changed again since.
-        masks = " OR ".join(
-            f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID({literal(table.sql)}), {literal(name)}, 'ColumnId'), "
-            f"c.SYS_CHANGE_COLUMNS) = 1"
-            for name in table.watch
-        )
-        watched = (
-            f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table.sql)})) "
-            f"AND c.SYS_CHANGE_OPERATION = 'U' AND c.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({masks}) THEN 0 ELSE 1 END"
-        )
-        changes = f"LEFT JOIN CHANGETABLE(CHANGES {table.sql}, @base) c ON {table.on('c', 'k')}"
-        base = f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.TableState WHERE TableName = {literal(table.name)});"
+    base, changes, watched = watched_sql(table, "k")
     columns = ", ".join(column.select("t") for column in table.columns)
     first_key = quote(table.key[0].name)
     return f"""
@@ -129,6 +115,27 @@ SELECT SYSUTCDATETIME(),
        s.ClientColumns, s.Failures, s.GateRound, DATEDIFF(second, SYSUTCDATETIME(), s.GateUntil)
   FROM (SELECT 1 AS One) o LEFT JOIN rowpost.TableState s ON s.TableName = {literal(table.name)};
 """
+
+
+def watched_sql(table: Table, keys: str) -> tuple[str, str, str]:
+    """Whether a change touches a watched column: a declaration, a join to alias ``keys``, and the expression, 1 or 0.
+
+    Inserts, deletes and an unknown mask always count. The mask is relative to a base of our own: the trigger's cursor can pass a
+    change that was not delivered, if its row has changed again since.
+    """
+    if table.watch is None:
+        return "", "", "1"
+    masks = " OR ".join(
+        f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID({literal(table.sql)}), {literal(name)}, 'ColumnId'), "
+        f"w.SYS_CHANGE_COLUMNS) = 1"
+        for name in table.watch
+    )
+    return (
+        f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.TableState WHERE TableName = {literal(table.name)});",
+        f"LEFT JOIN CHANGETABLE(CHANGES {table.sql}, @base) w ON {table.on('w', keys)}",
+        f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table.sql)})) "
+        f"AND w.SYS_CHANGE_OPERATION = 'U' AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({masks}) THEN 0 ELSE 1 END",
+    )
 
 
 def guard_sql(table: Table, keys: str) -> str:
@@ -159,7 +166,9 @@ END;"""
 GUARDED_COUNT = 4  # unsettled hand-outs of one row; the trigger forgets it at five
 # The change version in the lease of a row that recovery posts: so the trigger's next advance cannot sweep the lease away.
 REDELIVERED_VERSION = 2**63 - 1
-PARKED_COUNT = -1  # the extension itself never writes a count below zero, and treats one as any count below five
+# Counts of parked rows, which the watchdog adopts. The extension never writes one below zero, and treats it as any below five.
+PARKED_COUNT = -1
+NEVER_HANDED_OUT = -2
 
 # The extension's own lock: whoever writes leases without it can deadlock the trigger.
 APP_LOCK = """EXEC @lock = sp_getapplock @Resource = N'_az_func_Trigger', @LockMode = 'Exclusive', @LockOwner = 'Transaction',

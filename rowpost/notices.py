@@ -11,7 +11,7 @@ from rowpost.app import App
 from rowpost.delivery import retry_after_seconds
 from rowpost.ledger import to_json
 
-Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention"]
+Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled"]
 _TIMEOUT_SECONDS = 15
 _MAIL_POLL_SECONDS = 1  # the first look at a mail that is being sent; the service's own advice, when given, wins
 _MAIL_WAIT_SECONDS = 60
@@ -71,6 +71,7 @@ def subject(notice: Notice) -> str:
     return {
         "gap": f"[Rowpost] {notice['table']}: changes {first} to {last} may be lost",
         "retention": f"[Rowpost] {notice['table']}: changes wait since {notice['since']} and may be lost soon",
+        "stalled": f"[Rowpost] {notice['table']}: the trigger stands still, restart the function app",
         "alarm": f"[Rowpost] {notice['table']}: {rows} not delivered since {notice['since']}",
         "dead_letter": f"[Rowpost] {notice['table']}: {rows} given up (dead letters)",
         "recovered": f"[Rowpost] {notice['table']}: delivery has recovered",
@@ -87,6 +88,9 @@ def body(notice: Notice) -> str:
         f"then must be compared by hand.",
         "retention": f"The trigger of {notice['table']} has not come to changes {first} to {last}, and more than half of the "
         f"change retention has passed. Mend the trigger, or raise CHANGE_RETENTION, before they are removed.",
+        "stalled": f"The trigger of {notice['table']} hands nothing out, though changes {first} to {last} are waiting: it ended "
+        f"without a word, or fails at every look. Restart the function app; the host's log tells why. Until then recovery delivers "
+        f"what waits, some minutes late.",
         "alarm": f"Rows of {notice['table']} are not delivered after {notice['round']} rounds of recovery. Rowpost keeps trying.",
         "dead_letter": f"Rows of {notice['table']} could not be delivered within the retry window. They stand in the dead letters; "
         f"mend the cause, then replay them with POST /api/tables/{notice['table']}/dead-letters/replay.",
@@ -95,6 +99,7 @@ def body(notice: Notice) -> str:
     lines = [what, "", f"Table: {notice['table']}", f"Rows: {notice['rows']}", f"Failing since: {notice['since'] or '-'}"]
     if "versions" in notice:
         lines = [what, "", f"Table: {notice['table']}", f"Change versions: {first} to {last}"]
+        lines += [f"Waiting since: {notice['since']}"] if notice["kind"] == "stalled" else []
     lines += [f"As of: {notice['at']}", f"Last error: {notice['last_error'] or '-'}", f"Notice: {notice['id']}"]
     return "\n".join(lines)
 

@@ -1,17 +1,21 @@
-"""What a crash can leave behind in a table, found and handed to recovery."""
+"""What a crash, or a trigger that stands still, leaves behind in a table, found and handed to recovery."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from rowpost.app import App
-from rowpost.claim import APP_LOCK, PARKED_COUNT, REDELIVERED_VERSION
+from rowpost.claim import APP_LOCK, NEVER_HANDED_OUT, PARKED_COUNT, REDELIVERED_VERSION
+from rowpost.database import Row
 from rowpost.ledger import key_hash, key_text, to_json
 from rowpost.recovery import DIGEST_SECONDS
 from rowpost.settlement import UNSETTLED
 from rowpost.tables import Table, literal, quote
 
+_STOOD_STILL = "not tried: the trigger stands still"
 _ADOPT_AT_MOST = 1000
+_CHUNKS_AT_MOST = 100  # of one look
 _UNSETTLED_HAND_OUTS = 3  # settled failures put the count back to 0, so three mean that no hand-out of the row ever ended
 
 
@@ -24,24 +28,30 @@ class Need(Enum):
 
 
 def inspect_table(app: App, table_name: str) -> Need:
-    """Adopt rows that were handed out again and again without an outcome, and say what the table needs of its recovery.
+    """Adopt rows that were parked, or handed out again and again without an outcome, and say what the table needs of its recovery.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
     table = app.table(table_name)
-    unsettled, ((waiting, unplanned),) = app.database.run(_inspect_sql(table))
+    adopted = 0
+    for _ in range(_CHUNKS_AT_MOST):
+        found, ((waiting, unplanned),) = app.database.run(_inspect_sql(table))
+        if found:
+            app.database.run(_adopt_sql(table), to_json([_record(table, values) for values in found]))
+        adopted += len(found)
+        if len(found) < _ADOPT_AT_MOST:
+            break
+    return Need.LOOK if adopted or unplanned else Need.RUNNING if waiting else Need.NOTHING
+
+
+def _record(table: Table, values: Row) -> dict[str, Any]:
     width = len(table.key)
-    rows = []
-    for values in unsettled:
-        key = table.key_of(values[:width])
-        text = key_text(key)
-        version, attempt_count = values[width:]
-        rows.append({**key, "rp_h": key_hash(text), "rp_k": text, "rp_v": version, "rp_c": attempt_count})
-    if rows:
-        app.database.run(_adopt_sql(table), to_json(rows))
-    return Need.LOOK if rows or unplanned else Need.RUNNING if waiting else Need.NOTHING
+    key = table.key_of(values[:width])
+    text = key_text(key)
+    version, attempt_count = values[width:]
+    return {**key, "rp_h": key_hash(text), "rp_k": text, "rp_v": version, "rp_c": attempt_count}
 
 
 def move_watch_base(app: App, table_name: str) -> None:
@@ -91,6 +101,10 @@ def _adopt_sql(table: Table) -> str:
     name = literal(table.name)
     lease = table.key_with("rp_v bigint '$.rp_v'", "rp_c int '$.rp_c'")
     record = "WITH (h char(64) '$.rp_h', k nvarchar(max) '$.rp_k', v bigint '$.rp_v', c int '$.rp_c')"
+    # Who was never handed out is due at once; who failed to come back has a round to wait.
+    choose = f"CASE s.c WHEN {NEVER_HANDED_OUT} THEN {{}} ELSE {{}} END"
+    state, detached = choose.format("'held'", "'exhausted'"), choose.format("1", "0")
+    attempts, reason = choose.format("0", "ABS(s.c)"), choose.format(literal(_STOOD_STILL), literal(UNSETTLED))
     return f"""
 SET NOCOUNT ON; SET XACT_ABORT ON;
 DECLARE @rows nvarchar(max) = ?, @lock int;
@@ -105,13 +119,13 @@ UPDATE l SET _az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = NULL
 UPDATE g SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
              Rounds = CASE g.State WHEN 'dead' THEN 0 ELSE g.Rounds END,
              ChangeVersion = CASE WHEN s.v > g.ChangeVersion THEN s.v ELSE g.ChangeVersion END,
-             State = 'exhausted', Attempts = g.Attempts + ABS(s.c), LastFailure = @utc, LastError = {literal(UNSETTLED)},
-             Detached = 0
+             State = {state}, Attempts = g.Attempts + {attempts}, LastFailure = @utc, NextAttempt = @utc, LastError = {reason},
+             Detached = {detached}
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {record} s ON g.KeyHash = s.h
  WHERE g.TableName = {name} AND (g.State IN ('retrying', 'held') OR (g.State = 'dead' AND g.ChangeVersion < s.v));
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
                             FirstFailure, LastFailure, NextAttempt, LastError, Noticed, Detached)
-SELECT {name}, s.h, s.k, s.v, 'U', 'exhausted', ABS(s.c), 0, @utc, @utc, @utc, {literal(UNSETTLED)}, 0, 0
+SELECT {name}, s.h, s.k, s.v, 'U', {state}, {attempts}, 0, @utc, @utc, @utc, {reason}, 0, {detached}
   FROM OPENJSON(@rows) {record} s
  WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash = s.h);
 COMMIT;

@@ -16,6 +16,7 @@ from rowpost.config import ConfigError, TableConfig
 from rowpost.database import DatabaseError
 from rowpost.notices import recipients
 from rowpost.retention import look_at_retention, record_coverage, retention_notices
+from rowpost.stall import Waiting, look_at_trigger, stall_notice, take_over
 from rowpost.status import state_line, table_status
 from rowpost.watchdog import Need, database_now, inspect_table, move_watch_base
 
@@ -27,6 +28,7 @@ def blueprint(app: App) -> df.Blueprint:
     """``watchdog`` and ``clean_history``."""
     functions = df.Blueprint()
     config = app.config.watchdog
+    waiting: dict[str, Waiting | None] = {}  # by table, as the look before saw it
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
     @functions.function_name("watchdog")
@@ -35,6 +37,7 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for table in app.config.tables:
             try:
+                waiting[table.name] = await _check_trigger(app, client, table, waiting.get(table.name))
                 need = await asyncio.to_thread(inspect_table, app, table.name)
                 if need is not Need.NOTHING:
                     await ensure_recovery(client, table, wake=need is Need.LOOK)
@@ -62,6 +65,15 @@ def blueprint(app: App) -> df.Blueprint:
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
+
+
+async def _check_trigger(app: App, client: Any, table: TableConfig, before: Waiting | None) -> Waiting | None:
+    """Take over what a trigger that stands still does not hand out, and tell people: only a restart of the host mends it."""
+    waiting = await asyncio.to_thread(look_at_trigger, app, table.name, before)
+    if waiting is not None and waiting.stalled:
+        await start_notification(client, stall_notice(table, waiting), recipients(app))
+        await asyncio.to_thread(take_over, app, table.name, waiting)
+    return waiting
 
 
 async def _check_retention(app: App, client: Any, table: TableConfig) -> None:

@@ -103,7 +103,7 @@ def columns(record: Record) -> Iterator[Violation]:
 
 
 def _chosen(record: Record, at: float, *, every: bool = True) -> set[str]:
-    """The columns that the client may have chosen when a post at that instant was claimed: of any such choice, or (not ``every``) of all.
+    """The columns that the client may have chosen when a post was claimed: of any such choice, or (not ``every``) of all.
 
     A choice is over when another one that was asked for later was confirmed.
     """

@@ -10,6 +10,7 @@ from emulators.downstream import Attempt
 
 SETTLES_SECONDS = 150  # after a kill or a fault, so long may it take until leases and holds are as planned again
 _HOUR = 3600
+_STALL_SECONDS = 660  # until the watchdog has seen that a trigger stands still, and recovery has done its work
 _LEASE_SECONDS = 60
 _BATCH_SECONDS = 120  # the longest that a batch goes on posting
 
@@ -46,10 +47,12 @@ def unknown(record: Record, attempt: Attempt) -> bool:
 
 
 def disturbed(record: Record, begin: float, end: float) -> bool:
-    """Whether a kill, a stall, a fault of the database, a jump of its clock or a command fell between two instants, or so shortly
-    before that it still counts."""
+    """Whether a kill, a stall, a fault of the database, a jump of its clock, a command or the end of all triggers fell between two
+    instants, or so shortly before that it still counts."""
     early = begin - SETTLES_SECONDS
     if any(since <= end and back >= early for since, back, _ in record.kills + record.stalls):
+        return True
+    if len({name for since, back, name in record.deaf if since <= end and back >= begin - _STALL_SECONDS}) == record.plan.hosts:
         return True
     if record.every_commit:
         if any(early <= at <= end for at in record.struck):

@@ -185,6 +185,7 @@ class _Maker:
         self._kills()
         if self.policy == "rowpost":
             rng.choice([self._duel, self._overtaken, self._late_success, *[lambda: None] * 9])()
+            self._end_triggers(random.Random(f"triggers/{self.seed}"))
         actions = _consistent(sorted(self.actions, key=lambda action: action.at))
         offset = rng.choice(OFFSETS_MINUTES)
         pace = rng.choice([0.0, 0.002, 0.02, 0.02, 0.2])
@@ -352,6 +353,16 @@ class _Maker:
             self.stamp += 1
             self.add(due + rng.uniform(-2, 12), "change", ops=[{"do": "update", "id": number, "stamp": self.stamp}])
         self.length = max(self.length, due + 120)
+
+    def _end_triggers(self, rng: random.Random) -> None:
+        """All start anew, and the database refuses what their triggers connect with first: those end without a word."""
+        if rng.random() >= 0.06:
+            return
+        at, counts = rng.uniform(0, self.length * 0.7), range(1, 2 * self.hosts + 1)
+        for host in range(self.hosts):
+            self.add(at, "kill", host=host, how="now", down=rng.choice([0, 0, 5]), skip=0, late=0)
+        fault = {"action": "refuse_login", "number": 40613, "application": "functions-host"}
+        self.add(at, "sql", **fault, skip=rng.choice(counts), times=rng.choice(counts))
 
     def _leave_alone(self, number: int, at: float) -> None:
         """Plan no other change of a row from an instant on."""

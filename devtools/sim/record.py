@@ -41,7 +41,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Choice:
-    """A client's choice of columns: it takes effect at some instant between its request and the answer, or not if that is no 202."""
+    """A client's choice of columns: it takes effect between its request and the answer; if that is no 202, perhaps."""
 
     since: float
     until: float  # infinite if no answer came
@@ -84,6 +84,7 @@ class Record:
     excused: dict[str, int] = field(default_factory=dict)
     """Rows whose last change tracking has forgotten before it was delivered or in the ledger, and its version."""
     cleaned: list[float] = field(default_factory=list)  # when change tracking forgot changes
+    deaf: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker: its trigger had ended without a word
     struck: list[float] = field(default_factory=list)  # when a planned fault of the database struck
 
     def at(self, instant: str) -> float:

@@ -94,7 +94,10 @@ class Host:
             if function.kind == "timerTrigger"
         }
         self._sql_triggers = {
-            function.name: SqlTrigger(str(function.trigger["tableName"]))
+            function.name: SqlTrigger(
+                str(function.trigger["tableName"]),
+                problem="disabled by an app setting" if settings.disabled(function.name) else None,
+            )
             for function in self.functions
             if function.kind == "sqlTrigger"
         }
@@ -123,10 +126,12 @@ class Host:
         with self._clock.busy():
             public, rpc = await self._front.start(port, rpc_port)
             self._engine.start(self._orchestrations.run_episode, self._entities.run_batch)
-            for timer in self._timers.values():
-                self._work.spawn(timer.run())
             for function in self.functions:
-                if function.kind == "sqlTrigger":
+                if self._settings.disabled(function.name):
+                    self._logger.info("function '%s' is disabled", function.name)
+                elif function.kind == "timerTrigger":
+                    self._work.spawn(self._timers[function.name].run())
+                elif function.kind == "sqlTrigger":
                     self._work.spawn(self._listen(function))
         self._logger.info("listening on http://localhost:%d with %d functions", public, len(self.functions))
         for kind in dict.fromkeys(function.kind for function in self.functions):

@@ -127,6 +127,12 @@ class AppSettings:
                 return value
         raise ConfigurationError(f"connection string {name!r} is missing or empty: set it as an app setting")
 
+    def disabled(self, function: str) -> bool:
+        """Whether an app setting keeps the function's trigger from being listened to: ``AzureWebJobs.NAME.Disabled``."""
+        names = {f"azurewebjobs{mark}{function.lower()}{mark}disabled" for mark in "._"}
+        found = [value for name, value in self.values.items() if name.lower() in names]
+        return any(value.strip().lower() in ("true", "1") for value in found)
+
     @property
     def host_id(self) -> str:
         """The id that separates this app's state from others': stable for a machine and directory."""

@@ -106,7 +106,7 @@ def truncated(store: Store, table: Table) -> None:
     if table.tracking is None:
         return
     store.run(f"DELETE FROM {table.history}")
-    version = '(SELECT value FROM "$state" WHERE key = \'version\')'
+    version = "(SELECT value FROM \"$state\" WHERE key = 'version')"
     store.run(f'UPDATE "$tracking" SET min_valid = {version}, begin_version = {version} WHERE object_id = ?', (table.object_id,))
 
 

@@ -77,6 +77,7 @@ class Worker:
         self.name, self.scheduler, self.clock, self.hub = name, scheduler, clock, hub
         self.dead = self.frozen = False
         self.started = False
+        self.deaf_since: float | None = None  # when its trigger ended without a word
         self.effects = 0
         self._on_effect, self._on_death = on_effect, on_death
         self._kept: list[Strand] = []
@@ -128,12 +129,15 @@ class Worker:
     async def _listen(self, function: IndexedFunction) -> None:
         pause, longest = _LISTENER_PAUSES
         while True:
+            listener = Host._sql_listener(cast(Host, self), function)
             try:
-                await Host._sql_listener(cast(Host, self), function).start()
+                await listener.start()
             except Exception:
                 await self._clock.sleep(pause)
                 pause = min(longest, pause * 2)
                 continue
+            await listener.wait_closed()
+            self.deaf_since = self.scheduler.seconds()
             return
 
     def step_down(self) -> None:

@@ -146,6 +146,8 @@ class InsideWorld:
                     self._start_worker(number)
                 self.scheduler.spawn(Strand(None, self._person))
                 self.scheduler.run_until(self.scheduler.start + 90 * 86400 * MICROSECONDS, lambda: self._ended)
+                for worker in self.workers:
+                    self._note_deaf(worker)
                 self.observer.collect(self._instances())
                 self.record.open_timers = self.hub.store._db.execute("SELECT COUNT(*) FROM timers").fetchone()[0]
                 self._tell_problems()
@@ -257,6 +259,7 @@ class InsideWorld:
 
     def _on_death(self, worker: Worker) -> None:
         number = int(worker.name[1:])
+        self._note_deaf(worker)
         self.sql.break_of(worker)
         self.workers[number] = None
         if self._ended:
@@ -266,6 +269,11 @@ class InsideWorld:
         low, high = _COLD_START_SECONDS
         start = self._restart_after.get(number, 5.0) + self.scheduler.rng.uniform(low, high)
         self.scheduler.after(start, lambda: None if self._ended or self.workers[number] else self._start_worker(number))
+
+    def _note_deaf(self, worker: Worker | None) -> None:
+        if worker is not None and worker.deaf_since is not None:
+            self.record.deaf.append((worker.deaf_since, self.scheduler.seconds(), worker.name))
+            self.record.faults["trigger ended"] += 1
 
     def _tell_problems(self, *workers: Worker) -> None:
         for worker in workers or [each for each in self.workers if each is not None]:
