@@ -65,8 +65,8 @@ class Claim:
 
     Attributes:
         rows: the rows that are to be settled.
-        unknown: how many keys of the payload are not: they match neither a lease, nor a tracked change, nor a row; or the lease was
-            released since, or is somebody else's.
+        unknown: how many keys of the payload are not: they match neither a lease, nor a tracked change, nor a row; or they are in
+            somebody else's hands.
         now: the server's clock, UTC.
         client_columns: the columns that the downstream system narrowed the table to, or None for all.
         gate: the table's gate.
@@ -99,9 +99,10 @@ def claim_sql(table: Table) -> str:
     first_key = quote(table.key[0].name)
     return f"""
 SET NOCOUNT ON; SET XACT_ABORT ON;
-DECLARE @keys nvarchar(max) = ?, @lock int; {base}
+DECLARE @keys nvarchar(max) = ?, @lock int, @last bigint = {table.cursor_sql}; {base}
 SELECT k.rp_i, l._az_func_ChangeVersion, l._az_func_AttemptCount,
-       CASE WHEN l._az_func_LeaseExpirationTime IS NOT NULL THEN 1 ELSE 0 END, v.SYS_CHANGE_VERSION
+       CASE WHEN l._az_func_LeaseExpirationTime IS NOT NULL THEN 1 ELSE 0 END, v.SYS_CHANGE_VERSION,
+       {OTHERS} AS Others
   FROM {keys}
   LEFT JOIN {lease} l ON {table.on("l", "k")}
   OUTER APPLY {table.version_apply} v;
@@ -163,6 +164,10 @@ BEGIN
 END;"""
 
 
+# This worker stood still. Its row was handed out to another one, who settled and released it; or the lease was swept away, and the
+# trigger hands the row out again, since its change lies beyond the cursor.
+OTHERS = """CASE WHEN l._az_func_ChangeVersion IS NOT NULL AND l._az_func_LeaseExpirationTime IS NULL
+              OR l._az_func_ChangeVersion IS NULL AND v.SYS_CHANGE_VERSION > @last THEN 1 ELSE 0 END"""
 GUARDED_COUNT = 4  # unsettled hand-outs of one row; the trigger forgets it at five
 # The change version in the lease of a row that recovery posts: so the trigger's next advance cannot sweep the lease away.
 REDELIVERED_VERSION = 2**63 - 1
@@ -204,11 +209,9 @@ def claim_keys(
     unknown = 0
     width = len(table.key)
     for index, exists, watched, *values in data:
-        lease_version, attempt_count, leased, tracked_version = lease_of[index]
+        lease_version, attempt_count, leased, tracked_version, others = lease_of[index]
         gone = lease_version is None and tracked_version is None and not exists
-        # Handed out, and released since: this worker stood still, and another one has settled what it was to post.
-        settled = lease_version is not None and not leased
-        if gone or settled or (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
+        if gone or others or (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
             unknown += 1
             continue
         version = lease_version if lease_version is not None else tracked_version or 0

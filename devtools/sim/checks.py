@@ -87,6 +87,8 @@ def columns(record: Record) -> Iterator[Violation]:
     """(3) Nothing is posted that ``send`` or the client's choice forbids."""
     knobs = record.plan.knobs
     keys = set(knobs.key_columns)
+    if all(choice.confirmed for choice in record.choices) and record.known != record.in_force:
+        yield Violation("columns", f"the API tells of the choice {record.known}, but {record.in_force} is in force")
     for text, posts in posts_by_row(record).items():
         for at, attempt in posts:
             row = attempt.body["data"]["row"] if isinstance(attempt.body, dict) else None

@@ -12,6 +12,7 @@ from typing import Any
 import rowpost.claim
 import rowpost.recovery
 import rowpost.settlement
+import rowpost.stall
 from rowpost.backoff import Backoff
 
 Replacement = tuple[Any, str, Any]  # object, attribute, what stands there instead
@@ -81,6 +82,14 @@ def _settle_any_version() -> list[Replacement]:
     return [_rewritten(rowpost.settlement, "_settle_sql", (guard, "WHERE 1 = 1"))]
 
 
+def _post_for_others() -> list[Replacement]:
+    return [(rowpost.claim, "OTHERS", "0")]
+
+
+def _trust_the_trigger() -> list[Replacement]:
+    return [(rowpost.stall.Waiting, "stalled", property(lambda self: False))]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -88,4 +97,6 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "clear-any-version": _clear_any_version,  # a delivery clears the record of a newer change
     "redeliver-without-lease": _redeliver_without_lease,  # recovery posts without holding the row's lease
     "settle-any-version": _settle_any_version,  # a settlement touches leases that others have taken meanwhile
+    "post-for-others": _post_for_others,  # a claim posts rows that another worker has taken and released meanwhile
+    "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

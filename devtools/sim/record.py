@@ -64,6 +64,8 @@ class Record:
     looks: list[Look] = field(default_factory=list)
     kills: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, how
     choices: list[Choice] = field(default_factory=list)
+    in_force: list[str] | None = None  # at the end: the choice that claims read
+    known: list[str] | None = None  # and the one that the entity knows
     commands: list[float] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     counters: dict[str, int] = field(default_factory=dict)

@@ -94,6 +94,10 @@ def test_a_column_above_the_ceiling_is_seen(healthy: Record) -> None:
     assert broken(healthy, plan=replace(PLAN, knobs=knobs)) == {"columns"}
 
 
+def test_a_choice_that_is_not_the_one_in_force_is_seen(healthy: Record) -> None:
+    assert broken(healthy, known=["Note"]) == {"columns"}
+
+
 def test_columns_that_the_client_had_not_chosen_are_seen(healthy: Record) -> None:
     assert broken(healthy, choices=[Choice(-100.0, -99.0, ("Note",))]) == {"columns"}
 

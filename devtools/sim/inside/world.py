@@ -149,6 +149,7 @@ class InsideWorld:
                 for worker in self.workers:
                     self._note_deaf(worker)
                 self.observer.collect(self._instances())
+                self._note_choice()
                 self.record.open_timers = self.hub.store._db.execute("SELECT COUNT(*) FROM timers").fetchone()[0]
                 self._tell_problems()
             finally:
@@ -269,6 +270,12 @@ class InsideWorld:
         low, high = _COLD_START_SECONDS
         start = self._restart_after.get(number, 5.0) + self.scheduler.rng.uniform(low, high)
         self.scheduler.after(start, lambda: None if self._ended or self.workers[number] else self._start_worker(number))
+
+    def _note_choice(self) -> None:
+        for (text,) in self.execute("SELECT ClientColumns FROM rowpost.TableState") if self.plan.policy == "rowpost" else ():
+            self.record.in_force = json.loads(text) if text else None
+        rows = self.hub.store._db.execute("SELECT state FROM entities WHERE present = 1").fetchall()
+        self.record.known = json.loads(rows[0][0])["columns"] if rows else None
 
     def _note_deaf(self, worker: Worker | None) -> None:
         if worker is not None and worker.deaf_since is not None:
