@@ -58,7 +58,7 @@ SCENARIOS = {
         change(240, r2="update"),
         change(250, r2="update"),
     ),
-    # A worker stands still between hand-out and claim; another one takes the row, delivers it, and it changes as the first one wakes.
+    # A worker stands still between hand-out and claim; another one delivers the row, which changes as the first one wakes.
     "post-for-others": plan(
         2,
         300,
