@@ -231,7 +231,9 @@ UPDATE g
        LastStatus = CASE WHEN s.y = 0 AND g.LastTried IS NOT NULL THEN g.LastStatus ELSE s.t END,
        LastError = CASE WHEN s.y = 0 AND g.LastTried IS NOT NULL THEN g.LastError ELSE s.e END
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {failures} s ON g.KeyHash = s.h
- WHERE g.TableName = {name} AND s.s IS NOT NULL AND (g.ChangeVersion < s.v OR (g.State <> 'dead' AND g.ChangeVersion = s.v));
+ WHERE g.TableName = {name} AND s.s IS NOT NULL
+   -- Fewer attempts than are known: others have gone on with the row while this worker stood still.
+   AND (g.ChangeVersion < s.v OR (g.State <> 'dead' AND g.ChangeVersion = s.v AND g.Attempts <= s.a));
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds,
                             FirstFailure, LastFailure, LastTried, NextAttempt, NotBefore, LastStatus, LastError, Noticed, Detached)
 SELECT {name}, s.h, s.k, s.v, s.o, s.s, s.a, 0, @utc, @utc, CASE WHEN s.y = 1 THEN @utc END, DATEADD(second, s.n, @utc),

@@ -11,14 +11,14 @@ from typing import Any
 from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Knobs, clock_text
 from devtools.sim.record import Choice, Record, key_text
-from devtools.sim.timing import holds, neighbours, schedule, stalled
+from devtools.sim.timing import gate, holds, neighbours, schedule, stalled
 
 
 def check(record: Record) -> list[Violation]:
     """All violations of a run."""
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
-        rules += [quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, stalled, notices, harness]
+        rules += [quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, gate, stalled, notices, harness]
     return [violation for rule in rules for violation in rule(record)]
 
 

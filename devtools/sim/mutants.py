@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import rowpost.claim
+import rowpost.gate
 import rowpost.recovery
 import rowpost.settlement
 import rowpost.stall
@@ -82,8 +83,20 @@ def _settle_any_version() -> list[Replacement]:
     return [_rewritten(rowpost.settlement, "_settle_sql", (guard, "WHERE 1 = 1"))]
 
 
+def _settle_stale() -> list[Replacement]:
+    return [_rewritten(rowpost.settlement, "_settle_sql", (r"AND g\.Attempts <= s\.a", ""))]
+
+
 def _post_for_others() -> list[Replacement]:
     return [(rowpost.claim, "OTHERS", "0")]
+
+
+def _post_behind_the_gate() -> list[Replacement]:
+    return [(rowpost.gate.Gate, "closed", property(lambda self: False))]
+
+
+def _count_all_failures() -> list[Replacement]:
+    return [(rowpost.settlement.Settlement, "failed_before", property(lambda self: False))]
 
 
 def _trust_the_trigger() -> list[Replacement]:
@@ -97,6 +110,9 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "clear-any-version": _clear_any_version,  # a delivery clears the record of a newer change
     "redeliver-without-lease": _redeliver_without_lease,  # recovery posts without holding the row's lease
     "settle-any-version": _settle_any_version,  # a settlement touches leases that others have taken meanwhile
+    "settle-stale": _settle_stale,  # a worker that stood still overwrites what others have learnt of a row since
     "post-for-others": _post_for_others,  # a claim posts rows that another worker has taken and released meanwhile
+    "post-behind-the-gate": _post_behind_the_gate,  # a closed gate keeps nobody from posting
+    "count-all-failures": _count_all_failures,  # a poison row that fails again and again closes the gate
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

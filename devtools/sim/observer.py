@@ -79,6 +79,7 @@ class Observer:
             look.leases[key] = (version, count, None if end is None else end / 1000)
         if state:
             look.base = state[0][0]
+            look.gate_round = state[0][2]
             look.gate = state[0][1] / 1000 if state[0][1] is not None and state[0][1] > 0 else None
         self._note_missed(look)
         self.record.looks.append(look)
@@ -90,6 +91,7 @@ class Observer:
             columns = self.execute("SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(N'rowpost.TableState')")
             detached = "Detached" if "Detached" in names else "0"
             gate = "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), GateUntil)" if ("GateUntil",) in columns else "NULL"
+            gate_round = "GateRound" if ("GateRound",) in columns else "0"
             keys = ", ".join(self.knobs.key_columns)
             self._sql = f"""
 SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}');
@@ -98,7 +100,7 @@ SELECT RowKey, State, ChangeVersion, Attempts, Rounds, DATEDIFF_BIG(second, SYSU
   FROM rowpost.Ledger;
 SELECT {keys}, _az_func_ChangeVersion, _az_func_AttemptCount,
        DATEDIFF_BIG(millisecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{LEASES};
-SELECT WatchBase, {gate} FROM rowpost.TableState;"""
+SELECT WatchBase, {gate}, {gate_round} FROM rowpost.TableState;"""
         return self._sql
 
     def excuse(self, version: int) -> None:

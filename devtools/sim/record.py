@@ -36,6 +36,7 @@ class Look:
     leases: dict[str, tuple[int, int, float | None]] = field(default_factory=dict)
     """By key text: version, count, seconds to its end."""
     gate: float | None = None  # seconds until the gate opens half; None: open, or there is none
+    gate_round: int = 0  # how often it was closed since it was open
     base: int | None = None  # the version that the masks behind ``watch`` begin at
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -173,7 +174,11 @@ def holds(record: Record) -> Iterator[Violation]:
         for text, entry in look.ledger.items():
             state, version, attempts, rounds, next_seconds, not_before, detached = entry
             known = before.ledger.get(text)
-            if (known is not None and known[:4] == entry[:4]) or lapsed(record, look.at):
+            if known is not None and known[:4] == entry[:4]:
+                continue
+            if known is not None and known[1] == version and attempts < known[2] and "dead" not in (state, known[0]):
+                yield Violation("holds", f"{text}: attempts went back from {known[2]} to {attempts} at {clock_text(look.at)}", text)
+            if lapsed(record, look.at):
                 continue
             lease = look.leases.get(text)
             mine = lease is not None and lease[0] == version and lease[1] == 0 and not detached
@@ -196,6 +201,35 @@ def holds(record: Record) -> Iterator[Violation]:
             just = state == "exhausted" and (known is None or known[0] != state) and next_seconds >= _PROTECTED_SECONDS
             if just and mine and lease is not None and lease[2] is not None and lease[2] < _PROTECTED_SECONDS:
                 yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)}, but held for {lease[2]:.0f} s only", text)
+
+
+def gate(record: Record) -> Iterator[Violation]:
+    """(5) The gate closes only after so many different rows failed; while it is closed only batches under way are posted."""
+    if not record.every_commit:
+        return
+    failed = sorted(
+        (at, text, attempt.version)
+        for text, posts in posts_by_row(record).items()
+        for at, attempt in posts
+        if transient(record, attempt)
+    )
+    opened = 0.0
+    for before, look in pairwise(record.looks):
+        if before.gate_round and not look.gate_round:
+            opened = look.at
+        if not before.gate_round and look.gate_round:
+            rows = {(text, version) for at, text, version in failed if opened - _BATCH_SECONDS <= at <= look.at}
+            if len(rows) < record.plan.knobs.breaker_failures and not lapsed(record, look.at):
+                yield Violation("gate", f"it was closed at {clock_text(look.at)} after the failures of {len(rows)} rows")
+        if look.gate is not None:
+            following = next((each.at for each in record.looks if each.at > look.at and each.gate is None), math.inf)
+            end = min(look.at + look.gate - 1, following)
+            for text, posts in posts_by_row(record).items():
+                for at, _ in posts:
+                    if look.at + _BATCH_SECONDS < at < end and not lapsed(record, at):
+                        yield Violation(
+                            "gate", f"{text}: posted at {clock_text(at)}, though it is closed since {clock_text(look.at)}", text
+                        )
 
 
 def stalled(record: Record) -> Iterator[Violation]:

@@ -72,7 +72,15 @@ SCENARIOS = {
     ),
 }
 SURVIVES = {"settle-any-version"}  # a lease that a stale settlement overwrites gets an older version: the row is handed out again
-BY_SEED = {"no-hold": 5000, "late-delays": 5005, "redeliver-without-lease": 7013, "trust-the-trigger": 301872}
+BY_SEED = {
+    "no-hold": 5000,
+    "late-delays": 5005,
+    "redeliver-without-lease": 7013,
+    "trust-the-trigger": 301872,
+    "post-behind-the-gate": 8021,
+    "count-all-failures": 8000,
+    "settle-stale": 8005,
+}
 
 
 @pytest.fixture(scope="module")
