@@ -85,6 +85,10 @@ class Stack:
             **self._extra,
         }
 
+    def change_settings(self, settings: Mapping[str, str]) -> None:
+        """Set app settings for the next start of the host."""
+        self._extra |= settings
+
     @property
     def config(self) -> Config:
         """The app's configuration as it is read with these settings."""

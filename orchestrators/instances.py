@@ -62,15 +62,20 @@ async def start_once(client: Any, name: str, instance_id: str, payload: dict[str
             raise
 
 
-async def start_notification(client: Any, notice: Notice, people: Sequence[Recipient]) -> None:
+async def start_notification(client: Any, notice: Notice, people: Sequence[Recipient]) -> bool:
     """Start the fan-out of a notice, once: its id finds the instance that was started before.
 
     It is an orchestration of its own, so that a mailbox that is throttled for hours never holds anything else up.
+
+    Returns:
+        Whether it was started now; if not, it was before.
 
     Raises:
         Exception: the durable backend cannot be reached, or refused.
     """
     status = await client.get_status(notice["id"])
-    if status is None or status.runtime_status is None:  # without recipients as well: the log tells it, once
-        _log.warning("%s", subject(notice))
-        await start_once(client, "notification", notice["id"], {"notice": notice, "recipients": list(people)})
+    if status is not None and status.runtime_status is not None:
+        return False
+    _log.warning("%s", subject(notice))  # without recipients as well: the log tells it, once
+    await start_once(client, "notification", notice["id"], {"notice": notice, "recipients": list(people)})
+    return True

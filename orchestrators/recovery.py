@@ -45,7 +45,7 @@ def blueprint() -> df.Blueprint:
                 survey["unnoticed_dead"] = 0
             about_to_tell = survey["unnoticed_dead"] and survey["digest_seconds"] <= _PAUSE_AFTER_FAILURE_SECONDS
             if not survey["live"] and not about_to_tell:
-                if state.get("alarmed"):
+                if state.get("alarmed") and survey["as_of"]:  # a table that is no longer configured has not recovered
                     yield context.call_activity("start_notice", _notice("recovered", incident, survey, table, 0))
                 if not survey["unnoticed_dead"]:
                     return {"table": table, "incident": incident, "dead": survey["dead"]}

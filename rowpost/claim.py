@@ -99,7 +99,8 @@ def claim_sql(table: Table) -> str:
     first_key = quote(table.key[0].name)
     return f"""
 SET NOCOUNT ON; SET XACT_ABORT ON;
-DECLARE @keys nvarchar(max) = ?, @lock int, @last bigint = {table.cursor_sql}; {base}
+DECLARE @keys nvarchar(max) = ?, @lock int, @last bigint = {table.cursor_sql};
+DECLARE @current bigint = CHANGE_TRACKING_CURRENT_VERSION(); {base}
 SELECT k.rp_i, l._az_func_ChangeVersion, l._az_func_AttemptCount,
        CASE WHEN l._az_func_LeaseExpirationTime IS NOT NULL THEN 1 ELSE 0 END, v.SYS_CHANGE_VERSION,
        {OTHERS} AS Others
@@ -111,7 +112,7 @@ SELECT k.rp_i, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {ta
   FROM {keys}
   LEFT JOIN {table.sql} t ON {table.on("t", "k")}
   {changes};
-SELECT SYSUTCDATETIME(),
+SELECT SYSUTCDATETIME(), @current,
        CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {literal(table.name)}) THEN 1 ELSE 0 END,
        s.ClientColumns, s.Failures, s.GateRound, DATEDIFF(second, SYSUTCDATETIME(), s.GateUntil)
   FROM (SELECT 1 AS One) o LEFT JOIN rowpost.TableState s ON s.TableName = {literal(table.name)};
@@ -203,7 +204,7 @@ def claim_keys(
         redelivered: for rows that recovery has leased, by number: the version of the event, and the one that is tracked. Rows
             whose lease is another's, the trigger's or recovery's, are unknown here.
     """
-    leases, data, ((now, has_ledger, choice, *gate),) = database.run(claim_sql(table), _ENCODER.encode(keys).decode())
+    leases, data, ((now, newest, has_ledger, choice, *gate),) = database.run(claim_sql(table), _ENCODER.encode(keys).decode())
     lease_of = {row[0]: row[1:] for row in leases}
     rows: list[ClaimedRow] = []
     unknown = 0
@@ -226,6 +227,7 @@ def claim_keys(
         records = fetch_records(database, table, [row.key_hash for row in rows])
         for row in rows:
             row.record = record = records.get(row.key_hash)
-            if record is not None and record.live:  # that of a resync is later than the row's own, and older than what was read now
+            # A resync's version is later than the row's own. One that was not there when the values were read is another worker's.
+            if record is not None and record.live and record.version <= newest:
                 row.version = max(row.version, record.version)
     return Claim(rows, unknown, now, json.loads(choice) if choice else None, Gate(*(value or 0 for value in gate)))

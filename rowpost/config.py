@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
+import requests
 from msgspec import Meta
 
 from rowpost.backoff import Backoff
@@ -24,6 +25,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]*")
 _SETTING = re.compile(f"%({_SETTING_NAME.pattern})%")
+_LONGEST_LABEL = 63  # of a host name, in characters
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?! )[\t\x20-\x7e\x80-\xff]*")
 _EXTENSION_CANCELS_AFTER_SECONDS = 150  # the SQL trigger gives a function ten renewals of 15 s
@@ -272,9 +274,12 @@ def _section(field: str) -> Any:
 
 def _is_http_address(text: str) -> bool:
     try:
+        requests.Request("POST", text).prepare()
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", text)
-    except ValueError:  # brackets without an IPv6 address, or a port that is none
+        labels = (parts.hostname or "").removesuffix(".").split(".")
+        named = all(0 < len(label) <= _LONGEST_LABEL for label in labels)
+        return parts.scheme in ("http", "https") and named and parts.port != 0 and not re.search(r"\s", text)
+    except (ValueError, requests.RequestException):  # brackets without an IPv6 address, or a port that is none
         return False
 
 

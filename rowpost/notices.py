@@ -106,9 +106,12 @@ def body(notice: Notice) -> str:
 
 def send(app: App, notice: Notice, recipient: Recipient) -> Sent:
     """Send a notice to one recipient: one try, never raising for a failure of the channel."""
-    if recipient["channel"] == "email":
-        return _send_email(app, notice, recipient["address"])
-    return _send_webhook(app, notice, recipient["index"])
+    try:
+        if recipient["channel"] == "email":
+            return _send_email(app, notice, recipient["address"])
+        return _send_webhook(app, notice, recipient["index"])
+    except Exception as error:  # whatever a channel's library raises, it must not silence the other channels
+        return _failure(type(error).__name__, None, None)
 
 
 def _send_webhook(app: App, notice: Notice, index: int) -> Sent:
@@ -141,13 +144,14 @@ def _send_email(app: App, notice: Notice, address: str) -> Sent:
         return {"sent": False, "final": True, "retry_after_seconds": None, "error": "e-mail is no longer configured"}
     try:
         # Retries are the orchestration's: its timers cost nothing while they wait, and outlive the process.
+        patience = {"retry_total": 0, "connection_timeout": _TIMEOUT_SECONDS, "read_timeout": _TIMEOUT_SECONDS}
         endpoint, key = config.service
         if key is not None:  # not from_connection_string: it drops the scheme, and speaks HTTPS to a local service too
-            client = EmailClient(endpoint, AzureKeyCredential(key), retry_total=0)
+            client = EmailClient(endpoint, AzureKeyCredential(key), **patience)
         else:
             from azure.identity import DefaultAzureCredential
 
-            client = EmailClient(endpoint, DefaultAzureCredential(), retry_total=0)
+            client = EmailClient(endpoint, DefaultAzureCredential(), **patience)
         message: dict[str, Any] = {
             "senderAddress": config.sender,
             "recipients": {"to": [{"address": address}]},

@@ -84,7 +84,7 @@ SELECT c.KeyHash, c.Fate, CASE WHEN c.Wait >= d.s THEN c.Wait ELSE d.s END, c.St
                CASE WHEN g.FirstFailure <= DATEADD(second, -@window, @utc) THEN 'D'
                     WHEN g.State = 'exhausted' OR (g.State = 'held' AND g.Detached = 1 AND g.NextAttempt <= @utc AND @closed > 0)
                          THEN 'P'
-                    WHEN g.State IN ('held', 'retrying') AND g.NextAttempt > @utc
+                    WHEN g.State IN ('held', 'retrying') AND g.NextAttempt > @utc AND (@closed = 0 OR g.Detached = 0)
                          AND (g.LastFailure < @ordered OR (g.LastFailure < @opened AND g.State = 'held' AND {ABOUT_THE_TARGET}
                                                            AND (g.NotBefore IS NULL OR g.NotBefore <= @utc))) THEN 'R' END AS Fate
           FROM rowpost.Ledger g WHERE g.TableName = {name} AND g.KeyHash > @after AND g.State <> 'dead') x

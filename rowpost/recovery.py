@@ -14,7 +14,7 @@ from typing import Any
 
 from rowpost.app import App
 from rowpost.claim import APP_LOCK, REDELIVERED_VERSION, claim_keys, numbered_keys
-from rowpost.ledger import CHUNK_ROWS, change_in_chunks, fetch_records, rename_records
+from rowpost.ledger import CHUNK_ROWS, NOT_TRIED, change_in_chunks, fetch_records, rename_records
 from rowpost.planning import LAPSED_SECONDS, orphaned, plan
 from rowpost.relay import Outcome, post, summarize
 from rowpost.settlement import settle
@@ -191,9 +191,10 @@ DECLARE @next TABLE (KeyHash char(64) NOT NULL PRIMARY KEY);
 DECLARE @due TABLE (KeyHash char(64) NOT NULL PRIMARY KEY, Tracked bigint NULL);
 -- Some more than are taken, since a newer change of a row may be in the trigger's hands.
 INSERT INTO @next (KeyHash)
-SELECT TOP ({2 * REDELIVER_AT_MOST}) KeyHash FROM rowpost.Ledger
- WHERE TableName = {name} AND State = 'held' AND Detached = 1 AND NextAttempt <= SYSUTCDATETIME()
- ORDER BY NextAttempt;
+SELECT TOP ({2 * REDELIVER_AT_MOST}) g.KeyHash FROM rowpost.Ledger g CROSS APPLY OPENJSON(g.RowKey) {table.key_with()} k
+ WHERE g.TableName = {name} AND g.State = 'held' AND g.Detached = 1 AND g.NextAttempt <= SYSUTCDATETIME()
+   AND {" AND ".join(f"k.{quote(column.name)} IS NOT NULL" for column in table.key)}  -- a table made anew may have another key
+ ORDER BY g.NextAttempt;
 BEGIN TRANSACTION;
 {APP_LOCK}
 DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint = {table.cursor_sql};
@@ -209,6 +210,9 @@ SELECT TOP ({REDELIVER_AT_MOST}) x.KeyHash, x.Version
  WHERE g.State <> 'dead' AND g.Detached = 1 AND g.NextAttempt <= SYSUTCDATETIME() AND {orphaned(table)}) x
  WHERE x.Number = 1
  ORDER BY x.NextAttempt;
+-- A newer change is the ledger's from now on: its lease will say that it is done with.
+UPDATE g SET ChangeVersion = d.Tracked, LastTried = NULL, LastStatus = NULL, LastError = N'{NOT_TRIED}: the row has changed'
+  FROM @due d JOIN rowpost.Ledger g ON g.TableName = {name} AND g.KeyHash = d.KeyHash WHERE d.Tracked > g.ChangeVersion;
 UPDATE l SET _az_func_ChangeVersion = {REDELIVERED_VERSION}, _az_func_AttemptCount = 1,
              _az_func_LeaseExpirationTime = DATEADD(second, @lease, @now)
   FROM {keyed} JOIN {table.lease_sql} l ON {table.on("l", "k")};

@@ -43,7 +43,8 @@ def resync_page(app: App, table_name: str, after: str | None, since: int | None)
         return page | {"wait": True}
     if not rows:
         sql = f"""
-UPDATE rowpost.TableState SET GapFrom = NULL, GapTo = NULL WHERE TableName = {literal(table.name)} AND GapTo <= ?;"""
+UPDATE rowpost.TableState SET GapFrom = NULL, GapTo = NULL, GapTold = NULL
+ WHERE TableName = {literal(table.name)} AND GapTo <= ?;"""
         app.database.run(sql, current if since is None else since)  # a gap of later versions is not repaired by this
         return page | {"done": True}
     texts = [key_text(table.key_of(row)) for row in rows]

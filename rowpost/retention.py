@@ -24,7 +24,7 @@ class Coverage:
     Attributes:
         covered: every change up to this version is delivered or in the ledger.
         current: the newest version of the database.
-        gap: the first and last version of changes that may be lost, if more are lost now; with those that were lost before.
+        gap: the first and last version of changes that may be lost, if people are to be told: more are lost than they know.
         since: an instant (ISO 8601, UTC) since when a change has been waiting for more than half of the retention, if one has.
         begin: with which version the tracking of the table began.
         now: the database's clock, ISO 8601, UTC.
@@ -49,13 +49,15 @@ def look_at_retention(app: App, table_name: str) -> Coverage | None:
     (rows,) = app.database.run(_look_sql(table))
     if not rows:
         return None
-    before, known_begin, first, last, begin, oldest, current, minimum, since, now = rows[0]
+    before, known_begin, first, last, told, begin, oldest, current, minimum, since, now = rows[0]
     covered = current if oldest is None else oldest - 1
     anew = known_begin is not None and (begin != known_begin or current < before)
     gap = None
     if before is not None and (minimum > before or anew):
         found = max(1, min(before + 1, minimum))
         gap = (min(found, first or found), max(minimum, last or 1))
+    elif first is not None and (told is None or told < last):
+        gap = (first, last)
     covered = max(covered, minimum) if anew or before is None else max(covered, minimum, before)
     return Coverage(covered, current, gap, since, begin, now)
 
@@ -82,8 +84,8 @@ def retention_notices(table: TableConfig, coverage: Coverage) -> list[Notice]:
     return notices
 
 
-def record_coverage(app: App, table_name: str, coverage: Coverage) -> None:
-    """Remember what was seen and told. A gap stays on record until a resync has gone over the table.
+def record_coverage(app: App, table_name: str, coverage: Coverage, *, told: bool) -> None:
+    """Remember what was seen, and whether people were told of the gap. It stays on record until a resync has gone over the table.
 
     Raises:
         DatabaseError: the database failed; the next look sees, and tells, the same.
@@ -93,10 +95,12 @@ def record_coverage(app: App, table_name: str, coverage: Coverage) -> None:
     app.database.run(
         f"""
 SET NOCOUNT ON; SET XACT_ABORT ON;
-DECLARE @covered bigint = ?, @current bigint = ?, @begin bigint = ?, @first bigint = NULLIF(?, 0), @last bigint = NULLIF(?, 0);
+DECLARE @covered bigint = ?, @current bigint = ?, @begin bigint = ?, @first bigint = NULLIF(?, 0), @last bigint = NULLIF(?, 0),
+        @told int = ?;
 UPDATE rowpost.TableState
    SET Covered = @covered, BeginVersion = @begin,
        GapFrom = COALESCE(@first, GapFrom), GapTo = COALESCE(@last, GapTo),
+       GapTold = CASE WHEN @told = 1 THEN @last ELSE GapTold END,
        -- The mark is moved on when everything up to it is covered: it tells since when something newer has been waiting.
        MarkAt = CASE WHEN Mark IS NULL OR Mark <= @covered OR Mark > @current THEN SYSUTCDATETIME() ELSE MarkAt END,
        Mark = CASE WHEN Mark IS NULL OR Mark <= @covered OR Mark > @current THEN @current ELSE Mark END
@@ -106,6 +110,7 @@ UPDATE rowpost.TableState
         coverage.begin,
         first,
         last,
+        int(told),
     )
 
 
@@ -126,7 +131,7 @@ ELSE BEGIN
      WHERE l.{key} IS NULL OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION
         OR (l._az_func_LeaseExpirationTime IS NOT NULL
             AND (l._az_func_AttemptCount <> 0 OR l._az_func_LeaseExpirationTime <= DATEADD(second, 60, SYSDATETIME()))));
-  SELECT s.Covered, s.BeginVersion, s.GapFrom, s.GapTo, t.begin_version, @oldest, @current,
+  SELECT s.Covered, s.BeginVersion, s.GapFrom, s.GapTo, s.GapTold, t.begin_version, @oldest, @current,
          CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table.sql)})),
          CASE WHEN s.Mark > CASE WHEN @oldest IS NULL THEN @current ELSE @oldest - 1 END
                AND DATEDIFF(minute, s.MarkAt, @utc) * {_LATE_SHARE} > d.retention_period

@@ -225,11 +225,11 @@ UPDATE g
        Rounds = CASE WHEN g.State = 'dead' OR (g.LastFailure < @opened AND {ABOUT_THE_TARGET}) THEN 0 ELSE g.Rounds END,
        ChangeVersion = s.v,
        Operation = s.o, State = s.s, Attempts = s.a, LastFailure = @utc, NextAttempt = DATEADD(second, s.n, @utc),
-       LastTried = CASE WHEN s.y = 1 THEN @utc ELSE g.LastTried END,
+       LastTried = CASE WHEN s.y = 1 THEN @utc WHEN g.ChangeVersion = s.v THEN g.LastTried END,
        NotBefore = DATEADD(second, s.b, @utc), Noticed = 0, Detached = s.d,
-       -- That the target was not called says less than how the last try ended.
-       LastStatus = CASE WHEN s.y = 0 AND g.LastTried IS NOT NULL THEN g.LastStatus ELSE s.t END,
-       LastError = CASE WHEN s.y = 0 AND g.LastTried IS NOT NULL THEN g.LastError ELSE s.e END
+       -- That the target was not called says less than how the last try ended, unless that was of a former state of the row.
+       LastStatus = CASE WHEN s.y = 0 AND g.ChangeVersion = s.v AND g.LastTried IS NOT NULL THEN g.LastStatus ELSE s.t END,
+       LastError = CASE WHEN s.y = 0 AND g.ChangeVersion = s.v AND g.LastTried IS NOT NULL THEN g.LastError ELSE s.e END
   FROM rowpost.Ledger g JOIN OPENJSON(@rows) {failures} s ON g.KeyHash = s.h
  WHERE g.TableName = {name} AND s.s IS NOT NULL
    -- Fewer attempts than are known: others have gone on with the row while this worker stood still.

@@ -1,49 +1,56 @@
 """A trigger that stands still, while its host looks healthy: here that is seen, told, and its work is done by recovery.
 
 The SQL trigger's loop is over for good if its first connection fails, or at an error that it did not expect; nothing but a restart
-of the host brings it back, and nobody is told. What shows it is the oldest change that waits to be handed out: a trigger that lives
-hands it out with its next batch.
+of the host brings it back, and nobody is told. What shows it: changes wait to be handed out, and minutes later changes still wait,
+though nothing was handed out or finished in between.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rowpost.app import App
 from rowpost.claim import APP_LOCK, NEVER_HANDED_OUT, REDELIVERED_VERSION, watched_sql
 from rowpost.config import TableConfig
-from rowpost.ledger import change_in_chunks
 from rowpost.notices import Notice
 from rowpost.tables import Table, literal, quote
 
 _STALLED_SECONDS = 240  # a little less than the time between two looks
 _LAPSED_SECONDS = 60  # a row whose lease ended so long ago is not on its way to be handed out either
 _CHUNK_ROWS = 500
+_CHUNKS_AT_MOST = 100  # of one look
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """Changes that wait to be handed out, and nothing is in the trigger's hands.
+class Progress:
+    """What a look saw of the trigger.
 
     Attributes:
-        version: the oldest change.
+        oldest: the oldest change that waits to be handed out, None if nothing waits.
         current: the newest version of the database.
-        since: when it was first seen to wait, by the database's clock, UTC.
+        mark: the cursor, and the newest version under a lease: both stay while nothing is handed out or finished.
+        since: since when it stands still, by the database's clock, UTC; None if it does not, or nobody can know.
         now: the present, by the same.
     """
 
-    version: int
+    oldest: int | None
     current: int
-    since: datetime
+    mark: tuple[int, int]
+    since: datetime | None
     now: datetime
 
     @property
+    def ended(self) -> bool:
+        """Whether the trigger stands still for so long that it cannot be alive."""
+        return self.since is not None and (self.now - self.since).total_seconds() >= _STALLED_SECONDS
+
+    @property
     def stalled(self) -> bool:
-        """Whether it waits for so long that the trigger cannot be alive."""
-        return (self.now - self.since).total_seconds() >= _STALLED_SECONDS
+        """Whether changes wait for a trigger that has ended."""
+        return self.ended and self.oldest is not None
 
 
 def paused(table: TableConfig, settings: Mapping[str, str] = os.environ) -> bool:
@@ -58,8 +65,8 @@ def paused(table: TableConfig, settings: Mapping[str, str] = os.environ) -> bool
     return any(value.strip().lower() in ("true", "1") for value in values)
 
 
-def look_at_trigger(app: App, table_name: str, before: Waiting | None) -> Waiting | None:
-    """Whether the trigger hands out what waits. Changes nothing.
+def look_at_trigger(app: App, table_name: str, before: Progress | None) -> Progress | None:
+    """Whether the trigger makes progress. Changes nothing.
 
     Args:
         app: the app.
@@ -67,7 +74,7 @@ def look_at_trigger(app: App, table_name: str, before: Waiting | None) -> Waitin
         before: what the look before saw, in this very process: after a restart of the host the trigger deserves a new chance.
 
     Returns:
-        What waits; None if nothing does, the trigger has rows in hand, has never started, or is paused.
+        What was seen; None if the trigger has never started, or is paused.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -77,40 +84,56 @@ def look_at_trigger(app: App, table_name: str, before: Waiting | None) -> Waitin
     if paused(table.config):
         return None
     ((row,),) = app.database.run(_look_sql(table))
-    version, current, busy, text = row
-    if version is None or busy:
+    oldest, current, busy, cursor, leased, text = row
+    if cursor is None:
         return None
-    now = datetime.fromisoformat(text)
-    return Waiting(version, current, before.since if before is not None and before.version == version else now, now)
+    now, mark = datetime.fromisoformat(text), (cursor, leased or 0)
+    since = None if busy or oldest is None else now
+    if (
+        before is not None
+        and before.since is not None
+        and before.mark == mark
+        and not busy
+        and (oldest is not None or before.ended)
+    ):
+        since = before.since
+    return Progress(oldest, current, mark, since, now)
 
 
-def take_over(app: App, table_name: str, waiting: Waiting) -> int:
-    """Park the changes that wait, for the watchdog to adopt and recovery to deliver.
+def take_over(app: App, table_name: str, seen: Progress) -> Progress:
+    """Park the changes that wait, for the watchdog to adopt and recovery to deliver; at most so many that a look stays short.
 
     A trigger that has come back meanwhile does not hand them out any more.
 
     Returns:
-        How many rows were parked.
+        The same progress, with the marks that the parked rows have set.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; each chunk was parked wholly or not at all.
     """
-    return change_in_chunks(app.database, _park_sql(app.table(table_name)), waiting.current)
+    sql = _park_sql(app.table(table_name))
+    for _ in range(_CHUNKS_AT_MOST):
+        (((parked,),),) = app.database.run(sql, seen.current)
+        if not parked:
+            break
+    after = look_at_trigger(app, table_name, None)
+    return seen if after is None else replace(after, since=seen.since)
 
 
-def stall_notice(table: TableConfig, waiting: Waiting) -> Notice:
+def stall_notice(table: TableConfig, seen: Progress) -> Notice:
     """What people are to be told: once a day, as long as it lasts."""
+    since = "" if seen.since is None else seen.since.isoformat()
     return {
-        "id": f"notice-stalled-{table.slug}-{waiting.now.date().isoformat()}",
+        "id": f"notice-stalled-{table.slug}-{seen.mark[0]}-{seen.now.date().isoformat()}",  # the cursor of an ended trigger stays
         "kind": "stalled",
         "table": table.name,
         "rows": 0,
         "round": 0,
-        "since": waiting.since.isoformat(),
-        "at": waiting.now.isoformat(),
+        "since": since,
+        "at": seen.now.isoformat(),
         "last_error": None,
-        "versions": [waiting.version, waiting.current],
+        "versions": [seen.oldest or 0, seen.current],
     }
 
 
@@ -126,14 +149,17 @@ def _look_sql(table: Table) -> str:
     text = "CONVERT(nvarchar(40), CAST(SYSUTCDATETIME() AS datetime2(6)), 126)"
     return f"""
 SET NOCOUNT ON;
-IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NULL SELECT CAST(NULL AS bigint), CAST(NULL AS bigint), 0, {text};
+IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NULL
+  SELECT CAST(NULL AS bigint), CAST(NULL AS bigint), 0, CAST(NULL AS bigint), CAST(NULL AS bigint), {text};
 ELSE BEGIN
 DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint = {table.cursor_sql};
 SELECT (SELECT MIN(c.SYS_CHANGE_VERSION) FROM CHANGETABLE(CHANGES {table.sql}, @last) c
           LEFT JOIN {table.lease_sql} l ON {table.on("l", "c")} WHERE {_waits(table)}),
        CHANGE_TRACKING_CURRENT_VERSION(),
        CASE WHEN EXISTS (SELECT 1 FROM {table.lease_sql} WHERE _az_func_AttemptCount > 0 AND _az_func_LeaseExpirationTime >= @now
-                            AND _az_func_ChangeVersion < {REDELIVERED_VERSION}) THEN 1 ELSE 0 END, {text};
+                            AND _az_func_ChangeVersion < {REDELIVERED_VERSION}) THEN 1 ELSE 0 END,
+       @last,
+       (SELECT MAX(_az_func_ChangeVersion) FROM {table.lease_sql} WHERE _az_func_ChangeVersion < {REDELIVERED_VERSION}), {text};
 END;
 """
 

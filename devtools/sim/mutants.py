@@ -100,7 +100,7 @@ def _count_all_failures() -> list[Replacement]:
 
 
 def _trust_the_trigger() -> list[Replacement]:
-    return [(rowpost.stall.Waiting, "stalled", property(lambda self: False))]
+    return [(rowpost.stall.Progress, "stalled", property(lambda self: False))]
 
 
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {

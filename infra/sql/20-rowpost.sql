@@ -48,7 +48,8 @@ CREATE TABLE rowpost.TableState (
     Mark          bigint        NULL,      -- the database's version at MarkAt: how far behind the trigger is
     MarkAt        datetime2(7)  NULL,
     GapFrom       bigint        NULL,      -- changes of these versions may be lost to the change retention
-    GapTo         bigint        NULL
+    GapTo         bigint        NULL,
+    GapTold       bigint        NULL       -- up to which of them people were told
 );
 GO
 IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'rowpost_app' AND type = 'R') CREATE ROLE rowpost_app;

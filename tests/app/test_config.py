@@ -227,6 +227,9 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("downstream.timeout", "16s", "downstream.batch_budget", "at or below 120 s"),
     # addresses and headers
     ("downstream.url", "ftp://api.example/", "downstream.url", "http or https"),
+    ("downstream.url", "https://api..example/", "downstream.url", "http or https"),
+    ("downstream.url", f"https://{'a' * 64}.example/", "downstream.url", "http or https"),
+    ("notifications.webhooks.0.url", "https://*.example/", "notifications.webhooks[0].url", "http or https"),
     ("downstream.url", "%NO_SCHEME%", "downstream.url", "http or https"),
     ("downstream.url", "%WRONG%", "downstream.url", "http or https"),
     ("downstream.url", "https://", "downstream.url", "http or https"),

@@ -13,6 +13,7 @@ from devtools.stack import Stack
 from emulators.clock import VirtualTime
 from emulators.downstream import Attempt
 
+PAUSED = "AzureWebJobs.relay_dbo_Orders.Disabled"  # the setting that keeps the trigger from being listened to
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 ORDERS = """
@@ -58,6 +59,13 @@ class Relay:
     def accept_all(self) -> None:
         self.stack.downstream.set_rules([])
         self.stack.downstream.set_mode("up")
+
+    def restart(self, **settings: str) -> None:
+        """Kill the host and start it anew, with app settings that have changed."""
+        assert self.stack.host is not None
+        self.stack.host.kill()
+        self.stack.change_settings(settings)
+        self.stack.start_host()
 
     # --- what can be seen ---
 

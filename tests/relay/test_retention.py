@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.relay.harness import Relay
+from tests.relay.harness import PAUSED, Relay
 
 
 def clean_up(relay: Relay) -> None:
@@ -103,14 +103,14 @@ def test_changes_that_wait_for_half_of_the_retention_are_told_before_they_are_lo
     relay.execute("ALTER DATABASE CURRENT SET CHANGE_TRACKING (CHANGE_RETENTION = 1 DAYS)")
     relay.insert(1)
     relay.advance(400)
-    relay.stack.sql.inject(action="error", number=40613, application="functions-host", times=10**6)
+    relay.restart(**{PAUSED: "true"})
     relay.insert(2)
     began = relay.time.now()
     assert relay.advance(hours=14, until=lambda: bool(relay.alerts("retention")))
     assert 11.9 < (relay.time.now() - began).total_seconds() / 3600 < 12.3
     (notice,) = relay.alerts("retention")
     assert notice["versions"][0] == 2
-    relay.stack.sql.clear_faults()
+    relay.restart(**{PAUSED: "false"})
     assert relay.advance(600, until=lambda: relay.accepted(2) is not None)
     relay.advance(hours=13)
     assert len(relay.alerts("retention")) == 1

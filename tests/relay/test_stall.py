@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.relay.harness import Relay, body_of, changed_config
+from tests.relay.harness import PAUSED, Relay, body_of, changed_config
 
 MINUTE = 60
 
@@ -85,9 +85,39 @@ def test_what_nobody_watches_is_not_posted_either(make_relay: Any) -> None:
 
 
 def test_a_trigger_that_somebody_disabled_stays_silent(make_relay: Any) -> None:
-    relay = make_relay(settings={"AzureWebJobs.relay_dbo_Orders.Disabled": "true"})
+    relay = make_relay(settings={PAUSED: "true"})
     relay.insert(1)
     relay.advance(30 * MINUTE)
     assert relay.posts() == []
     assert relay.alerts() == []
     assert relay.ledger() == []
+
+
+def test_a_second_stall_on_the_same_day_is_told_too(relay: Relay) -> None:
+    relay.insert(1)
+    relay.advance(5)
+    end_the_trigger(relay)
+    relay.insert(2)
+    assert relay.advance(15 * MINUTE, until=lambda: len(relay.alerts("stalled")) == 1 and relay.accepted(2) is not None)
+    host = relay.stack.host
+    assert host is not None
+    host.kill()  # the operator does as he was told …
+    host.start()
+    relay.insert(3)
+    assert relay.advance(MINUTE, until=lambda: relay.accepted(3) is not None)  # … and all is well
+    relay.advance(hours=3)
+    end_the_trigger(relay)
+    relay.insert(4)
+    assert relay.advance(15 * MINUTE, until=lambda: relay.accepted(4) is not None)
+    assert len(relay.alerts("stalled")) == 2
+
+
+def test_a_stall_is_seen_although_what_waits_changes_again_and_again(relay: Relay) -> None:
+    relay.insert(1)
+    relay.advance(5)
+    end_the_trigger(relay)
+    for minute in range(60):  # the version of a change is that of its row's last one
+        relay.execute(f"UPDATE dbo.Orders SET Total = {minute + 1000} WHERE OrderId = 1")
+        relay.advance(MINUTE)
+    assert len(relay.alerts("stalled")) == 1
+    assert len(relay.posts(1)) > 1
