@@ -248,8 +248,8 @@ def _check_table(config: TableConfig, columns: Sequence[Row], facts: Row | None,
         raise ConfigError(f"tables.name {name}: change tracking is off for the {what}; run infra/sql/{script}")
     if config.watch is not None and not tracks_columns:
         raise ConfigError(
-            f"tables.watch of {name}: the table does not track which columns change; when all is delivered, ALTER TABLE it to DISABLE "
-            f"CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it WITH (TRACK_COLUMNS_UPDATED = ON)"
+            f"tables.watch of {name}: the table does not track which columns change; when all is delivered, ALTER TABLE it to "
+            f"DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it WITH (TRACK_COLUMNS_UPDATED = ON)"
         )
     if retention * _RETENTION_SECONDS[unit] <= retry.window.seconds:
         hours = retention * _RETENTION_SECONDS[unit] / 3600
