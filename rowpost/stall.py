@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 
 from rowpost.app import App
 from rowpost.claim import APP_LOCK, NEVER_HANDED_OUT, REDELIVERED_VERSION, watched_sql
@@ -18,39 +17,29 @@ from rowpost.config import TableConfig
 from rowpost.notices import Notice
 from rowpost.tables import Table, literal, quote
 
-_STALLED_SECONDS = 240  # a little less than the time between two looks
+_BETWEEN_LOOKS_SECONDS = 240  # a little less than the watchdog takes from look to look; one that comes sooner tells nothing
 _LAPSED_SECONDS = 60  # a row whose lease ended so long ago is not on its way to be handed out either
 _CHUNK_ROWS = 500
 _CHUNKS_AT_MOST = 100  # of one look
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """What a look saw of the trigger.
+class Standstill:
+    """A trigger that has ended, while changes wait.
 
     Attributes:
-        oldest: the oldest change that waits to be handed out, None if nothing waits.
+        oldest: the oldest change that waits to be handed out.
         current: the newest version of the database.
-        mark: the cursor, and the newest version under a lease: both stay while nothing is handed out or finished.
-        since: since when it stands still, by the database's clock, UTC; None if it does not, or nobody can know.
-        now: the present, by the same.
+        cursor: the trigger's.
+        since: when it was first seen to stand still, ISO 8601, UTC.
+        now: the database's clock, ISO 8601, UTC.
     """
 
-    oldest: int | None
+    oldest: int
     current: int
-    mark: tuple[int, int]
-    since: datetime | None
-    now: datetime
-
-    @property
-    def ended(self) -> bool:
-        """Whether the trigger stands still for so long that it cannot be alive."""
-        return self.since is not None and (self.now - self.since).total_seconds() >= _STALLED_SECONDS
-
-    @property
-    def stalled(self) -> bool:
-        """Whether changes wait for a trigger that has ended."""
-        return self.ended and self.oldest is not None
+    cursor: int
+    since: str
+    now: str
 
 
 def paused(table: TableConfig, settings: Mapping[str, str] = os.environ) -> bool:
@@ -65,16 +54,13 @@ def paused(table: TableConfig, settings: Mapping[str, str] = os.environ) -> bool
     return any(value.strip().lower() in ("true", "1") for value in values)
 
 
-def look_at_trigger(app: App, table_name: str, before: Progress | None) -> Progress | None:
-    """Whether the trigger makes progress. Changes nothing.
+def look_at_trigger(app: App, table_name: str) -> Standstill | None:
+    """Look whether the trigger makes progress, and remember what was seen.
 
-    Args:
-        app: the app.
-        table_name: the table's configured name.
-        before: what the look before saw, in this very process: after a restart of the host the trigger deserves a new chance.
+    It takes three looks: the second one may be the first after a restart of the host, and then the trigger deserves a chance.
 
     Returns:
-        What was seen; None if the trigger has never started, or is paused.
+        What was seen if the trigger has ended and changes wait; else None, also if it has never started, or is paused.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -83,57 +69,41 @@ def look_at_trigger(app: App, table_name: str, before: Progress | None) -> Progr
     table = app.table(table_name)
     if paused(table.config):
         return None
-    ((row,),) = app.database.run(_look_sql(table))
-    oldest, current, busy, cursor, leased, text = row
-    if cursor is None:
-        return None
-    now, mark = datetime.fromisoformat(text), (cursor, leased or 0)
-    since = None if busy or oldest is None else now
-    if (
-        before is not None
-        and before.since is not None
-        and before.mark == mark
-        and not busy
-        and (oldest is not None or before.ended)
-    ):
-        since = before.since
-    return Progress(oldest, current, mark, since, now)
+    (rows,) = app.database.run(_look_sql(table))
+    return Standstill(*rows[0]) if rows else None
 
 
-def take_over(app: App, table_name: str, seen: Progress) -> Progress:
+def take_over(app: App, table_name: str, seen: Standstill) -> None:
     """Park the changes that wait, for the watchdog to adopt and recovery to deliver; at most so many that a look stays short.
 
     A trigger that has come back meanwhile does not hand them out any more.
-
-    Returns:
-        The same progress, with the marks that the parked rows have set.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; each chunk was parked wholly or not at all.
     """
-    sql = _park_sql(app.table(table_name))
+    table = app.table(table_name)
+    park = _park_sql(table)
     for _ in range(_CHUNKS_AT_MOST):
-        (((parked,),),) = app.database.run(sql, seen.current)
+        (((parked,),),) = app.database.run(park, seen.current)
         if not parked:
             break
-    after = look_at_trigger(app, table_name, None)
-    return seen if after is None else replace(after, since=seen.since)
+    # These leases are ours, and no progress of the trigger.
+    app.database.run(f"UPDATE rowpost.TableState SET StillLeased = {_newest_lease(table)} WHERE TableName = {literal(table.name)};")
 
 
-def stall_notice(table: TableConfig, seen: Progress) -> Notice:
+def stall_notice(table: TableConfig, seen: Standstill) -> Notice:
     """What people are to be told: once a day, as long as it lasts."""
-    since = "" if seen.since is None else seen.since.isoformat()
     return {
-        "id": f"notice-stalled-{table.slug}-{seen.mark[0]}-{seen.now.date().isoformat()}",  # the cursor of an ended trigger stays
+        "id": f"notice-stalled-{table.slug}-{seen.cursor}-{seen.now[:10]}",  # the cursor of a trigger that has ended stays
         "kind": "stalled",
         "table": table.name,
         "rows": 0,
         "round": 0,
-        "since": since,
-        "at": seen.now.isoformat(),
+        "since": seen.since,
+        "at": seen.now,
         "last_error": None,
-        "versions": [seen.oldest or 0, seen.current],
+        "versions": [seen.oldest, seen.current],
     }
 
 
@@ -145,22 +115,40 @@ def _waits(table: Table) -> str:
        OR l._az_func_LeaseExpirationTime < DATEADD(second, -{_LAPSED_SECONDS}, @now))"""
 
 
+def _newest_lease(table: Table) -> str:
+    """The newest version under a lease; it moves with each hand-out."""
+    leases = f"{table.lease_sql} WHERE _az_func_ChangeVersion < {REDELIVERED_VERSION}"
+    return f"COALESCE((SELECT MAX(_az_func_ChangeVersion) FROM {leases}), 0)"
+
+
 def _look_sql(table: Table) -> str:
-    text = "CONVERT(nvarchar(40), CAST(SYSUTCDATETIME() AS datetime2(6)), 126)"
+    """A row if the trigger has ended. It stands still if changes wait, none is in hand, and cursor and leases are as they were."""
+    name = literal(table.name)
+    iso = "CONVERT(nvarchar(40), {}, 126)"
     return f"""
 SET NOCOUNT ON;
-IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NULL
-  SELECT CAST(NULL AS bigint), CAST(NULL AS bigint), 0, CAST(NULL AS bigint), CAST(NULL AS bigint), {text};
-ELSE BEGIN
-DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint = {table.cursor_sql};
-SELECT (SELECT MIN(c.SYS_CHANGE_VERSION) FROM CHANGETABLE(CHANGES {table.sql}, @last) c
-          LEFT JOIN {table.lease_sql} l ON {table.on("l", "c")} WHERE {_waits(table)}),
-       CHANGE_TRACKING_CURRENT_VERSION(),
-       CASE WHEN EXISTS (SELECT 1 FROM {table.lease_sql} WHERE _az_func_AttemptCount > 0 AND _az_func_LeaseExpirationTime >= @now
-                            AND _az_func_ChangeVersion < {REDELIVERED_VERSION}) THEN 1 ELSE 0 END,
-       @last,
-       (SELECT MAX(_az_func_ChangeVersion) FROM {table.lease_sql} WHERE _az_func_ChangeVersion < {REDELIVERED_VERSION}), {text};
+DECLARE @ended int = 0, @current bigint = CHANGE_TRACKING_CURRENT_VERSION(), @utc datetime2(7) = SYSUTCDATETIME();
+DECLARE @oldest bigint, @last bigint, @leased bigint, @since datetime2(7), @seen datetime2(7);
+IF OBJECT_ID({literal(table.lease_sql)}, N'U') IS NOT NULL
+BEGIN
+  DECLARE @now datetime2(7) = SYSDATETIME();
+  SET @last = {table.cursor_sql};
+  SET @leased = {_newest_lease(table)};
+  SET @oldest = (SELECT MIN(c.SYS_CHANGE_VERSION) FROM CHANGETABLE(CHANGES {table.sql}, @last) c
+                   LEFT JOIN {table.lease_sql} l ON {table.on("l", "c")} WHERE {_waits(table)});
+  IF EXISTS (SELECT 1 FROM {table.lease_sql} WHERE _az_func_AttemptCount > 0 AND _az_func_LeaseExpirationTime >= @now
+                AND _az_func_ChangeVersion < {REDELIVERED_VERSION}) SET @oldest = NULL;
 END;
+SELECT @since = StillSince, @seen = StillSeen FROM rowpost.TableState
+ WHERE TableName = {name} AND @oldest IS NOT NULL AND StillCursor = @last AND StillLeased = @leased;
+IF @seen > @since AND DATEDIFF(second, @seen, @utc) >= {_BETWEEN_LOOKS_SECONDS} SET @ended = 1;
+UPDATE rowpost.TableState
+   SET StillCursor = @last, StillLeased = @leased,
+       StillSince = CASE WHEN @oldest IS NOT NULL THEN COALESCE(@since, @utc) END,
+       StillSeen = CASE WHEN @oldest IS NULL THEN NULL
+                        WHEN DATEDIFF(second, @seen, @utc) < {_BETWEEN_LOOKS_SECONDS} THEN @seen ELSE @utc END
+ WHERE TableName = {name} AND (@oldest IS NOT NULL OR StillSince IS NOT NULL);
+SELECT @oldest, @current, @last, {iso.format("@since")}, {iso.format("@utc")} WHERE @ended = 1;
 """
 
 

@@ -16,7 +16,7 @@ from rowpost.config import ConfigError, TableConfig
 from rowpost.database import DatabaseError
 from rowpost.notices import recipients
 from rowpost.retention import look_at_retention, record_coverage, retention_notices
-from rowpost.stall import Progress, look_at_trigger, stall_notice, take_over
+from rowpost.stall import look_at_trigger, stall_notice, take_over
 from rowpost.status import state_line, table_status
 from rowpost.watchdog import Need, database_now, inspect_table, move_watch_base
 
@@ -28,7 +28,6 @@ def blueprint(app: App) -> df.Blueprint:
     """``watchdog`` and ``clean_history``."""
     functions = df.Blueprint()
     config = app.config.watchdog
-    progress: dict[str, Progress | None] = {}  # by table, as the look before saw it
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
     @functions.function_name("watchdog")
@@ -37,7 +36,7 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for table in app.config.tables:
             try:
-                progress[table.name] = await _check_trigger(app, client, table, progress.get(table.name))
+                await _check_trigger(app, client, table)
                 need = await asyncio.to_thread(inspect_table, app, table.name)
                 if need is not Need.NOTHING:
                     await ensure_recovery(client, table, wake=need is Need.LOOK)
@@ -67,13 +66,12 @@ def blueprint(app: App) -> df.Blueprint:
     return functions
 
 
-async def _check_trigger(app: App, client: Any, table: TableConfig, before: Progress | None) -> Progress | None:
+async def _check_trigger(app: App, client: Any, table: TableConfig) -> None:
     """Take over what a trigger that has ended does not hand out, and tell people: only a restart of the host mends it."""
-    seen = await asyncio.to_thread(look_at_trigger, app, table.name, before)
-    if seen is None or not seen.stalled:
-        return seen
-    await start_notification(client, stall_notice(table, seen), recipients(app))
-    return await asyncio.to_thread(take_over, app, table.name, seen)
+    seen = await asyncio.to_thread(look_at_trigger, app, table.name)
+    if seen is not None:
+        await start_notification(client, stall_notice(table, seen), recipients(app))
+        await asyncio.to_thread(take_over, app, table.name, seen)
 
 
 async def _check_retention(app: App, client: Any, table: TableConfig) -> None:

@@ -10,7 +10,7 @@ from emulators.downstream import Attempt
 
 SETTLES_SECONDS = 150  # after a kill or a fault, so long may it take until leases and holds are as planned again
 _HOUR = 3600
-_STALL_SECONDS = 660  # until the watchdog has seen that a trigger stands still, and recovery has done its work
+_STALL_SECONDS = 1000  # until the watchdog has seen that a trigger stands still, and recovery has done its work
 _LEASE_SECONDS = 60
 _BATCH_SECONDS = 120  # the longest that a batch goes on posting
 

@@ -49,6 +49,10 @@ CREATE TABLE rowpost.TableState (
     MarkAt        datetime2(7)  NULL,
     GapFrom       bigint        NULL,      -- changes of these versions may be lost to the change retention
     GapTo         bigint        NULL,
+    StillCursor   bigint        NULL,      -- the trigger's cursor, and the newest version under a lease,
+    StillLeased   bigint        NULL,      -- as they were when changes waited for it
+    StillSince    datetime2(7)  NULL,      -- when that was first seen, nothing having moved since
+    StillSeen     datetime2(7)  NULL,      -- and when it was seen last
     GapTold       bigint        NULL       -- up to which of them people were told
 );
 GO
