@@ -22,7 +22,7 @@ from rich.table import Table as Grid
 from devtools.stack import Stack
 from emulators.functions_host.sql_trigger.names import TableName
 from emulators.functions_host.sql_trigger.payload import Column as TableColumn
-from emulators.functions_host.sql_trigger.statements import LOCK_RESOURCE, Statements
+from emulators.functions_host.sql_trigger.statements import LOCK_RESOURCE, Statements, key_rows
 from emulators.functions_host.sql_trigger.table import KeyColumn, WatchedTable
 from emulators.sql_server.parser import parse_batch
 from emulators.sql_server.syntax import Block, Declare, If, SetOption, Statement
@@ -248,7 +248,10 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
                 pass
 
         self.measure(name, held, work)
-        ((found,),) = self.stack.execute(f"SELECT COUNT(*) FROM rowpost.Ledger WHERE {state}")
+        self._check(name, held, "rowpost.Ledger", state, expect)
+
+    def _check(self, name: str, held: int, table: str, state: str, expect: int) -> None:
+        ((found,),) = self.stack.execute(f"SELECT COUNT(*) FROM {table} WHERE {state}")
         if found != expect:
             raise RuntimeError(f"{name} with {held} rows held: {found} rows are {state}, expected {expect}")
 
@@ -260,6 +263,18 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         if rows:
             self.stack.execute("IF @@TRANCOUNT > 0 ROLLBACK")
         return rows
+
+    def _hand_out(self) -> list[int]:
+        """Change a batch of rows and lease it as the trigger does when it hands it out: their keys, in the trigger's order."""
+        self.stack.execute(f"UPDATE dbo.Orders SET Total = Total + 1 WHERE OrderId <= {BATCH_ROWS}")
+        cursor = self.stack.connection.execute(self.trigger.poll(BATCH_ROWS))
+        orders = [(row.OrderId, row.SYS_CHANGE_VERSION) for row in cursor.fetchall()]
+        while cursor.nextset():
+            pass
+        leased = key_rows((((order,), version) for order, version in orders), self.trigger.table.keys)
+        self.stack.execute(self.trigger.acquire(), leased)
+        self.stack.execute(self.trigger.commit)
+        return [order for order, _ in orders]
 
     def _outage(self, count: int) -> None:
         self.plan("hold: plan exhausted rows", count, "State = 'held' AND Rounds = 1", count)
@@ -281,25 +296,30 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         def retention() -> None:
             coverage = look_at_retention(app, TABLE)
             assert coverage is not None
-            record_coverage(app, TABLE, coverage)
+            record_coverage(app, TABLE, coverage, told=True)
 
         self.measure("retention: look and record", count, retention)
 
     def _batches(self, count: int) -> None:
-        keys = numbered_keys(self.table, [{"OrderId": i} for i in range(1, BATCH_ROWS + 1)])
+        keys = numbered_keys(self.table, [{"OrderId": i} for i in self._hand_out()])
         self.measure(
             f"claim of {BATCH_ROWS}", count, lambda: len(claim_keys(self.database, self.table, keys).rows), BATCH_ROWS, BATCH_ROWS
         )
         claimed = claim_keys(self.database, self.table, keys)
         refused = Answer(Verdict.TRANSIENT, status=503, error="HTTP 503")
         settlements = [settle_row(row, refused, self.app.config.retry) for row in claimed.rows]
-        self.measure(f"settle of {BATCH_ROWS}", count, lambda: settle(self.database, self.table, settlements), BATCH_ROWS)
+        name = f"settle of {BATCH_ROWS}"
+        self.measure(name, count, lambda: settle(self.database, self.table, settlements), BATCH_ROWS)
+        self._check(name, count, "rowpost.Ledger", "State = 'exhausted'", BATCH_ROWS)
+        settled = "_az_func_AttemptCount = 0 AND _az_func_LeaseExpirationTime > SYSDATETIME()"
+        self._check(name, count, self.table.lease_sql, settled, BATCH_ROWS)
 
     def _operator(self, count: int) -> None:
         app = self.app
         plan(app, TABLE)  # the batch that was just settled
         self.change(
-            "State = 'held', Detached = 1, NextAttempt = DATEADD(hour, 6, SYSUTCDATETIME()), LastFailure = SYSUTCDATETIME()"
+            "State = 'held', Detached = 1, NextAttempt = DATEADD(hour, 6, SYSUTCDATETIME()), LastFailure = SYSUTCDATETIME()",
+            "_az_func_LeaseExpirationTime = NULL",
         )
         self.measure("retry_now", count, lambda: retry_now(app, TABLE), expect=count)
         self.plan("reset: plan ordered rows", count, "NextAttempt <= SYSUTCDATETIME()", count)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from rowpost.config import Config, ConfigError, load_config
+from rowpost.config import Config, ConfigError, insecure, load_config
 from rowpost.connection_string import translate
 from rowpost.database import Database, odbc_driver
 from rowpost.delivery import Deliverer
 from rowpost.tables import Table, load_table
+
+_log = logging.getLogger("rowpost.config")
 
 
 class App:
@@ -44,7 +47,7 @@ class App:
 def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
     """Build the app from ``relay.toml`` (or the file that the setting ``ROWPOST_CONFIG`` names) and the app settings.
 
-    Nothing is connected yet: a database that is down must not keep the app from starting.
+    Nothing is connected yet: a database that is down must not keep the app from starting. Where TLS is off, the log tells.
 
     Raises:
         ConfigError: the file or the connection string is not usable.
@@ -52,4 +55,7 @@ def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
     path = Path(settings.get("ROWPOST_CONFIG") or root / "relay.toml")
     config = load_config(path, settings)
     setting = config.database.connection
-    return App(config, Database(translate(settings.get(setting, ""), setting, odbc_driver())))
+    connection = translate(settings.get(setting, ""), setting, odbc_driver())
+    for warning in insecure(config, connection):
+        _log.warning("%s", warning)
+    return App(config, Database(connection))

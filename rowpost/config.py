@@ -6,12 +6,13 @@ Every error is one :class:`ConfigError` that names the field and the remedy.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +20,9 @@ import requests
 from msgspec import Meta
 
 from rowpost.backoff import Backoff
+
+if TYPE_CHECKING:
+    from rowpost.connection_string import OdbcConnection
 
 Positive = Annotated[int, Meta(ge=1)]
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
@@ -28,6 +32,10 @@ _SETTING = re.compile(f"%({_SETTING_NAME.pattern})%")
 _LONGEST_LABEL = 63  # of a host name, in characters
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?! )[\t\x20-\x7e\x80-\xff]*")
+_WEAKNESSES = {  # ODBC keyword: what it lets happen
+    "Encrypt": "Encrypt is off: rows and password can be read on the way; set Encrypt=True",
+    "TrustServerCertificate": "TrustServerCertificate is on: any server can pose as yours; set TrustServerCertificate=False",
+}
 _EXTENSION_CANCELS_AFTER_SECONDS = 150  # the SQL trigger gives a function ten renewals of 15 s
 
 
@@ -62,6 +70,9 @@ class Duration:
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A table of the file; unknown keys are refused."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"  # settings are in it, which may be secrets
 
 
 class DatabaseConfig(_Section, frozen=True):
@@ -215,6 +226,31 @@ def load_config(path: Path, settings: Mapping[str, str] = os.environ) -> Config:
     return config
 
 
+def insecure(config: Config, connection: OdbcConnection) -> list[str]:
+    """Where TLS is off, or says little, on the way to another machine: one sentence each, with the field and the remedy."""
+    addresses = _addresses(config)
+    email = config.notifications.email
+    if email is not None:
+        addresses.append((f"notifications.email.{'connection' if email.connection else 'endpoint'}", email.service[0]))
+    exposed = [field for field, url in addresses if urlsplit(url).scheme == "http" and not _is_here(urlsplit(url).hostname or "")]
+    texts = [f"{field}: http is not encrypted, and anybody can answer; use an https address" for field in exposed]
+    weak = () if _is_here(connection.host) else connection.weak
+    return texts + [f"{config.database.connection}: {_WEAKNESSES[keyword]}" for keyword in weak]
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine, by its name alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() in ("localhost", "localhost.", "(local)", ".")
+
+
+def _addresses(config: Config) -> list[tuple[str, str]]:
+    hooks = enumerate(config.notifications.webhooks)
+    return [("downstream.url", config.downstream.url), *((f"notifications.webhooks[{i}].url", hook.url) for i, hook in hooks)]
+
+
 def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> Any:
     """Replace ``%NAME%`` in every string by the app setting of that name."""
     if isinstance(value, dict):
@@ -291,9 +327,7 @@ def _check(config: Config, file: str) -> None:
 
     if not _SETTING_NAME.fullmatch(config.database.connection):
         refuse("database.connection", "must be the NAME of the app setting that holds the connection string, without %")
-    urls = [("downstream.url", config.downstream.url)]
-    urls += [(f"notifications.webhooks[{i}].url", hook.url) for i, hook in enumerate(config.notifications.webhooks)]
-    for field, url in urls:
+    for field, url in _addresses(config):
         if not _is_http_address(url):
             refuse(field, "must be an http or https address")
     headers = [("downstream.headers", config.downstream.headers)]

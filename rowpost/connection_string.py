@@ -118,15 +118,25 @@ _TRIGGER_ONLY = {
 }
 
 
+# What weakens TLS. Without these keywords both drivers encrypt, and verify the server's certificate.
+_WEAK = {"Encrypt": "no", "TrustServerCertificate": "yes"}
+
+
 @dataclass(frozen=True, slots=True)
 class OdbcConnection:
-    """How pyodbc connects. ``repr`` hides the string, which holds the password."""
+    """How pyodbc connects. ``repr`` hides the string, which holds the password; ``weak`` names the keywords that weaken TLS."""
 
     text: str
     login_timeout_seconds: int
     command_timeout_seconds: int
     server: str
     database: str
+    weak: tuple[str, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """The server's name without protocol, instance and port."""
+        return re.sub(r"^(?:tcp|np|lpc|admin):|[,\\].*", "", self.server, flags=re.IGNORECASE | re.DOTALL).strip("[] ")
 
     def __repr__(self) -> str:
         return f"OdbcConnection(server={self.server!r}, database={self.database!r})"
@@ -170,7 +180,9 @@ def translate(connection_string: str, setting: str, driver: str) -> OdbcConnecti
     if odbc.get("Authentication") == "ActiveDirectoryMsi":
         odbc.pop("PWD", None)
     text = ";".join(f"{keyword}={_quote(value)}" for keyword, value in odbc.items())
-    return OdbcConnection(text, login_timeout, command_timeout, odbc["Server"], odbc["Database"])
+    strict = odbc.get("Encrypt") == "strict"  # the certificate is verified, whatever the other keyword says
+    weak = () if strict else tuple(keyword for keyword, value in _WEAK.items() if odbc.get(keyword) == value)
+    return OdbcConnection(text, login_timeout, command_timeout, odbc["Server"], odbc["Database"], weak)
 
 
 def _parse(connection_string: str, setting: str) -> list[tuple[str, str]]:

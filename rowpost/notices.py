@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -15,6 +16,7 @@ Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled
 _TIMEOUT_SECONDS = 15
 _MAIL_POLL_SECONDS = 1  # the first look at a mail that is being sent; the service's own advice, when given, wins
 _MAIL_WAIT_SECONDS = 60
+_SEND_SECONDS = 120  # of one try: longer than all of the above, and well below the host's functionTimeout, which ends the process
 
 
 class Notice(TypedDict):
@@ -105,7 +107,15 @@ def body(notice: Notice) -> str:
 
 
 def send(app: App, notice: Notice, recipient: Recipient) -> Sent:
-    """Send a notice to one recipient: one try, never raising for a failure of the channel."""
+    """Send a notice to one recipient: one try, never raising for a failure of the channel, and over after two minutes."""
+    result: list[Sent] = []
+    thread = threading.Thread(target=lambda: result.append(_send(app, notice, recipient)), name="rowpost-notice", daemon=True)
+    thread.start()
+    thread.join(_SEND_SECONDS)  # a channel that answers byte by byte can hold a thread for ever: it is left to it
+    return result[0] if result else _failure("no answer in time", None, None)
+
+
+def _send(app: App, notice: Notice, recipient: Recipient) -> Sent:
     try:
         if recipient["channel"] == "email":
             return _send_email(app, notice, recipient["address"])
@@ -143,15 +153,16 @@ def _send_email(app: App, notice: Notice, address: str) -> Sent:
     if config is None:
         return {"sent": False, "final": True, "retry_after_seconds": None, "error": "e-mail is no longer configured"}
     try:
-        # Retries are the orchestration's: its timers cost nothing while they wait, and outlive the process.
-        patience = {"retry_total": 0, "connection_timeout": _TIMEOUT_SECONDS, "read_timeout": _TIMEOUT_SECONDS}
+        # Retries are the orchestration's: its timers cost nothing while they wait, and outlive the process. Else as webhooks.
+        options = {"retry_total": 0, "connection_timeout": _TIMEOUT_SECONDS, "read_timeout": _TIMEOUT_SECONDS}
+        options |= {"permit_redirects": False, "use_env_settings": False}
         endpoint, key = config.service
         if key is not None:  # not from_connection_string: it drops the scheme, and speaks HTTPS to a local service too
-            client = EmailClient(endpoint, AzureKeyCredential(key), **patience)
+            client = EmailClient(endpoint, AzureKeyCredential(key), **options)
         else:
             from azure.identity import DefaultAzureCredential
 
-            client = EmailClient(endpoint, DefaultAzureCredential(), **patience)
+            client = EmailClient(endpoint, DefaultAzureCredential(), **options)
         message: dict[str, Any] = {
             "senderAddress": config.sender,
             "recipients": {"to": [{"address": address}]},
@@ -164,7 +175,7 @@ def _send_email(app: App, notice: Notice, address: str) -> Sent:
         if not poller.done():
             return _SENT  # accepted and still being sent: to send it again would be the greater evil
         status = str(poller.result().get("status"))
-        return _SENT if status == "Succeeded" else _failure(f"the mail service ended with {status}", None, None)
+        return _SENT if status == "Succeeded" else _failure("the mail service did not succeed", None, None)
     except HttpResponseError as error:
         code = error.status_code
         if code is not None and code < 300:  # accepted, and failed afterwards: a repeat would only be told so again

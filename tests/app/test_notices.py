@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from rowpost.connection_string import OdbcConnection
 from rowpost.database import Database
 from rowpost.notices import Kind, Notice, Recipient, Sent, body, recipients, send, subject
 from tests.app.raw_server import RawServer
+from tests.app.test_delivery import self_signed
 
 SENT: Sent = {"sent": True, "final": True, "retry_after_seconds": None, "error": None}
 KINDS: list[Kind] = ["alarm", "dead_letter", "recovered"]
@@ -46,6 +49,11 @@ def app_with(email: EmailConfig | None = None, webhooks: list[WebhookConfig] | N
 def mailing(service: EmailService, *addresses: str) -> App:
     people = list(addresses) or ["ops@example.com"]
     return app_with(EmailConfig(sender="rowpost@example.com", recipients=people, connection=service.connection_string))
+
+
+def mailing_to(server: RawServer, *webhooks: WebhookConfig) -> App:
+    connection = f"endpoint=http://127.0.0.1:{server.port}/;accesskey=c2VjcmV0"
+    return app_with(EmailConfig(sender="a@example.com", recipients=["b@example.com"], connection=connection), list(webhooks))
 
 
 def hooked(url: str, **headers: str) -> App:
@@ -247,6 +255,64 @@ def test_a_redirecting_webhook_takes_nothing_elsewhere() -> None:
         found = send(hooked(server.url, Authorization="Bearer secret"), notice(), to_hook())
         assert not found["sent"] and found["error"] == "HTTP 307"
         assert elsewhere.connections == 0
+
+
+def test_a_redirecting_mail_service_takes_nothing_elsewhere() -> None:
+    with RawServer() as elsewhere, RawServer() as server:
+        server.handler = server.answering(f"HTTP/1.1 307 X\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n".encode())
+        found = send(mailing_to(server), notice(), to())
+        assert not found["sent"] and found["error"] == "HTTP 307"
+        assert elsewhere.connections == 0
+
+
+def test_what_a_mail_service_answers_is_not_quoted() -> None:
+    answer = b'{"error": {"code": "secret", "message": "secret"}}'
+    head = f"HTTP/1.1 400 secret\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+    with RawServer() as server:
+        server.handler = server.answering(head.encode() + answer)
+        assert send(mailing_to(server), notice(), to())["error"] == "HTTP 400"
+
+
+@pytest.mark.parametrize("head", [b"X: ", b"\r\n"], ids=["head", "body"])
+def test_a_channel_that_answers_without_end_does_not_hold_the_host_up(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rowpost.notices._SEND_SECONDS", 0.5)
+
+    def drip(connection: socket.socket, number: int) -> None:
+        server.read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + head)
+        for _ in range(200):  # each byte in time
+            if not server.over.wait(0.05):
+                connection.sendall(b"x")
+
+    with RawServer(drip) as server:
+        app = mailing_to(server, WebhookConfig(url=server.url))
+        late = {"sent": False, "final": False, "retry_after_seconds": None, "error": "no answer in time"}
+        assert send(app, notice(), to()) == late
+        assert send(app, notice(), to_hook()) == (late if head.strip() else SENT)
+
+
+@pytest.mark.parametrize("person", [to(), to_hook()], ids=["mail", "webhook"])
+def test_neither_a_netrc_nor_a_proxy_of_the_machine_is_used(
+    person: Recipient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with RawServer() as proxy, RawServer() as server:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("no_proxy", "")
+        server.handler = server.answering(b"HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n")
+        assert send(mailing_to(server, WebhookConfig(url=server.url)), notice(), person)["error"] == "HTTP 400"
+        assert proxy.connections == 0
+    assert b"basic " not in server.requests[0].lower()
+
+
+def test_a_webhook_whose_certificate_nobody_vouches_for_learns_nothing(tmp_path: Path) -> None:
+    with RawServer(tls=self_signed(tmp_path)) as server:
+        assert send(hooked(server.url, Authorization="Bearer secret"), notice(), to_hook())["error"] == "SSLError"
+        assert server.requests == []
 
 
 def test_what_a_webhook_answers_is_neither_awaited_nor_quoted() -> None:

@@ -8,9 +8,9 @@ from devtools.chaos import Chaos
 
 
 def test_the_books_balance_after_kills_of_hosts_database_and_api(tmp_path: Path) -> None:
-    seed = 4
+    seed = 41  # it decides who is killed and in which order, whatever the instants: here everybody
     outcome = Chaos(tmp_path, seed).run(6)
     assert outcome.balanced, str(outcome)
-    assert sum(outcome.kills.values()) == 6
+    assert outcome.kills == {"host0": 2, "host1": 2, "sql_server": 1, "downstream": 1}
     assert outcome.rows > 10
     assert outcome.counters["conflicting"] == 0
