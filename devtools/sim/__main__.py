@@ -11,8 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from devtools.sim.maker import ALL_FEATURES, FEATURES
 from devtools.sim.mutants import MUTANTS
-from devtools.sim.plan import ALL_FEATURES, FEATURES, Policy
+from devtools.sim.plan import Policy
 from devtools.sim.runner import Runner, Tally, run_all, tasks, tell
 
 

@@ -11,14 +11,16 @@ from typing import Any
 from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Knobs, clock_text
 from devtools.sim.record import Choice, Record, key_text
-from devtools.sim.timing import gate, holds, neighbours, schedule, stalled
+from devtools.sim.telling import alarms, dead_letters, notices
+from devtools.sim.timing import deaths, gate, holds, neighbours, patience, rounds, schedule, stalled
 
 
 def check(record: Record) -> list[Violation]:
     """All violations of a run."""
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
-        rules += [quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, gate, stalled, notices, harness]
+        rules += [quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
+        rules += [patience, rounds, gate, stalled, notices, alarms, dead_letters, harness]
     return [violation for rule in rules for violation in rule(record)]
 
 
@@ -70,14 +72,18 @@ def quiet(record: Record) -> Iterator[Violation]:
 
 
 def order(record: Record) -> Iterator[Violation]:
-    """(2) No older version is accepted after a newer one, unless as a repeat of that event, or by a worker without its lease."""
+    """(2) No older version is accepted after a newer one, unless as a repeat of that event, or by a worker without its lease; and
+    each retry of a change has the same id."""
     conflicting = record.counters["conflicting"]
     if conflicting and not record.choices and not record.plan.pace:
         yield Violation("order", f"{conflicting} times two contents came with the same version")
     for text, posts in posts_by_row(record).items():
         seen: set[str | None] = set()
+        ids: dict[int | None, str | None] = {}
         for at, attempt in posts:
-            if attempt.outcome == "stale" and attempt.event_id not in seen and not lapsed(record, at):
+            if ids.setdefault(attempt.version, attempt.event_id) != attempt.event_id:
+                yield Violation("order", f"{text}: version {attempt.version} came with another id at {clock_text(at)}", text)
+            if attempt.outcome == "stale" and attempt.event_id not in seen and not lapsed(record, at, attempt.event_id or ""):
                 yield Violation("order", f"{text}: version {attempt.version} came after a newer one at {clock_text(at)}", text)
             if attempt.outcome in ("accepted", "repeated", "stale"):
                 seen.add(attempt.event_id)
@@ -139,7 +145,7 @@ def watch(record: Record) -> Iterator[Violation]:
                 continue  # the masks begin at a version that is no longer valid: everything counts until the base has moved on
             looks = [look for look in record.looks if at - 120 <= look.at <= at]
             before = [look for look in record.looks if look.at < at - 120][-1:]
-            if not before or any(text in look.ledger for look in before + looks) or lapsed(record, at):
+            if not before or any(text in look.ledger for look in before + looks) or lapsed(record, at, attempt.event_id or ""):
                 continue
             base = before[0].base  # the oldest that the claim can have used
             if base is None or any(base < when <= max(version, _latest(record, at)) and must for when, must in changes[text]):
@@ -169,30 +175,6 @@ def cursor(record: Record) -> Iterator[Violation]:
             if text not in told:
                 told.add(text)
                 yield Violation("cursor", f"{text}: the cursor {look.cursor} has passed it at {clock_text(look.at)}", text)
-
-
-def notices(record: Record) -> Iterator[Violation]:
-    """(6) One alarm for each incident and recipient; more only if a kill, or an answer that was lost, explains it."""
-    plan = record.plan
-    told: dict[tuple[str, str], list[float]] = defaultdict(list)
-    accepted = [a for a in record.alerts if isinstance(a[1], dict)]
-    for at, notice in accepted:
-        told["webhook", notice["id"]].append(at)
-    for at, address, body in record.mails:
-        told[address, body.rpartition("Notice: ")[2].strip()].append(at)
-    rules = [rule for action in plan.actions if action.kind == "rules" for rule in action.values["rules"]]
-    lost = sum(rule.get("times") or 0 for rule in rules if rule["match"].get("path") == "/alerts" and rule.get("accept"))
-    apps = 1 if record.every_commit else plan.hosts  # over the wire each host is an app of its own, with its own orchestrations
-    for (who, notice_id), times in told.items():
-        crashes = sum(times[0] - 1 <= back and since <= times[-1] for since, back, _ in record.kills + record.stalls)
-        most = apps * (1 + (crashes if record.every_commit else len(record.kills))) + (lost if who == "webhook" else 0)
-        if len(times) > most:
-            yield Violation("notices", f"{who} was told {len(times)} times of {notice_id}")
-    reached = any(
-        entry[0] != "dead" and entry[3] > plan.knobs.notify_after_rounds for look in record.looks for entry in look.ledger.values()
-    )
-    if reached and not any(notice["kind"] == "alarm" for _, notice in accepted):
-        yield Violation("notices", "rows passed the threshold and nobody was alarmed")
 
 
 def harness(record: Record) -> Iterator[Violation]:

@@ -66,10 +66,21 @@ def disturbed(record: Record, begin: float, end: float) -> bool:
     return any(early <= at <= end for at in record.commands)
 
 
-def lapsed(record: Record, at: float) -> bool:
-    """Whether a worker may have posted at that instant although its lease had lapsed: it had been frozen, or the clock jumped."""
+def lapsed(record: Record, at: float, event_id: str | None = None) -> bool:
+    """Whether a worker may have posted at that instant although its lease had lapsed: it had been frozen, or the clock jumped.
+
+    ``event_id`` names the post: then only a worker that sent it counts.
+    """
     if not record.every_commit:
         return any(since <= at and back >= at - SETTLES_SECONDS for since, back, _ in record.kills)
-    if any(since <= at <= back + _BATCH_SECONDS and back - since > _LEASE_SECONDS / 2 for since, back, _ in record.stalls):
+    frozen = {
+        name for since, back, name in record.stalls if since <= at <= back + _BATCH_SECONDS and back - since > _LEASE_SECONDS / 2
+    }
+    if frozen and (event_id is None or frozen & _senders(record, event_id)):
         return True
     return any(minutes > 0 and when <= at <= when + _BATCH_SECONDS for when, minutes in record.shifts)
+
+
+def _senders(record: Record, event_id: str) -> set[str]:
+    """The workers that have sent an event."""
+    return {worker for _, worker, kind, detail in record.effects if kind == "http" and detail.endswith(event_id)}

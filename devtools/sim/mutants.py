@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import activities.notices
+import orchestrators.recovery
 import rowpost.claim
+import rowpost.delivery
+import rowpost.envelope
 import rowpost.gate
+import rowpost.notices
+import rowpost.planning
 import rowpost.recovery
 import rowpost.settlement
 import triggers.watchdog
@@ -103,6 +110,45 @@ def _trust_the_trigger() -> list[Replacement]:
     return [(triggers.watchdog, "look_at_trigger", lambda app, table: None)]
 
 
+def _dead_at_once() -> list[Replacement]:
+    return [_rewritten(rowpost.planning, "_plan_sql", (r"<= DATEADD\(second, -@window, @utc\)", "<= @utc"))]
+
+
+def _rounds_stand_still() -> list[Replacement]:
+    return [_rewritten(rowpost.planning, "_plan_sql", (r"THEN g\.Rounds \+ 1", "THEN g.Rounds"))]
+
+
+def _deaf_to_retry_after() -> list[Replacement]:
+    return [(rowpost.delivery, "retry_after_seconds", lambda headers: None)]
+
+
+def _without_mails() -> list[Replacement]:
+    return [(rowpost.notices, "_send_email", lambda app, notice, address: rowpost.notices._SENT)]
+
+
+def _first_alarm_only() -> list[Replacement]:
+    original = orchestrators.recovery._notice
+
+    def notice(kind: str, number: str, *rest: Any) -> dict[str, Any]:
+        return original(kind, "first" if kind == "alarm" else number, *rest)
+
+    return [(orchestrators.recovery, "_notice", notice)]
+
+
+def _untold(kind: str) -> list[Replacement]:
+    original = activities.notices.start_notification
+
+    async def start(client: Any, notice: Any, people: Any) -> bool:
+        return notice["kind"] != kind and await original(client, notice, people)
+
+    return [(activities.notices, "start_notification", start)]
+
+
+def _new_id_each_time() -> list[Replacement]:
+    numbers = itertools.count()
+    return [(rowpost.envelope, "event_id", lambda table, key, version: f"{next(numbers):032x}")]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -114,5 +160,13 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "post-for-others": _post_for_others,  # a claim posts rows that another worker has taken and released meanwhile
     "post-behind-the-gate": _post_behind_the_gate,  # a closed gate keeps nobody from posting
     "count-all-failures": _count_all_failures,  # a poison row that fails again and again closes the gate
+    "dead-at-once": _dead_at_once,  # a row is given up as soon as it is planned
+    "rounds-stand-still": _rounds_stand_still,  # every round is the first one
+    "deaf-to-retry-after": _deaf_to_retry_after,  # what the API asks for is not read
+    "no-mails": _without_mails,  # a mail is told to be sent that was not
+    "first-alarm-only": _first_alarm_only,  # all incidents have one alarm
+    "no-dead-letter-notice": lambda: _untold("dead_letter"),
+    "no-recovered-notice": lambda: _untold("recovered"),
+    "new-id-each-time": _new_id_each_time,  # a retry has another id than the first try
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

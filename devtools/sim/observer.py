@@ -155,6 +155,7 @@ SELECT WatchBase, {gate}, {gate_round} FROM rowpost.TableState;"""
                 record.attempts.append(attempt)
             elif attempt.path == "/alerts" and attempt.outcome in ("noted", "accepted", "repeated"):
                 record.alerts.append((record.at(attempt.at), attempt.body))
+                record.unheard[str(attempt.event_id)] += attempt.status is None or attempt.number in record.unanswered
         for message in self.email.messages():
             for address in message.recipients:
                 record.mails.append((record.at(message.at), address, message.plain_text or ""))

@@ -67,7 +67,7 @@ class Record:
     choices: list[Choice] = field(default_factory=list)
     in_force: list[str] | None = None  # at the end: the choice that claims read
     known: list[str] | None = None  # and the one that the entity knows
-    commands: list[float] = field(default_factory=list)
+    commands: list[float] = field(default_factory=list)  # that change when rows are posted
     faults: Counter[str] = field(default_factory=Counter)
     counters: dict[str, int] = field(default_factory=dict)
     ledger: list[dict[str, Any]] = field(default_factory=list)
@@ -83,6 +83,7 @@ class Record:
     problems: list[str] = field(default_factory=list)  # what the harness itself noticed
     every_commit: bool = False  # whether ``looks`` has the ledger after every write of it, and the workers share one hub
     unanswered: set[int] = field(default_factory=set)  # numbers of attempts whose answer came too late to be seen
+    unheard: Counter[str] = field(default_factory=Counter)  # by notice id: how often the webhook took it and its answer was lost
     open_timers: int = 0
     excused: dict[str, int] = field(default_factory=dict)
     """Rows whose last change tracking has forgotten before it was delivered or in the ledger, and its version."""

@@ -10,12 +10,14 @@ from devtools.sim.record import key_text
 from rowpost.config import DownstreamConfig, RetryConfig
 
 LEASES = "Leases_rowpost_dbo_Orders"
+RECIPIENTS = ("a@example.com", "b@example.com")
 STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can meet: application, pattern
     "claim": ("rowpost", r"SELECT k\.rp_i, l\._az_func_ChangeVersion"),
     "settle": ("rowpost", r"rp_l varchar"),
     "survey": ("rowpost", r"@delays nvarchar"),
     "redeliver": ("rowpost", r"DECLARE @due TABLE"),
     "release": ("functions-host", r"SELECT @unprocessed = COUNT"),
+    "renew": ("functions-host", r"UPDATE l SET \[_az_func_LeaseExpirationTime\] = "),
 }
 
 
@@ -32,7 +34,7 @@ def relay_toml(knobs: Knobs) -> str:
     lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
     if knobs.email:
         lines += ["[notifications.email]", 'connection = "%EMAIL_CONNECTION_STRING%"', 'sender = "%EMAIL_SENDER%"']
-        lines += ['recipients = ["a@example.com", "b@example.com"]']
+        lines += [f"recipients = {json.dumps(RECIPIENTS)}"]
     lines += ["[retry]", f"attempts = {knobs.attempts}", f'strategy = "{knobs.strategy}"', f'first_delay = "{knobs.first_delay}s"']
     lines += [f"factor = {knobs.factor}", f'max_delay = "{knobs.max_delay}s"', f'window = "{knobs.window}s"']
     lines += [f"notify_after_rounds = {knobs.notify_after_rounds}", f'rejected = "{knobs.rejected}"']

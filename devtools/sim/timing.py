@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections import defaultdict
 from collections.abc import Iterator
@@ -49,14 +50,28 @@ def neighbours(record: Record) -> Iterator[Violation]:
         if not counts or not any(begin <= at and end <= finish for begin, finish in calm) or disturbed(record, at - 60, end):
             continue
         mine = posts.get(text, [])
-        if any(attempt.outcome not in ("accepted", "repeated") and when < end for when, attempt in mine):
-            continue  # it failed before, or fails now: then its own schedule counts
+        early = at - BUILT_IN_SECONDS if record.every_commit else 0
+        if any(attempt.outcome not in ("accepted", "repeated") and early <= when < end for when, attempt in mine):
+            continue  # it has just failed, or fails now: then its own schedule counts
+        if _in_ledger(record, text, at, end):
+            continue
         if any(unknown(record, attempt) for _, attempt in mine) or gated(record, at - BUILT_IN_SECONDS, end):
             continue
         if any(each == text and other != version and at - 60 <= when <= end for when, each, other, _ in record.changes):
             continue
         if not any((attempt.version or 0) >= version and when <= end for when, attempt in mine):
             yield Violation("neighbours", f"{text}: version {version} of {clock_text(at)} did not arrive within a minute", text)
+
+
+def _in_ledger(record: Record, text: str, begin: float, end: float) -> bool:
+    """Whether a row had a record at any time between two instants."""
+    first = max(0, bisect.bisect_right(record.looks, begin, key=lambda look: look.at) - 1)
+    for look in record.looks[first:]:
+        if look.at > end:
+            return False
+        if text in look.ledger:
+            return True
+    return False
 
 
 def _calm_times(record: Record) -> Iterator[tuple[float, float]]:
@@ -147,6 +162,21 @@ def _in_batch(record: Record, at: float) -> float:
     return _BATCH_SECONDS if slow else 3 * record.plan.pace * len(record.wanted)
 
 
+def patience(record: Record) -> Iterator[Violation]:
+    """(5) Whoever was asked to wait does, whatever the gate or the end of others does meanwhile."""
+    if not record.every_commit:
+        return
+    for text, posts in posts_by_row(record).items():
+        for (before, first), (at, second) in pairwise(posts):
+            asked = min(_retry_after(record, before, first), default=0.0)
+            if at - before >= asked - _SLACK_SECONDS or unknown(record, first) or first.version != second.version:
+                continue
+            ordered = any(before <= when <= at for when in [*record.commands, *(when for when, _ in record.shifts)])
+            changed = any(before <= when <= at and each == text for when, each, _, _ in record.changes)
+            if not (ordered or changed or disturbed(record, before, before + _BATCH_SECONDS)):
+                yield Violation("patience", f"{text}: asked to wait {asked:.0f} s, but tried again at {clock_text(at)}", text)
+
+
 def _retry_after(record: Record, at: float, attempt: Attempt) -> list[float]:
     """The Retry-After that the API may have sent with this answer."""
     if attempt.status not in (408, 425, 429) and (attempt.status or 0) < 500:
@@ -203,6 +233,49 @@ def holds(record: Record) -> Iterator[Violation]:
                 yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)}, but held for {lease[2]:.0f} s only", text)
 
 
+def deaths(record: Record) -> Iterator[Violation]:
+    """(5) A row becomes a dead letter only when its window has passed, or if it was refused for its own sake and the attempts are
+    used up."""
+    if not record.every_commit:
+        return
+    knobs, posts = record.plan.knobs, posts_by_row(record)
+    since: dict[str, float] = {}
+    for before, look in pairwise([Look(0.0, None, {}), *record.looks]):
+        for text, entry in look.ledger.items():
+            known = before.ledger.get(text)
+            if known is None or known[0] == "dead":
+                since[text] = look.at
+            if entry[0] != "dead" or (known is not None and known[0] == "dead"):
+                continue
+            refused = any(_refused(post) and post.version == entry[1] and at <= look.at for at, post in posts.get(text, []))
+            failing = look.at - since[text]
+            final = refused and knobs.rejected == "dead_letter" and entry[2] >= knobs.attempts
+            if failing < knobs.window - _SLACK_SECONDS and not final:
+                yield Violation("deaths", f"{text}: dead at {clock_text(look.at)}, when it had failed for {failing:.0f} s", text)
+
+
+def _refused(attempt: Attempt) -> bool:
+    return 400 <= (attempt.status or 0) < 500 and attempt.status not in _TRANSIENT
+
+
+def rounds(record: Record) -> Iterator[Violation]:
+    """(5) Rounds count one by one, and what was planned is not put off."""
+    if not record.every_commit:
+        return
+    for before, look in pairwise(record.looks):
+        for text, entry in look.ledger.items():
+            known = before.ledger.get(text)
+            if known is None or "dead" in (entry[0], known[0]):
+                continue
+            planned = known[0] == "exhausted" and entry[0] == "held"
+            if entry[3] not in ((known[3] + 1,) if planned else (0, known[3], known[3] + 1)):
+                told = f"{text}: from round {known[3]} to {entry[3]} at {clock_text(look.at)}"
+                yield Violation("rounds", told, text)
+            later = min(entry[4], look.at + entry[4] - before.at - known[4])
+            if entry[:4] == known[:4] and entry[0] != "exhausted" and later > _SLACK_SECONDS:
+                yield Violation("rounds", f"{text}: put off by {later:.0f} s at {clock_text(look.at)}", text)
+
+
 def gate(record: Record) -> Iterator[Violation]:
     """(5) The gate closes only after so many different rows failed; while it is closed only batches under way are posted."""
     if not record.every_commit:
@@ -225,8 +298,8 @@ def gate(record: Record) -> Iterator[Violation]:
             following = next((each.at for each in record.looks if each.at > look.at and each.gate is None), math.inf)
             end = min(look.at + look.gate - 1, following)
             for text, posts in posts_by_row(record).items():
-                for at, _ in posts:
-                    if look.at + _BATCH_SECONDS < at < end and not lapsed(record, at):
+                for at, post in posts:
+                    if look.at + _BATCH_SECONDS < at < end and not lapsed(record, at, post.event_id or ""):
                         yield Violation(
                             "gate", f"{text}: posted at {clock_text(at)}, though it is closed since {clock_text(look.at)}", text
                         )

@@ -13,6 +13,7 @@ from devtools.sim.scenario import STATEMENTS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_SHOWN = 2
+_ALIKE_SHOWN, _LONGEST_PATTERN = 2, 5
 _CRASHES_SHOWN, _EFFECTS_SHOWN = 4, 6
 
 
@@ -88,4 +89,31 @@ def timeline(record: Record, text: str) -> list[str]:
                 state += f", due in {entry[4]} s" + (", detached" if entry[6] else "")
             events.append((look.at, f"ledger: {state}; cursor {look.cursor}"))
             known = entry and entry[:4]
-    return [f"{clock_text(at)}  {what}" for at, what in sorted(events, key=lambda event: event[0])]
+    return folded(sorted(events, key=lambda event: event[0]))
+
+
+def folded(events: list[tuple[float, str]]) -> list[str]:
+    """Lines for events; a run of those that differ in their numbers only is told by its first ones."""
+    lines: list[str] = []
+    shapes = [re.sub(r"\d+", "#", what) for _, what in events]
+    index = 0
+    while index < len(events):
+        width, count = _run(shapes, index)
+        shown = width * (_ALIKE_SHOWN if count > _ALIKE_SHOWN + 1 else count)
+        lines += [f"{clock_text(at)}  {what}" for at, what in events[index : index + shown]]
+        index += width * count
+        if shown < width * count:
+            what = "this" if width == 1 else "these"
+            lines.append(f"... {width * count - shown} more like {what} until {clock_text(events[index - 1][0])}")
+    return lines
+
+
+def _run(shapes: list[str], begin: int) -> tuple[int, int]:
+    """How many lines repeat from a place on, and how often; one line, once, if none do."""
+    for width in range(1, _LONGEST_PATTERN + 1):
+        pattern, count = shapes[begin : begin + width], 1
+        while shapes[begin + width * count : begin + width * (count + 1)] == pattern:
+            count += 1
+        if count > _ALIKE_SHOWN + 1:
+            return width, count
+    return 1, 1

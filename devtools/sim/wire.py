@@ -183,9 +183,9 @@ class WireWorld:
         if host is None:
             return
         base = f"/api/tables/{TABLE}"
-        self.record.commands.append(self.now)
         self.record.faults[f"command {values['do']}"] += 1
         if values["do"] != "columns":
+            self.record.commands.append(self.now)
             path = "/retry" if values["do"] == "retry" else "/dead-letters/replay"
             with contextlib.suppress(requests.RequestException):  # the process may end while it answers
                 host.request("POST", f"{base}{path}")

@@ -1,7 +1,9 @@
-"""The task hub of the simulation: whoever takes over goes on with everything, also a worker that has led before."""
+"""The task hub of the simulation: whoever takes over goes on with everything, also a worker that has led before, and nothing that a
+deposed one was about to commit counts."""
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import sys
@@ -82,5 +84,42 @@ def test_a_worker_that_lost_the_lead_and_leads_again_goes_on_with_what_it_was_ab
     ask(first, "/instances/one/raiseEvent/open")
     wait(1.0)
     assert status() == "Completed"
+    first.kill()
+    hub.store.close()
+
+
+def test_what_a_worker_was_about_to_commit_when_it_lost_the_lead_is_void(
+    app: AppSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = Scheduler(random.Random(1), datetime(2026, 1, 1, tzinfo=UTC))
+    clock = SimClock(scheduler, Pollers(scheduler))
+    hub = Hub(scheduler, lambda: 0.0)
+    begun: list[str] = []
+    committed: list[str] = []
+
+    def stall_at_commit(worker: Worker, kind: str, may_freeze: bool, detail: str) -> None:
+        if kind == "durable" and may_freeze:
+            begun.append(worker.name)
+            if len(begun) == 1:
+                worker.freeze(_STALL_SECONDS)  # the episode has run, and is not committed
+        if kind == "durable done" and not worker.asks:
+            committed.append(worker.name)
+
+    def start(name: str) -> Worker:
+        worker = Worker(name, scheduler, clock, hub, app, stall_at_commit, lambda worker: None, logging.getLogger("test"))
+        scheduler.run_until(scheduler.now_us + MICROSECONDS)
+        return worker
+
+    first, second = start("w0"), start("w1")
+    request = first.durable_request("POST", f"http://hub{WEBHOOK_PATH}/orchestrators/gate/one", None)
+    first.loop.call_soon(lambda: first.loop.create_task(request))
+    scheduler.run_until(scheduler.now_us + round(2 * _STALL_SECONDS * MICROSECONDS))
+    assert begun == ["w0", "w1"]
+    assert committed == ["w1"]
+    assert not first.frozen and hub.leader is second
+    kinds = [json.loads(text)["EventType"] for text in hub.store.history("one")]
+    assert len(kinds) == len(set(kinds)) == 3  # one episode
+    assert "internal error" not in caplog.text  # the second commit of the same step would be refused
+    second.kill()
     first.kill()
     hub.store.close()

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from devtools.sim.maker import make_plan
 from devtools.sim.mutants import MUTANTS
-from devtools.sim.plan import Action, Knobs, Plan, make_plan
+from devtools.sim.plan import Action, Knobs, Plan
 from devtools.sim.runner import Runner
 
 KNOBS = Knobs(attempts=1, strategy="fixed", first_delay=30, detach_after_rounds=1, breaker_failures=100, concurrency=1)
@@ -80,6 +81,14 @@ BY_SEED = {
     "post-behind-the-gate": 8021,
     "count-all-failures": 8000,
     "settle-stale": 8005,
+    "dead-at-once": 8002,
+    "rounds-stand-still": 8001,
+    "deaf-to-retry-after": 8008,
+    "no-mails": 8001,
+    "first-alarm-only": 8000,
+    "no-dead-letter-notice": 8008,
+    "no-recovered-notice": 8002,
+    "new-id-each-time": 8003,
 }
 
 

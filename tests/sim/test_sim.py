@@ -12,9 +12,9 @@ import pytest
 
 from devtools.sim.__main__ import main
 from devtools.sim.judging import Violation
-from devtools.sim.plan import make_plan
+from devtools.sim.maker import make_plan
 from devtools.sim.runner import Runner, fingerprint
-from devtools.sim.trace import story
+from devtools.sim.trace import folded, story
 
 FIXED = range(20)
 OVER_THE_WIRE = (3, 19)
@@ -83,6 +83,32 @@ def test_the_naive_policy_loses_rows_under_the_same_harness(runner: Runner) -> N
             assert "posted version" in story(record, violations)
             break
     assert rules == {"delivered"}
+
+
+@pytest.mark.parametrize(("seed", "fault"), [(155, "kill renew"), (111, "stall")])
+def test_a_lease_renewal_can_be_met(runner: Runner, seed: int, fault: str) -> None:
+    plan = make_plan(seed)
+    record, violations = runner.run(plan)
+    assert not violations, story(record, violations)
+    struck = [action.kind for action in plan.actions if action.values.get("how") == "renew"]
+    assert struck and record.faults[fault]
+
+
+def test_clock_jumps_meet_live_leases() -> None:
+    near = []
+    for seed in range(300):
+        actions = make_plan(seed).actions
+        changes = [action.at for action in actions if action.kind == "change"]
+        near += [any(0 <= action.at - at <= 3.1 for at in changes) for action in actions if action.kind == "clock"]
+    assert sum(near) >= 4  # by chance alone none in 27
+
+
+def test_lines_that_differ_in_numbers_only_are_folded() -> None:
+    rounds = [(60.0 * n + late, f"{what} {n}") for n in range(9) for late, what in ((0, "posted version"), (1, "ledger: round"))]
+    lines = folded([(0.0, "changed"), *rounds, (999.0, "the end")])
+    twice = ["posted version 0", "ledger: round 0", "posted version 1", "ledger: round 1"]
+    assert [line[11:] for line in lines[:5]] == ["changed", *twice]
+    assert lines[5:] == ["... 14 more like these until 0:08:01.0", "0:16:39.0  the end"]
 
 
 def test_a_seed_decides_the_whole_plan() -> None:

@@ -76,6 +76,7 @@ class Worker:
     ) -> None:
         self.name, self.scheduler, self.clock, self.hub = name, scheduler, clock, hub
         self.dead = self.frozen = False
+        self.asks = False  # whether the engine answers a request: what it looks up then and what it commits are one
         self.started = False
         self.deaf_since: float | None = None  # when its trigger ended without a word
         self.effects = 0
@@ -202,9 +203,13 @@ class Worker:
 
     async def durable_request(self, method: str, url: str, body: Any) -> tuple[int, Any]:
         """What the SDK's client sends to the engine's endpoints."""
-        self.scheduler.effect("durable call", detail=f"{method} {url}")
+        self.scheduler.effect("durable call", detail=f"{method} {url}", may_freeze=True)
         await self._clock.sleep(self.hub.store._pause())
-        response = await self.management.handle(cast(Any, DurableRequest(method, url, body)))
+        self.asks = True
+        try:
+            response = await self.management.handle(cast(Any, DurableRequest(method, url, body)))
+        finally:
+            self.asks = False
         self.scheduler.effect("durable answer", detail=f"{method} {url}")
         await self._clock.sleep(self.hub.store._pause())
         text = response.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterator
@@ -32,7 +33,12 @@ class HubStore(Store):
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        self._scheduler.effect("durable")
+        strand = self._scheduler.current
+        asked = strand is not None and strand.owner is not None and strand.owner.asks
+        self._scheduler.effect("durable", may_freeze=not asked)
+        with contextlib.suppress(RuntimeError):  # no task, but a thread
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError  # deposed while it stood still: its commit would be refused
         with super().transaction():
             yield
         self._scheduler.effect("durable done", self._pause())

@@ -34,6 +34,7 @@ class Owner(Protocol):
     name: str
     dead: bool
     frozen: bool
+    asks: bool
 
     def at_effect(self, kind: str, may_freeze: bool, detail: str) -> None:
         """Called at each effect of the process, before anything else may run; may raise :class:`Crash` or freeze it."""
@@ -139,8 +140,10 @@ class Scheduler:
         self.at(due, lambda: self.wake(strand, wait))
         self.park()
 
-    def effect(self, kind: str, pause_seconds: float | None = None, detail: str = "") -> None:
+    def effect(self, kind: str, pause_seconds: float | None = None, detail: str = "", *, may_freeze: bool | None = None) -> None:
         """An instant at which the process may die and, if ``pause_seconds`` is given, at which others may go on.
+
+        ``may_freeze`` says whether it may stand still here; if it is not given, that is where others may go on.
 
         Raises:
             Crash: the process is dead.
@@ -151,7 +154,7 @@ class Scheduler:
         owner = strand.owner
         if owner.dead:
             raise Crash
-        owner.at_effect(kind, pause_seconds is not None, detail)
+        owner.at_effect(kind, pause_seconds is not None if may_freeze is None else may_freeze, detail)
         if owner.frozen:
             self._ready.append(strand)
             self.park()  # whatever was under way has long arrived when it thaws

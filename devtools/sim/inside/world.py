@@ -46,7 +46,7 @@ _API_KEY = "local-key"
 _QUIET_STEP_SECONDS = 120.0
 _WATCHDOG_SECONDS = 660.0  # two rounds of the watchdog
 _COLD_START_SECONDS = (0.5, 4.0)
-_LOOK_AFTER = re.compile(r"\b(?:UPDATE|DELETE) g\b|\b(?:INSERT INTO|UPDATE|DELETE FROM) rowpost\.")
+_LOOK_AFTER = re.compile(r"\b(?:UPDATE|DELETE) g\b|\b(?:INSERT INTO|UPDATE(?: TOP \(\d+\))?|DELETE FROM) rowpost\.")
 _LOGGER = logging.getLogger("devtools.sim.host")
 
 
@@ -63,7 +63,7 @@ class _Doom:
         if how == "post":
             self.kinds = frozenset({"http answer" if late else "http"})
         elif how == "durable":
-            self.kinds = frozenset({"durable done" if late else "durable"})
+            self.kinds = frozenset({"durable done"} if late else {"durable", *(["durable call"] if action.kind == "stall" else [])})
         elif how != "effect":
             self.kinds = frozenset({"sql answer" if late else "sql"})
             self.pattern = re.compile(STATEMENTS[how][1])
@@ -422,7 +422,8 @@ class InsideWorld:
         worker = live[int(self.scheduler.rng.random() * len(live))]
         base = f"/api/tables/{TABLE}"
         begun = self.scheduler.seconds()
-        self.record.commands.append(begun)
+        if values["do"] != "columns":
+            self.record.commands.append(begun)
         self.record.faults[f"command {values['do']}"] += 1
 
         def chosen(choice: tuple[str, ...] | None) -> Callable[[int, str], None]:

@@ -1,0 +1,99 @@
+"""The invariants about people: who is told what, when, and how often."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from devtools.sim.judging import Violation, disturbed
+from devtools.sim.plan import clock_text
+from devtools.sim.record import Record
+from devtools.sim.scenario import RECIPIENTS
+
+_REPEATS = 2  # of a notice that can be explained by workers that died while they sent it
+_LOOKED_AFTER_SECONDS = 600  # until recovery has surely looked, while nothing is in its way
+_SETTLED_SECONDS = 12  # a notice tells of the ledger as it was so long before
+
+
+def notices(record: Record) -> Iterator[Violation]:
+    """(6) Each recipient gets each notice once; more often only if a kill, or an answer that was lost, explains it."""
+    plan = record.plan
+    told: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for at, notice in record.alerts:
+        if isinstance(notice, dict):
+            told["webhook", notice["id"]].append(at)
+    for at, address, body in record.mails:
+        told[address, body.rpartition("Notice: ")[2].strip()].append(at)
+    apps = 1 if record.every_commit else plan.hosts  # over the wire each host is an app of its own, with its own orchestrations
+    for (who, notice_id), times in told.items():
+        crashes = sum(times[0] - 1 <= back and since <= times[-1] for since, back, _ in record.kills + record.stalls)
+        repeats = min(_REPEATS, crashes if record.every_commit else len(record.kills))
+        most = apps * (1 + repeats) + (record.unheard[notice_id] if who == "webhook" else 0)
+        if len(times) > most:
+            yield Violation("notices", f"{who} was told {len(times)} times of {notice_id}")
+    drops = [action.values for action in plan.actions if action.kind == "mail" and action.values["kind"] == "drop"]
+    for who in ("webhook", *(RECIPIENTS if plan.knobs.email else ())):
+        missing = {notice_id for _, notice_id in told} - {notice_id for each, notice_id in told if each == who}
+        dropped = sum(fault["times"] for fault in drops if who != "webhook" and fault["mailbox"] in (None, who))
+        if len(missing) > dropped:
+            yield Violation("notices", f"{who} was never told of {', '.join(sorted(missing))}")
+
+
+def _of_recovery(record: Record, *kinds: str) -> list[tuple[float, dict[str, Any]]]:
+    """Notices of some kinds, one of each id, by the time that they tell of."""
+    found = {notice["id"]: notice for _, notice in record.alerts if isinstance(notice, dict) and notice["kind"] in kinds}
+    return sorted(((record.at(f"{notice['at']}+00:00"), notice) for notice in found.values()), key=lambda entry: entry[0])
+
+
+def alarms(record: Record) -> Iterator[Violation]:
+    """(6) One alarm for each incident that lasts, and a word when it is over."""
+    if not record.every_commit:
+        return
+    told = _of_recovery(record, "alarm", "recovered")
+    for (_, first), (at, second) in pairwise(told):
+        if first["kind"] == second["kind"]:
+            yield Violation("notices", f"{second['kind']} {second['id']} of {clock_text(at)} comes after {first['id']}")
+    if told and told[0][1]["kind"] == "recovered":
+        yield Violation("notices", f"{told[0][1]['id']} tells of the end of nothing")
+    if told and told[-1][1]["kind"] == "alarm" and record.quiet_at is not None:
+        yield Violation("notices", f"nobody was told that the incident of {told[-1][1]['id']} is over")
+    begun: float | None = None
+    for look in record.looks:
+        above = any(entry[0] != "dead" and entry[3] >= record.plan.knobs.notify_after_rounds for entry in look.ledger.values())
+        if above and begun is None:
+            begun = look.at
+        elif not above and begun is not None:
+            before = [notice["kind"] for at, notice in told if at <= begun]
+            during = any(notice["kind"] == "alarm" and begun - _SETTLED_SECONDS <= at <= look.at for at, notice in told)
+            if (
+                look.at - begun > _LOOKED_AFTER_SECONDS
+                and not during
+                and before[-1:] != ["alarm"]
+                and not disturbed(record, begun, begun + _LOOKED_AFTER_SECONDS)
+            ):
+                yield Violation(
+                    "notices",
+                    f"rows stood above the threshold from {clock_text(begun)} to {clock_text(look.at)}, and nobody was told",
+                )
+            begun = None
+
+
+def dead_letters(record: Record) -> Iterator[Violation]:
+    """(6) A dead letter has a reason, and people were told of it."""
+    if not record.every_commit:
+        return
+    last = max((at for at, _ in _of_recovery(record, "dead_letter")), default=float("-inf"))
+    for entry in record.ledger:
+        if entry["State"] != "dead":
+            continue
+        text = entry["RowKey"]
+        if not entry["LastError"]:
+            yield Violation("notices", f"{text} has no reason", text)
+        died = 0.0
+        for before, look in pairwise(record.looks):
+            if look.ledger.get(text, ("",))[0] == "dead" and before.ledger.get(text, ("",))[0] != "dead":
+                died = look.at
+        if died > last + 1 and record.quiet_at is not None:
+            yield Violation("notices", f"{text} is dead since {clock_text(died)}, and nobody was told", text)
