@@ -16,6 +16,8 @@ from devtools.sim.mutants import MUTANTS
 from devtools.sim.plan import Policy
 from devtools.sim.runner import Runner, Tally, run_all, tasks, tell
 
+_PROGRESS_SECONDS = 20
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sim", description="Try to break the guarantee; seeds decide everything.")
@@ -41,7 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace, first: int, directory: Path) -> int:
     policy: Policy = options.policy
     features = frozenset(options.features)
-    tally, failures, started = Tally(), [], time.monotonic()
+    tally, failures = Tally(), []
+    started = told = time.monotonic()
     print(f"{policy}: seeds {first} to {first + options.seeds - 1}{' over the wire' if options.wire else ''}", flush=True)
     portions = tasks(first, options.seeds, policy, features, options.wire, options.mutant, directory)
     for portion, failed in run_all(portions, options.jobs):
@@ -49,6 +52,10 @@ def _run(options: argparse.Namespace, first: int, directory: Path) -> int:
         failures += failed
         for seed, what in failed:
             print(f"FAILED seed {seed}: {what}", flush=True)
+        if time.monotonic() - told >= _PROGRESS_SECONDS:
+            told = time.monotonic()
+            progress = f"… {tally.seeds} of {options.seeds} seeds, {len(failures)} failed, {told - started:.0f} s"
+            print(progress, file=sys.stderr, flush=True)
         if failures and not options.keep_going:
             break
         if options.minutes is not None and time.monotonic() - started > options.minutes * 60:
