@@ -42,9 +42,14 @@ def notices(record: Record) -> Iterator[Violation]:
 
 
 def _of_recovery(record: Record, *kinds: str) -> list[tuple[float, dict[str, Any]]]:
-    """Notices of some kinds, one of each id, by the time that they tell of."""
+    """Notices of some kinds, one of each id, by the time that they tell of; those of one instant as they were started."""
     found = {notice["id"]: notice for _, notice in record.alerts if isinstance(notice, dict) and notice["kind"] in kinds}
-    return sorted(((record.at(f"{notice['at']}+00:00"), notice) for notice in found.values()), key=lambda entry: entry[0])
+    started: dict[str, int] = {}
+    for index, (_, _, kind, detail) in enumerate(record.effects):
+        if kind == "durable call" and "/orchestrators/notification/" in detail:
+            started.setdefault(detail.rpartition("/")[2], index)
+    entries = [(record.at(f"{notice['at']}+00:00"), started.get(name, 0), notice) for name, notice in found.items()]
+    return [(at, notice) for at, _, notice in sorted(entries, key=lambda entry: entry[:2])]
 
 
 def alarms(record: Record) -> Iterator[Violation]:

@@ -16,6 +16,7 @@ from emulators.downstream import Attempt
 
 BUILT_IN_SECONDS = 60
 _SLACK_SECONDS = 2
+_CLAIMED_SECONDS = 10  # a settlement goes by what the claim saw of the gate, so long before at most
 _UNKNOWN = 90  # the count of failures is not known any more
 _LATE_SECONDS = 75  # a hand-out, and one look of the trigger
 _LONGEST_RETRY_AFTER_SECONDS = 900
@@ -225,7 +226,12 @@ def holds(record: Record) -> Iterator[Violation]:
             if state == "retrying" and attempts >= knobs.attempts:
                 yield Violation("holds", f"{text}: not exhausted at {clock_text(look.at)} after {attempts} attempts", text)
             early = state == "exhausted" and attempts < knobs.attempts and (known is None or known[0] == "retrying")
-            if early and not detached and not gated(record, look.at, look.at) and not disturbed(record, look.at - 300, look.at):
+            if (
+                early
+                and not detached
+                and not gated(record, look.at - _CLAIMED_SECONDS, look.at)
+                and not disturbed(record, look.at - 300, look.at)
+            ):
                 yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)} after {attempts} attempts", text)
             # A row that this very statement exhausted is held until it can be planned.
             just = state == "exhausted" and (known is None or known[0] != state) and next_seconds >= _PROTECTED_SECONDS
