@@ -50,9 +50,9 @@ class Settlement:
 
     @property
     def failed_before(self) -> bool:
-        """Whether this state of the row had failed before: a poison row says nothing new about the target."""
+        """Whether the row had failed before, in this state or a former one: a poison row says nothing new about the target."""
         record = self.row.record
-        return record is not None and record.live and record.tried_seconds is not None and record.version >= self.row.version
+        return record is not None and record.live and record.attempts > 0
 
     @property
     def failed(self) -> bool:

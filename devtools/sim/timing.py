@@ -287,17 +287,14 @@ def gate(record: Record) -> Iterator[Violation]:
     if not record.every_commit:
         return
     failed = sorted(
-        (at, text, attempt.version)
-        for text, posts in posts_by_row(record).items()
-        for at, attempt in posts
-        if transient(record, attempt)
+        (at, text) for text, posts in posts_by_row(record).items() for at, attempt in posts if transient(record, attempt)
     )
     opened = 0.0
     for before, look in pairwise(record.looks):
         if before.gate_round and not look.gate_round:
             opened = look.at
         if not before.gate_round and look.gate_round:
-            rows = {(text, version) for at, text, version in failed if opened - _BATCH_SECONDS <= at <= look.at}
+            rows = {text for at, text in failed if opened - _BATCH_SECONDS <= at <= look.at}
             if len(rows) < record.plan.knobs.breaker_failures and not lapsed(record, look.at):
                 yield Violation("gate", f"it was closed at {clock_text(look.at)} after the failures of {len(rows)} rows")
         if look.gate is not None:
