@@ -278,7 +278,7 @@ def rounds(record: Record) -> Iterator[Violation]:
                 told = f"{text}: from round {known[3]} to {entry[3]} at {clock_text(look.at)}"
                 yield Violation("rounds", told, text)
             later = min(entry[4], look.at + entry[4] - before.at - known[4])
-            if entry[:4] == known[:4] and entry[0] != "exhausted" and later > _SLACK_SECONDS:
+            if entry[:4] == known[:4] and entry[0] != "exhausted" and later > _SLACK_SECONDS and not lapsed(record, look.at):
                 yield Violation("rounds", f"{text}: put off by {later:.0f} s at {clock_text(look.at)}", text)
 
 
