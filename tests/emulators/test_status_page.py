@@ -259,6 +259,7 @@ def outage(directory: Path, *, with_watcher: bool) -> dict[str, Any]:
         assert host is not None
         with watched(host) if with_watcher else contextlib.nullcontext():
             relay.advance(2)
+            begun = relay.stack.sql.stats()["applications"]  # who is first at the start, the trigger or the watchdog, is open
             relay.insert(1)
             relay.advance(5)
             relay.stack.downstream.set_mode("down")
@@ -272,8 +273,8 @@ def outage(directory: Path, *, with_watcher: bool) -> dict[str, Any]:
         return {
             "posts": sorted((attempt.at, json.dumps(attempt.key), attempt.version, attempt.status) for attempt in relay.posts()),
             "instances": sorted((item["name"], item["status"], item["created"], item["updated"]) for item in instances),
-            "the app's round trips": applications["rowpost"]["requests"],
-            "the triggers' round trips": applications["functions-host"]["requests"],
+            "the app's round trips": applications["rowpost"]["requests"] - begun["rowpost"]["requests"],
+            "the triggers' round trips": applications["functions-host"]["requests"] - begun["functions-host"]["requests"],
             "calls of the durable client": host.request("GET", "/admin/host/status").json()["durableCalls"],
         }
     finally:
