@@ -8,8 +8,8 @@ import azure.durable_functions as df
 
 from orchestrators.instances import start_notification
 from rowpost.app import App
-from rowpost.notices import recipients, send
-from rowpost.recovery import mark_noticed
+from rowpost.notices.channels import recipients, send
+from rowpost.recovery.survey import mark_noticed
 
 
 def blueprint(app: App) -> df.Blueprint:
@@ -20,7 +20,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.activity_trigger(input_name="notice")
     @functions.durable_client_input(client_name="client")
     async def start_notice(notice: dict, client: str) -> bool:  # type: ignore[type-arg]  # the worker refuses parametrised generics
-        people = recipients(app)
+        people = recipients(app.config.notifications)
         await start_notification(client, notice, people)  # type: ignore[arg-type]
         if notice["kind"] == "dead_letter" and app.config.table(notice["table"]) is not None:
             await asyncio.to_thread(mark_noticed, app, notice["table"], notice["at"])
@@ -29,6 +29,6 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.function_name("send_notice")
     @functions.activity_trigger(input_name="request")
     def send_notice(request: dict) -> dict:  # type: ignore[type-arg]
-        return dict(send(app, request["notice"], request["recipient"]))
+        return dict(send(app.config.notifications, request["notice"], request["recipient"]))
 
     return functions

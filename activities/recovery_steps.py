@@ -8,8 +8,9 @@ import azure.durable_functions as df
 
 from orchestrators.instances import ensure_recovery
 from rowpost.app import App
-from rowpost.recovery import REDELIVER_AT_MOST, redeliver, survey
-from rowpost.resync import resync_page
+from rowpost.operations.resync import resync_page
+from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
+from rowpost.recovery.survey import survey
 
 _PAUSE_SECONDS = 60  # after a redelivery in which nothing succeeded, unless rows are due before
 

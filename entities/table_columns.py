@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.durable_functions as df
 
-from rowpost.config import TableConfig
+from rowpost.config.sections import TableConfig
 
 ENTITY = "table_columns"
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from rowpost.config import TableConfig
-from rowpost.notices import Notice, Recipient, subject
+from rowpost.config.sections import TableConfig
+from rowpost.notices.channel import Recipient
+from rowpost.notices.message import Notice, subject
 
 _log = logging.getLogger("rowpost.notices")
 WAKE = "wake"

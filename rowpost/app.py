@@ -8,11 +8,15 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from rowpost.config import Config, ConfigError, insecure, load_config
-from rowpost.connection_string import translate
-from rowpost.database import Database, odbc_driver
-from rowpost.delivery import Deliverer
-from rowpost.tables import Table, load_table
+from rowpost.config.connection_string import translate
+from rowpost.config.errors import ConfigError
+from rowpost.config.loading import load_config
+from rowpost.config.sections import Config
+from rowpost.config.transport_security import insecure
+from rowpost.database.connection import Database, odbc_driver
+from rowpost.database.describe import load_table
+from rowpost.database.table import Table
+from rowpost.target.delivery import Deliverer
 
 _log = logging.getLogger("rowpost.config")
 

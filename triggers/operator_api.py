@@ -13,12 +13,13 @@ import azure.functions as func
 from entities.table_columns import entity_id
 from orchestrators.instances import ensure_recovery, is_live, recovery_id, resync_id, start_once
 from rowpost.app import App
-from rowpost.columns import ColumnsRefused, check_choice, choose, column_names, effective_columns
-from rowpost.config import ConfigError, TableConfig
-from rowpost.database import DatabaseError
-from rowpost.ledger import to_json
-from rowpost.operations import replay_dead_letters, retry_now
-from rowpost.status import dead_letters, table_status
+from rowpost.config.errors import ConfigError
+from rowpost.config.sections import TableConfig
+from rowpost.database.connection import DatabaseError
+from rowpost.operations.columns import ColumnsRefused, check_choice, choose, column_names, effective_columns
+from rowpost.operations.orders import replay_dead_letters, retry_now
+from rowpost.operations.status import dead_letters, table_status
+from rowpost.rules.json_text import to_json
 
 _MAX_BODY_BYTES = 65536
 _DEAD_LETTERS_AT_MOST = 1000

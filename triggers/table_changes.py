@@ -10,8 +10,8 @@ import azure.durable_functions as df
 
 from orchestrators.instances import ensure_recovery
 from rowpost.app import App
-from rowpost.config import TableConfig
-from rowpost.relay import relay_batch
+from rowpost.config.sections import TableConfig
+from rowpost.relay.batch import relay_batch
 
 _log = logging.getLogger("rowpost.table_changes")
 
@@ -39,8 +39,8 @@ def blueprint(app: App, table: TableConfig) -> df.Blueprint:
         )
         if outcome.concerns_recovery:
             try:
-                # Recovery looks when the gate's time has come. Until then a look after each batch would cost more than the batch.
-                await ensure_recovery(client, table, start=outcome.needs_recovery, wake=not outcome.gated)
+                # Recovery looks when the circuit breaker is half-open. A look after each batch would cost more than the batch.
+                await ensure_recovery(client, table, start=outcome.needs_recovery, wake=not outcome.held_up)
             except Exception:  # nothing is lost: the rows are protected, and the watchdog comes by
                 _log.exception("%s: recovery could not be started or woken; the watchdog will try again", table.name)
         outcome.raise_if_incomplete(table.name)

@@ -12,13 +12,14 @@ import azure.functions as func
 
 from orchestrators.instances import ensure_recovery, start_notification
 from rowpost.app import App
-from rowpost.config import ConfigError, TableConfig
-from rowpost.database import DatabaseError
-from rowpost.notices import recipients
-from rowpost.retention import look_at_retention, record_coverage, retention_notices
-from rowpost.stall import look_at_trigger, stall_notice, take_over
-from rowpost.status import state_line, table_status
-from rowpost.watchdog import Need, database_now, inspect_table, move_watch_base
+from rowpost.config.errors import ConfigError
+from rowpost.config.sections import TableConfig
+from rowpost.database.connection import DatabaseError
+from rowpost.notices.channels import recipients
+from rowpost.operations.status import state_line, table_status
+from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
+from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
+from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
 
 _log = logging.getLogger("rowpost.watchdog")
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -70,7 +71,7 @@ async def _check_trigger(app: App, client: Any, table: TableConfig) -> None:
     """Take over what a trigger that has ended does not hand out, and tell people: only a restart of the host mends it."""
     seen = await asyncio.to_thread(look_at_trigger, app, table.name)
     if seen is not None:
-        await start_notification(client, stall_notice(table, seen), recipients(app))
+        await start_notification(client, stall_notice(table, seen), recipients(app.config.notifications))
         await asyncio.to_thread(take_over, app, table.name, seen)
 
 
@@ -81,6 +82,6 @@ async def _check_retention(app: App, client: Any, table: TableConfig) -> None:
         return
     told = False
     for notice in retention_notices(table, coverage):
-        started = await start_notification(client, notice, recipients(app))
+        started = await start_notification(client, notice, recipients(app.config.notifications))
         told |= started and notice["kind"] == "gap"
     await asyncio.to_thread(record_coverage, app, table.name, coverage, told=told)

@@ -12,7 +12,7 @@ CREATE TABLE rowpost.Ledger (
     RowKey        nvarchar(max) NOT NULL,  -- canonical JSON of the primary key
     ChangeVersion bigint        NOT NULL,
     Operation     char(1)       NOT NULL,  -- U upsert, D delete
-    State         varchar(10)   NOT NULL,  -- retrying, exhausted, held, dead
+    State         varchar(10)   NOT NULL,  -- retrying, exhausted, held, detached, dead
     Attempts      int           NOT NULL,
     Rounds        int           NOT NULL,
     FirstFailure  datetime2(7)  NOT NULL,  -- UTC, as all times here
@@ -23,37 +23,37 @@ CREATE TABLE rowpost.Ledger (
     LastStatus    int           NULL,      -- HTTP status
     LastError     nvarchar(400) NULL,      -- never holds values of the row or of the target's answer
     Noticed       bit           NOT NULL,  -- whether people were told that the row is dead
-    Detached      bit           NOT NULL,  -- its lease is released: recovery redelivers it, the trigger does not hand it out
     CONSTRAINT PK_Ledger PRIMARY KEY (TableName, KeyHash)
 );
 GO
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'rowpost.Ledger') AND name = N'IX_Ledger_NextAttempt')
-CREATE INDEX IX_Ledger_NextAttempt ON rowpost.Ledger (TableName, State, Detached, NextAttempt);
+CREATE INDEX IX_Ledger_NextAttempt ON rowpost.Ledger (TableName, State, NextAttempt);
 GO
 -- What is known of a table as a whole.
 IF OBJECT_ID(N'rowpost.TableState', N'U') IS NULL
 CREATE TABLE rowpost.TableState (
-    TableName     nvarchar(261) NOT NULL CONSTRAINT PK_TableState PRIMARY KEY,
-    ClientColumns nvarchar(max) NULL,      -- JSON array: the downstream system's own choice of columns
-    ChosenAt      datetime2(7)  NULL,      -- when that choice was made; later for each later one
-    WatchBase     bigint        NULL,      -- the version that the change masks behind `watch` are relative to
-    Failures      int           NOT NULL CONSTRAINT DF_TableState_Failures DEFAULT 0,   -- rows in a row that failed, no success between
-    GateRound     int           NOT NULL CONSTRAINT DF_TableState_GateRound DEFAULT 0,  -- 0: open; else how often it was closed
-    GateUntil     datetime2(7)  NULL,      -- until then nothing is posted
-    GateOpened    datetime2(7)  NULL,      -- rows that the target failed before are due since
-    RetryOrdered  datetime2(7)  NULL,      -- an operator's "retry now": rows that failed before are due since
-    DeadToldAt    datetime2(7)  NULL,      -- when people were last told of dead letters
-    BeginVersion  bigint        NULL,      -- with which version change tracking of the table began
-    Covered       bigint        NULL,      -- every change up to this version is delivered, or in the ledger
-    Mark          bigint        NULL,      -- the database's version at MarkAt: how far behind the trigger is
-    MarkAt        datetime2(7)  NULL,
-    GapFrom       bigint        NULL,      -- changes of these versions may be lost to the change retention
-    GapTo         bigint        NULL,
-    StillCursor   bigint        NULL,      -- the trigger's cursor, and the newest version under a lease,
-    StillLeased   bigint        NULL,      -- as they were when changes waited for it
-    StillSince    datetime2(7)  NULL,      -- when that was first seen, nothing having moved since
-    StillSeen     datetime2(7)  NULL,      -- and when it was seen last
-    GapTold       bigint        NULL       -- up to which of them people were told
+    TableName        nvarchar(261) NOT NULL CONSTRAINT PK_TableState PRIMARY KEY,
+    ClientColumns    nvarchar(max) NULL,   -- JSON array: the downstream system's own choice of columns
+    ChosenAt         datetime2(7)  NULL,   -- when that choice was made; later for each later one
+    WatchBase        bigint        NULL,   -- the version that the change masks behind `watch` are relative to
+    -- The circuit breaker. It is closed while BreakerOpenings is 0, then open until BreakerOpenUntil, then half-open.
+    BreakerFailures  int           NOT NULL CONSTRAINT DF_TableState_BreakerFailures DEFAULT 0,  -- since the last sign of life
+    BreakerOpenings  int           NOT NULL CONSTRAINT DF_TableState_BreakerOpenings DEFAULT 0,  -- since it was last closed
+    BreakerOpenUntil datetime2(7)  NULL,   -- until then nothing is posted
+    BreakerClosedAt  datetime2(7)  NULL,   -- rows that the target failed before are due since
+    RetryOrdered     datetime2(7)  NULL,   -- an operator's "retry now": rows that failed before are due since
+    DeadToldAt       datetime2(7)  NULL,   -- when people were last told of dead letters
+    BeginVersion     bigint        NULL,   -- with which version change tracking of the table began
+    Covered          bigint        NULL,   -- every change up to this version is delivered, or in the ledger
+    Mark             bigint        NULL,   -- the database's version at MarkAt: how far behind the trigger is
+    MarkAt           datetime2(7)  NULL,
+    GapFrom          bigint        NULL,   -- changes of these versions may be lost to the change retention
+    GapTo            bigint        NULL,
+    GapTold          bigint        NULL,   -- up to which of them people were told
+    StillCursor      bigint        NULL,   -- the trigger's cursor, and the newest version under a lease,
+    StillLeased      bigint        NULL,   -- as they were when changes waited for it
+    StillSince       datetime2(7)  NULL,   -- when that was first seen, nothing having moved since
+    StillSeen        datetime2(7)  NULL    -- and when it was seen last
 );
 GO
 IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'rowpost_app' AND type = 'R') CREATE ROLE rowpost_app;

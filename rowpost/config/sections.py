@@ -1,0 +1,186 @@
+"""The sections of ``relay.toml`` as types. Reading and checking them is :mod:`rowpost.config.loading`'s."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from rowpost.config.addresses import is_http_address
+from rowpost.rules.backoff import Backoff, RetryPolicy
+
+Positive = Annotated[int, Meta(ge=1)]
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Duration:
+    """A length of time, written as a number and a unit: ``"90s"``, ``"15m"``, ``"6h"``, ``"7d"``.
+
+    A plain class: msgspec would read a Struct or a dataclass by itself, from a TOML table.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    @classmethod
+    def parse(cls, text: object) -> Duration:
+        """Read the written form.
+
+        Raises:
+            ValueError: it is not a number above zero, followed by one of the units s, m, h, d.
+        """
+        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+        seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else 0.0
+        if not seconds:
+            raise ValueError('expected a duration above zero, such as "90s", "15m", "6h" or "7d"')
+        return cls(seconds)
+
+
+class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A table of the file; unknown keys are refused."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"  # settings are in it, which may be secrets
+
+
+class DatabaseConfig(_Section, frozen=True):
+    """``connection`` is the NAME of the app setting that holds the connection string, as the trigger binding wants it."""
+
+    connection: str = "SqlConnectionString"
+
+
+class DownstreamConfig(_Section, frozen=True):
+    """The API that rows are posted to."""
+
+    url: str
+    format: Literal["cloudevents", "plain"] = "cloudevents"
+    source: str = "rowpost"
+    headers: dict[str, str] = {}
+    timeout: Duration = Duration(10.0)
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
+    batch_budget: Duration = Duration(90.0)
+    breaker_failures: Positive = 5
+    probe: Duration = Duration(900.0)
+
+
+class RetryConfig(_Section, frozen=True):
+    """The built-in attempts, and the rounds of recovery that follow them."""
+
+    attempts: Annotated[int, Meta(ge=1, le=5)] = 5
+    strategy: Literal["exponential", "fixed"] = "exponential"
+    first_delay: Duration = Duration(60.0)
+    factor: Annotated[float, Meta(ge=1)] = 2.0
+    max_delay: Duration = Duration(6 * 3600.0)
+    window: Duration = Duration(168 * 3600.0)
+    detach_after_rounds: Positive = 5
+    notify_after_rounds: Positive = 10
+    rejected: Literal["retry", "dead_letter"] = "retry"
+
+    @property
+    def backoff(self) -> Backoff:
+        """The delays between rounds."""
+        factor = self.factor if self.strategy == "exponential" else 1.0
+        return Backoff(self.first_delay.seconds, factor, self.max_delay.seconds)
+
+    @property
+    def policy(self) -> RetryPolicy:
+        """What the rules need of this section."""
+        return RetryPolicy(self.attempts, self.backoff, self.rejected == "dead_letter")
+
+
+class EmailConfig(_Section, frozen=True):
+    """E-mail through Azure Communication Services: by connection string, or by endpoint and managed identity."""
+
+    sender: str
+    recipients: list[str]
+    connection: str | None = None
+    endpoint: str | None = None
+
+    @property
+    def service(self) -> tuple[str, str | None]:
+        """The address of the service, and its access key; None for a managed identity.
+
+        Raises:
+            ValueError: the connection string has no address, or an empty key.
+        """
+        if not self.connection:
+            return self.endpoint or "", None
+        pairs = (part.partition("=") for part in self.connection.split(";"))
+        parts = {key.strip().lower(): value.strip() for key, _, value in pairs}
+        if not is_http_address(parts.get("endpoint", "")) or parts.get("accesskey") == "":
+            raise ValueError("expected endpoint=https://…;accesskey=… (no key: managed identity)")
+        return parts["endpoint"], parts.get("accesskey")
+
+
+class WebhookConfig(_Section, frozen=True):
+    """A generic webhook that receives each notification as JSON."""
+
+    url: str
+    headers: dict[str, str] = {}
+
+
+class NotificationsConfig(_Section, frozen=True):
+    """Whom to tell; empty means nobody, and the log alone tells."""
+
+    email: EmailConfig | None = None
+    webhooks: list[WebhookConfig] = []
+
+
+class WatchdogConfig(_Section, frozen=True):
+    """The timer that restarts what a crash left behind, and the clean-up of old orchestration history."""
+
+    schedule: str = "0 */5 * * * *"
+    history: Duration = Duration(30 * 86400.0)
+    history_schedule: str = "0 30 3 * * *"
+
+
+class TableConfig(_Section, frozen=True):
+    """A tracked table. ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count."""
+
+    name: str
+    send: list[str] | None = None
+    watch: list[str] | None = None
+    leases_table: str | None = None
+
+    @property
+    def slug(self) -> str:
+        """The name in a form that fits function names, lease tables and instance ids: ASCII, and still different."""
+        plain = re.sub(r"\W+", "_", self.name, flags=re.ASCII)
+        return plain if self.name.isascii() else f"{plain}_{hashlib.sha256(self.name.lower().encode()).hexdigest()[:8]}"
+
+    @property
+    def function(self) -> str:
+        """The name of the trigger function; part of the trigger's identity in the database."""
+        return f"relay_{self.slug}"
+
+    @property
+    def lease_table(self) -> str:
+        """The lease table's name in schema ``az_func``; explicit, so that a rename of the app does not start from scratch."""
+        return self.leases_table or f"Leases_rowpost_{self.slug}"
+
+
+class Config(_Section, frozen=True):
+    """The whole file."""
+
+    downstream: DownstreamConfig
+    tables: list[TableConfig]
+    database: DatabaseConfig = DatabaseConfig()
+    retry: RetryConfig = RetryConfig()
+    notifications: NotificationsConfig = NotificationsConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
+
+    def table(self, name: str) -> TableConfig | None:
+        """The configured table of that name, compared as SQL Server would: case does not matter."""
+        return next((table for table in self.tables if table.name.lower() == name.lower()), None)
+
+    @property
+    def addresses(self) -> list[tuple[str, str]]:
+        """The addresses that rows and notices are posted to, each with its field."""
+        hooks = enumerate(self.notifications.webhooks)
+        return [("downstream.url", self.downstream.url), *((f"notifications.webhooks[{i}].url", hook.url) for i, hook in hooks)]

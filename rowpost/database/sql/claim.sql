@@ -1,0 +1,43 @@
+/*
+Claim a batch: what the lease says of each row, then the row as it is now. One round trip.
+
+The version is read before the data, so that the version that an event carries is never newer than its data.
+
+Parameters: 1. @keys, a JSON array of objects: number, and key with the key columns.
+Result sets: 1. for each key: lease version, hand-outs, whether it is leased, the tracked version, and whether the row is in others'
+hands; 2. for each key: whether the row exists, whether a watched column changed, the key, and the columns that may leave;
+3. the clock, the newest version, whether the ledger has anything of this table, the client's columns, and the circuit breaker.
+Locks: none that last; if a lease is at four hand-outs, the trigger's lock for one update.
+If the connection dies: the leases lapse within a minute and the rows come again.
+*/
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+DECLARE @keys nvarchar(max) = ?, @lock int, @last bigint = {cursor};
+DECLARE @current bigint = CHANGE_TRACKING_CURRENT_VERSION();
+{watch_base}
+SELECT k.number,
+       l._az_func_ChangeVersion,
+       l._az_func_AttemptCount,
+       CASE WHEN l._az_func_LeaseExpirationTime IS NOT NULL THEN 1 ELSE 0 END,
+       v.SYS_CHANGE_VERSION,
+       -- This worker stood still. Another one settled and released the row meanwhile; or the lease was swept away, and the trigger
+       -- hands the row out again, since its change lies beyond the cursor.
+       CASE WHEN l._az_func_ChangeVersion IS NOT NULL AND l._az_func_LeaseExpirationTime IS NULL
+              OR l._az_func_ChangeVersion IS NULL AND v.SYS_CHANGE_VERSION > @last THEN 1 ELSE 0 END AS InOtherHands
+  FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
+  LEFT JOIN {leases} l ON {same_key_l_k}
+ OUTER APPLY CHANGETABLE(VERSION {table}, ({key_columns}), ({key_of_k})) v;
+{guard_leases}
+SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {read_key_of_k}, {read_columns_of_t}
+  FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
+  LEFT JOIN {table} t ON {same_key_t_k}
+  {join_watched_k};
+SELECT SYSUTCDATETIME(),
+       @current,
+       CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {table_name}) THEN 1 ELSE 0 END,
+       s.ClientColumns,
+       s.BreakerFailures,
+       s.BreakerOpenings,
+       DATEDIFF(second, SYSUTCDATETIME(), s.BreakerOpenUntil)
+  FROM (SELECT 1 AS One) o
+  LEFT JOIN rowpost.TableState s ON s.TableName = {table_name};

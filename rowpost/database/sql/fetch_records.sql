@@ -1,0 +1,13 @@
+/*
+The ledger's records of some rows.
+
+Parameters: 1. @hashes, a JSON array of key hashes.
+Locks: none that last. If the connection dies: nothing was changed.
+*/
+SET NOCOUNT ON;
+DECLARE @hashes nvarchar(max) = ?;
+SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds,
+       DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
+       DATEDIFF(second, g.LastTried, SYSUTCDATETIME())
+  FROM OPENJSON(@hashes) WITH (keyHash char(64) '$') s
+  JOIN rowpost.Ledger g ON g.TableName = {table_name} AND g.KeyHash = s.keyHash;

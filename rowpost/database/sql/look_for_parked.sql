@@ -1,0 +1,40 @@
+/*
+What a crash or a trigger that stands still has left behind in the leases, and whether the table's recovery has something to do.
+
+Result sets: 1. leases that nobody settles any more: the key, the lease version, the hand-outs; 2. whether anything waits, and
+whether recovery must look at it now.
+Locks: none that last. If the connection dies: nothing was changed.
+*/
+SET NOCOUNT ON;
+DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint;
+-- Dead letters that wait for the next digest are no reason to look.
+DECLARE @told datetime2(7) = (SELECT DeadToldAt
+                                FROM rowpost.TableState
+                               WHERE TableName = {table_name}
+                                 AND DeadToldAt > DATEADD(second, -{digest_seconds} - 300, SYSUTCDATETIME()));
+IF OBJECT_ID({leases_literal}, N'U') IS NULL
+BEGIN
+    SELECT {no_key_columns}, CAST(NULL AS int) AS version, CAST(NULL AS int) AS attempt_count WHERE 1 = 0;
+END
+ELSE
+BEGIN
+    SET @last = {cursor};
+    SELECT TOP ({at_most}) {read_key_of_l}, l._az_func_ChangeVersion, l._az_func_AttemptCount
+      FROM {leases} l
+     WHERE l._az_func_AttemptCount <= {parked_count}
+        OR (l._az_func_AttemptCount >= {unsettled_count} AND l._az_func_LeaseExpirationTime < @now)
+        -- In hand when its process ended, and now unknown to change tracking: the retention was over, or the table was truncated.
+        OR (l._az_func_AttemptCount > 0
+            AND l._az_func_LeaseExpirationTime < @now
+            AND l._az_func_ChangeVersion < {redelivered_version}
+            AND NOT EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, @last) c WHERE {same_key_c_l}));
+END;
+SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {table_name} AND (State <> 'dead' OR Noticed = 0))
+            THEN 1 ELSE 0 END,
+       CASE WHEN EXISTS (SELECT 1
+                           FROM rowpost.Ledger
+                          WHERE TableName = {table_name}
+                            AND (State = 'exhausted'
+                                 OR (State = 'dead' AND Noticed = 0 AND @told IS NULL)
+                                 OR (State <> 'dead' AND NextAttempt < DATEADD(minute, -5, SYSUTCDATETIME()))))
+            THEN 1 ELSE 0 END;

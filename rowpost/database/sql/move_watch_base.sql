@@ -1,0 +1,28 @@
+/*
+Let the masks behind `watch` begin at the trigger's cursor, if all that is newer than it is delivered.
+
+Only then is it sure that no undelivered change lies before the cursor. A base that is too old only posts too much.
+
+Locks: the trigger's lock and the table's row of rowpost.TableState, until COMMIT.
+If the connection dies: the base stays; the next run moves it.
+*/
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+IF OBJECT_ID({leases_literal}, N'U') IS NULL RETURN;
+DECLARE @lock int;
+BEGIN TRANSACTION;
+{take_trigger_lock}
+DECLARE @last bigint = {cursor};
+IF @last IS NOT NULL
+   AND NOT EXISTS (SELECT 1
+                     FROM CHANGETABLE(CHANGES {table}, @last) c
+                     LEFT JOIN {leases} l ON {same_key_l_c}
+                    WHERE l.{first_key} IS NULL
+                       OR l._az_func_ChangeVersion <> c.SYS_CHANGE_VERSION
+                       OR l._az_func_LeaseExpirationTime IS NOT NULL)
+BEGIN
+    UPDATE rowpost.TableState
+       SET WatchBase = @last
+     WHERE TableName = {table_name} AND (WatchBase IS NULL OR WatchBase < @last);
+END;
+COMMIT;

@@ -1,0 +1,23 @@
+/*
+Give records the present spelling of their keys: a key can change its case or its trailing blanks and remain the same to SQL Server.
+
+Parameters: 1. @renamed, a JSON array of objects: oldHash; keyHash and rowKey, the present spelling.
+Locks: the records, until COMMIT. If the connection dies: nothing was changed, and the next redelivery does it.
+*/
+SET NOCOUNT ON;
+SET XACT_ABORT ON;
+DECLARE @renamed nvarchar(max) = ?;
+BEGIN TRANSACTION;
+DELETE g
+  FROM rowpost.Ledger g
+  JOIN OPENJSON(@renamed) WITH (oldHash char(64) '$.oldHash', keyHash char(64) '$.keyHash') s ON g.KeyHash = s.oldHash
+ WHERE g.TableName = {table_name}
+   AND EXISTS (SELECT 1 FROM rowpost.Ledger n WHERE n.TableName = {table_name} AND n.KeyHash = s.keyHash);
+UPDATE g
+   SET KeyHash = s.keyHash, RowKey = s.rowKey
+  FROM rowpost.Ledger g
+  JOIN OPENJSON(@renamed)
+       WITH (oldHash char(64) '$.oldHash', keyHash char(64) '$.keyHash', rowKey nvarchar(max) '$.rowKey') s
+    ON g.KeyHash = s.oldHash
+ WHERE g.TableName = {table_name};
+COMMIT;

@@ -1,0 +1,137 @@
+"""What the app knows of a tracked table: its key, its columns, and the fragments of SQL that name them."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+from typing import Any
+
+from rowpost.config.sections import TableConfig
+from rowpost.database.columns import TableColumn
+from rowpost.database.names import literal, quote
+from rowpost.database.statements import render
+from rowpost.rules.json_text import JsonValue
+
+# The aliases that the statements use. k: keys read from JSON. l: the trigger's leases. t: the table. c: its changes. w: its changes
+# since the base of the masks.
+_ALIASES = "kltcw"
+
+
+def quoted_name(name: str) -> str:
+    """``schema.table`` in brackets."""
+    return ".".join(quote(part) for part in name.split("."))
+
+
+def trigger_id(site: str, function: str) -> str:
+    """How the SQL trigger extension names a function of a site in its tables: part of a hash, written as a .NET GUID writes it."""
+    return uuid.UUID(bytes_le=hashlib.sha256((site + function).encode()).digest()[:16]).hex[:16]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A tracked table, checked and ready to relay."""
+
+    config: TableConfig
+    name: str
+    key: tuple[TableColumn, ...]
+    columns: tuple[TableColumn, ...]
+    watch: tuple[str, ...] | None
+    trigger_id: str = ""
+
+    def statement(self, name: str, **values: object) -> str:
+        """The statement ``sql/<name>.sql`` for this table; rendered once.
+
+        Args:
+            name: of the file, without ``.sql``.
+            values: the fragments that are the caller's, such as the size of a chunk.
+        """
+        known = (name, *values.items())
+        if known not in self._rendered:
+            self._rendered[known] = render(name, self.fragments | values)
+        return self._rendered[known]
+
+    @cached_property
+    def _rendered(self) -> dict[tuple[object, ...], str]:
+        return {}
+
+    def key_of(self, values: Sequence[Any]) -> dict[str, JsonValue]:
+        """The key, by column name, from the values of ``{read_key_of_…}``."""
+        return {column.name: column.json_value(value) for column, value in zip(self.key, values, strict=True)}
+
+    @cached_property
+    def fragments(self) -> dict[str, object]:
+        """What the statements need of this table. Those of an alias or of two end with it: ``{same_key_l_k}``."""
+        sql, leases = quoted_name(self.name), f"[az_func].{quote(self.config.lease_table)}"
+        found: dict[str, object] = {
+            "table": sql,
+            "table_literal": literal(sql),
+            "table_name": literal(self.name),  # as rowpost.Ledger and rowpost.TableState call it
+            "leases": leases,
+            "leases_literal": literal(leases),
+            "trigger_id": literal(self.trigger_id),
+            "first_key": quote(self.key[0].name),
+            "key_columns": ", ".join(quote(column.name) for column in self.key),
+            "key_from_item": self._from_json("$.key"),
+            "key_from_text": self._from_json("$"),
+            "no_key_columns": ", ".join(f"CAST(NULL AS int) AS c{number}" for number, _ in enumerate(self.key)),
+            "key_present_in_k": " AND ".join(f"{name} IS NOT NULL" for name in self._names("k")),
+            "declare_key": ", ".join(f"@key{i} {column.declaration}" for i, column in enumerate(self.key, 1)),
+            "set_key": ", ".join(f"@key{i} = {name}" for i, name in enumerate(self._names("k"), 1)),
+            "behind_key": self._behind_key(),
+            "read_columns_of_t": ", ".join(column.select("t") for column in self.columns),
+        }
+        for alias in _ALIASES:
+            names = self._names(alias)
+            found[f"key_of_{alias}"] = ", ".join(names)
+            found[f"read_key_of_{alias}"] = ", ".join(c.read(name) for c, name in zip(self.key, names, strict=True))
+        for left, right in permutations(_ALIASES, 2):
+            pairs = zip(self._names(left), self._names(right), strict=True)
+            found[f"same_key_{left}_{right}"] = " AND ".join(f"{a} = {b}" for a, b in pairs)
+        return found | self._watching()
+
+    def _names(self, alias: str) -> list[str]:
+        """The key columns of an alias. Read from JSON they have numbers: so none has the name of another value of the object."""
+        return [f"{alias}.{_in_json(i) if alias == 'k' else quote(column.name)}" for i, column in enumerate(self.key, 1)]
+
+    def _from_json(self, path: str) -> str:
+        return ", ".join(column.from_json(_in_json(i), path) for i, column in enumerate(self.key, 1))
+
+    def _behind_key(self) -> str:
+        """``(a, b) > (@key1, @key2)``, spelled out, since T-SQL compares no tuples. The first term lets the key's index be used."""
+        names = self._names("t")
+        steps = []
+        for index, name in enumerate(names):
+            same = [f"{before} = @key{i}" for i, before in enumerate(names[:index], 1)]
+            steps.append(f"({' AND '.join([*same, f'{name} > @key{index + 1}'])})")
+        return f"{names[0]} >= @key1 AND ({' OR '.join(steps)})"
+
+    def _watching(self) -> dict[str, object]:
+        """Whether a change touches a watched column: a declaration, a join, and the expression, 1 or 0.
+
+        Inserts, deletes and an unknown mask always count. The mask is relative to a base of our own: the trigger's cursor can pass
+        a change that was not delivered, if its row has changed again since.
+        """
+        if self.watch is None:
+            return {"watch_base": "", "join_watched_k": "", "join_watched_c": "", "watched": "1"}
+        table, name = literal(quoted_name(self.name)), literal(self.name)
+        join = f"LEFT JOIN CHANGETABLE(CHANGES {quoted_name(self.name)}, @base) w ON "
+        masks = [
+            f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID({table}), {literal(column)}, 'ColumnId'), "
+            f"w.SYS_CHANGE_COLUMNS) = 1"
+            for column in self.watch
+        ]
+        return {
+            "watch_base": f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.TableState WHERE TableName = {name});",
+            "join_watched_k": join + " AND ".join(f"{a} = {b}" for a, b in zip(self._names("w"), self._names("k"), strict=True)),
+            "join_watched_c": join + " AND ".join(f"{a} = {b}" for a, b in zip(self._names("w"), self._names("c"), strict=True)),
+            "watched": f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({table})) AND w.SYS_CHANGE_OPERATION = 'U'"
+            f" AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({' OR '.join(masks)}) THEN 0 ELSE 1 END",
+        }
+
+
+def _in_json(number: int) -> str:
+    return f"[key.{number}]"

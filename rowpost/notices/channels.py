@@ -1,0 +1,63 @@
+"""The channels through which people are told, and sending one notice to one recipient.
+
+A new channel is a module with ``addresses`` and ``send`` as the two here have them, a line in :data:`CHANNELS`, and a section in
+:class:`rowpost.config.sections.NotificationsConfig`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rowpost.config.sections import NotificationsConfig
+from rowpost.notices import email, webhook
+from rowpost.notices.channel import Recipient, Sent, failed, gave_up
+from rowpost.notices.message import Notice
+
+
+class Channel(NamedTuple):
+    """A way to tell people.
+
+    Attributes:
+        addresses: gives everybody who is told through this channel.
+        send: sends a notice to one address, which stands at this place among the addresses.
+    """
+
+    addresses: Callable[[NotificationsConfig], list[str]]
+    send: Callable[[NotificationsConfig, Notice, str, int], Sent]
+
+
+CHANNELS: dict[str, Channel] = {
+    "email": Channel(email.addresses, email.send),
+    "webhook": Channel(webhook.addresses, webhook.send),
+}
+_SEND_SECONDS = 120  # of one try: longer than any channel's own limits, and well below the host's functionTimeout
+
+
+def recipients(config: NotificationsConfig) -> list[Recipient]:
+    """Everybody who is to be told."""
+    return [
+        {"channel": name, "address": address, "index": index}
+        for name, channel in CHANNELS.items()
+        for index, address in enumerate(channel.addresses(config))
+    ]
+
+
+def send(config: NotificationsConfig, notice: Notice, recipient: Recipient) -> Sent:
+    """Send a notice to one recipient: one try, never raising for a failure of the channel, and over after two minutes."""
+    result: list[Sent] = []
+    thread = threading.Thread(target=lambda: result.append(_send(config, notice, recipient)), name="rowpost-notice", daemon=True)
+    thread.start()
+    thread.join(_SEND_SECONDS)  # a channel that answers byte by byte can hold a thread for ever: it is left to it
+    return result[0] if result else failed("no answer in time")
+
+
+def _send(config: NotificationsConfig, notice: Notice, recipient: Recipient) -> Sent:
+    channel = CHANNELS.get(recipient["channel"])
+    if channel is None:
+        return gave_up("the channel is no longer known")
+    try:
+        return channel.send(config, notice, recipient["address"], recipient["index"])
+    except Exception as error:  # whatever a channel's library raises, it must not silence the other channels
+        return failed(type(error).__name__)

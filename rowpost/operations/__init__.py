@@ -1,0 +1,1 @@
+"""What an operator asks and orders: status, columns, retry, replay, resync."""

@@ -1,0 +1,35 @@
+"""What an operator can order: try again now, and replay dead letters. The order is written down; recovery carries it out."""
+
+from __future__ import annotations
+
+from rowpost.app import App
+from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
+
+
+def retry_now(app: App, table_name: str) -> int:
+    """Close the table's circuit breaker, and make every row that waits due at once.
+
+    Returns:
+        How many rows become due.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; nothing was changed.
+    """
+    ((row,),) = app.database.run(app.table(table_name).statement("retry_now"))
+    return int(row[0])
+
+
+def replay_dead_letters(app: App, table_name: str) -> int:
+    """Give every dead letter of the table a new window, starting now; recovery redelivers the rows' current state.
+
+    Returns:
+        How many rows were taken back.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; some may be taken back already, and the next order takes the others.
+    """
+    table = app.table(table_name)
+    (((started,),),) = app.database.run("SELECT CONVERT(nvarchar(40), SYSUTCDATETIME(), 126);")  # a row that dies again stays dead
+    return change_in_chunks(app.database, table.statement("replay", chunk_rows=CHUNK_ROWS), started)

@@ -1,0 +1,96 @@
+"""What an operator asks first: what is pending, what fails, why, and when it is tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from rowpost.app import App
+from rowpost.database.connection import Row
+from rowpost.database.table import Table
+
+STATE_LINE = "table_state "  # the alerts and the workbook of infra/ look for it
+
+
+def table_status(app: App, table_name: str) -> dict[str, Any]:
+    """The state of one table, as JSON values; times are ISO 8601, UTC.
+
+    ``pending`` counts rows that the trigger would hand out now; ``in_flight`` those under a live lease that are not held; ``held``
+    those that wait for their next round, ``detached`` those of them that recovery redelivers itself. ``circuit_breaker`` is ``open``
+    while the target is known to be down, ``half-open`` while it is tried again, else ``closed``. ``gap`` is set while changes of
+    these versions may be lost to the change retention. ``version`` is the database's newest change version, ``oldest_untouched`` the
+    lowest one of a change that was never handed out: whoever knows since when a version exists knows how far the trigger is behind.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database cannot be reached.
+    """
+    table = app.table(table_name)
+    return read_status(table, app.database.run(table.statement("status")))
+
+
+def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
+    """The result sets of ``status.sql`` as :func:`table_status` gives them."""
+    pending, in_flight, oldest_untouched, version = sets[0][0]
+    retrying, exhausted, held, detached, dead, rounds, first, upcoming = sets[1][0]
+    openings, open_until, is_open, gap_from, gap_to = sets[2][0]
+    last_error, last_status, last_failure = sets[3][0] if sets[3] else (None, None, None)
+    return {
+        "table": table.name,
+        "pending": pending,
+        "in_flight": in_flight,
+        "version": version,
+        "oldest_untouched": oldest_untouched,
+        "retrying": retrying or 0,
+        "held": (held or 0) + (detached or 0) + (exhausted or 0),
+        "detached": detached or 0,
+        "dead": dead or 0,
+        "round": rounds or 0,
+        "oldest_failure": _utc(first),
+        "next_attempt": _utc(upcoming),
+        "last_error": last_error,
+        "last_status": last_status,
+        "last_failure": _utc(last_failure),
+        "circuit_breaker": {
+            "state": ("open" if is_open else "half-open") if openings else "closed",
+            "openings": openings,
+            "open_until": _utc(open_until) if openings else None,
+        },
+        "gap": {"first": gap_from, "last": gap_to} if gap_from else None,
+    }
+
+
+def state_line(status: dict[str, Any]) -> str:
+    """A table's state as one line of the log."""
+    return STATE_LINE + json.dumps(status)
+
+
+def dead_letters(app: App, table_name: str, limit: int) -> list[dict[str, Any]]:
+    """The table's dead letters, newest first, at most ``limit``.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database cannot be reached.
+    """
+    table = app.table(table_name)
+    (rows,) = app.database.run(table.statement("dead_letters"), limit)
+    return [
+        {
+            "key": json.loads(row[0], parse_float=Decimal),
+            "version": row[1],
+            "operation": "delete" if row[2] == "D" else "upsert",
+            "attempts": row[3],
+            "rounds": row[4],
+            "first_failure": _utc(row[5]),
+            "last_failure": _utc(row[6]),
+            "last_status": row[7],
+            "last_error": row[8],
+        }
+        for row in rows
+    ]
+
+
+def _utc(text: str | None) -> str | None:
+    return None if text is None else text[:26].rstrip("0").rstrip(".") + "Z" if "." in text else text + "Z"

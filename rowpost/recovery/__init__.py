@@ -1,0 +1,1 @@
+"""What happens to rows after the built-in attempts: plan, survey, redeliver."""

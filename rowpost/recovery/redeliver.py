@@ -1,0 +1,50 @@
+"""Redelivery: detached rows that are due are posted by recovery itself, since the trigger does not hand them out any more."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+from rowpost.app import App
+from rowpost.database.ledger import fetch_records, rename_records
+from rowpost.recovery.plan import LAPSED_SECONDS, plan
+from rowpost.relay.batch import Outcome, post, summarize
+from rowpost.relay.claim import claim_keys, numbered_keys
+from rowpost.relay.settle import settle
+
+REDELIVER_AT_MOST = 100  # rows that one call leases and posts
+_LEASE_MARGIN_SECONDS = 30
+
+
+def redeliver(app: App, table_name: str) -> Outcome:
+    """Redeliver due rows that the trigger does not hand out any more, at most :data:`REDELIVER_AT_MOST`.
+
+    Whoever posts a row holds its lease: the rows are leased first, as a hand-out would, for as long as this may take. Only the
+    version in the lease is not the row's, but one that no advance of the trigger reaches: the cursor may be past the row, and would
+    take a lease of its version away. If the process ends the lease lapses; who leases the row next writes its true version.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; what was leased lapses and is redelivered later.
+    """
+    table = app.table(table_name)
+    downstream = app.config.downstream
+    lease = round(downstream.batch_budget.seconds + 2 * downstream.timeout.seconds + _LEASE_MARGIN_SECONDS)
+    take = table.statement("lease_for_redelivery", at_most=REDELIVER_AT_MOST, lapsed_seconds=LAPSED_SECONDS)
+    (rows,) = app.database.run(take, lease)
+    if not rows:
+        return summarize([])
+    keys = numbered_keys(table, [json.loads(row[0], parse_float=Decimal) for row in rows])
+    claimed = claim_keys(app.database, table, keys, [(row[2], row[3]) for row in rows])
+    renamed = [row for row in claimed.rows if row.key_hash != rows[row.number][1]]
+    if renamed:
+        changes = [{"oldHash": rows[row.number][1], "keyHash": row.key_hash, "rowKey": row.key_text} for row in renamed]
+        rename_records(app.database, table, changes)
+        records = fetch_records(app.database, table, [row.key_hash for row in renamed])
+        for row in renamed:
+            row.record = records.get(row.key_hash)
+    fates, change = post(app, table, claimed, redelivered=True)
+    settle(app.database, table, fates, change, redelivered=True)
+    if all(fate.failed for fate in fates):
+        plan(app, table_name)  # the next look is not at once, and their next round begins now
+    return summarize(fates, claimed.unknown)

@@ -1,0 +1,1 @@
+"""A batch of the trigger: claim, post, settle."""

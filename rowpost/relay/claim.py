@@ -1,0 +1,103 @@
+"""The claim: one round trip that turns a trigger payload into rows worth posting.
+
+The payload of the SQL trigger is a signal that carries keys. Its values are not used: decimals went through double, offsets and
+date-like strings were rewritten, and it has no change version. What is posted is read here, after the lease's change version: so
+the version that an event carries is never newer than its data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rowpost.database.connection import Database
+from rowpost.database.ledger import fetch_records
+from rowpost.database.table import Table
+from rowpost.rules.circuit_breaker import CircuitBreaker
+from rowpost.rules.json_text import to_json
+from rowpost.rules.lease import REDELIVERED_VERSION
+from rowpost.rules.row import ClaimedRow
+
+
+@dataclass(slots=True)
+class Claim:
+    """A claimed batch.
+
+    Attributes:
+        rows: the rows that are to be settled.
+        unknown: how many keys of the payload are not: they match neither a lease, nor a tracked change, nor a row; or they are in
+            somebody else's hands.
+        now: the server's clock, UTC.
+        client_columns: the columns that the downstream system narrowed the table to, or None for all.
+        breaker: the table's circuit breaker.
+    """
+
+    rows: list[ClaimedRow]
+    unknown: int
+    now: datetime
+    client_columns: list[str] | None
+    breaker: CircuitBreaker
+
+
+def payload_keys(table: Table, changes: str) -> list[dict[str, Any]]:
+    """The keys of a trigger payload, numbered; decimals keep the digits that are left in the text."""
+    return numbered_keys(table, [change["Item"] for change in json.loads(changes, parse_float=Decimal)])
+
+
+def numbered_keys(table: Table, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The keys of rows, numbered, as the claim sends them; numbers with a fraction are given as ``Decimal``."""
+    return [{"number": i, "key": {c.name: c.json_value(item.get(c.name)) for c in table.key}} for i, item in enumerate(items)]
+
+
+def claim(database: Database, table: Table, changes: str) -> Claim:
+    """Claim the batch of a trigger payload: one round trip, and a second one only if the table has anything in the ledger.
+
+    Raises:
+        DatabaseError: the database cannot be reached, or refuses.
+    """
+    return claim_keys(database, table, payload_keys(table, changes))
+
+
+def claim_keys(
+    database: Database, table: Table, keys: list[dict[str, Any]], redelivered: Sequence[tuple[int, int]] | None = None
+) -> Claim:
+    """Claim rows by numbered keys (see :func:`numbered_keys`); see :func:`claim`.
+
+    Args:
+        database: the database.
+        table: the table.
+        keys: of the rows.
+        redelivered: for rows that recovery has leased, by number: the version of the event, and the one that is tracked. Rows
+            whose lease is another's, the trigger's or recovery's, are unknown here.
+    """
+    leases, data, ((now, newest, has_ledger, choice, *breaker),) = database.run(table.statement("claim"), to_json(keys))
+    lease_of = {row[0]: row[1:] for row in leases}
+    rows: list[ClaimedRow] = []
+    unknown = 0
+    width = len(table.key)
+    for number, exists, watched, *values in data:
+        lease_version, attempt_count, leased, tracked_version, in_other_hands = lease_of[number]
+        gone = lease_version is None and tracked_version is None and not exists
+        if gone or in_other_hands or (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
+            unknown += 1
+            continue
+        version = lease_version if lease_version is not None else tracked_version or 0
+        # The row's own spelling of the key: the lease and the payload may differ from it in case or trailing blanks.
+        current = {c.name: c.json_value(v) for c, v in zip(table.columns, values[width:], strict=True)} if exists else None
+        key = {c.name: current[c.name] for c in table.key} if current is not None else table.key_of(values[:width])
+        row = ClaimedRow(key, version, attempt_count or 0, bool(leased), current, bool(watched), number=number)
+        if redelivered is not None:
+            row.version, row.tracked_version = redelivered[number]
+        rows.append(row)
+    if has_ledger:
+        records = fetch_records(database, table, [row.key_hash for row in rows])
+        for row in rows:
+            row.record = record = records.get(row.key_hash)
+            # A resync's version is later than the row's own. One that was not there when the values were read is another worker's.
+            if record is not None and record.live and record.version <= newest:
+                row.version = max(row.version, record.version)
+    return Claim(rows, unknown, now, json.loads(choice) if choice else None, CircuitBreaker(*(value or 0 for value in breaker)))

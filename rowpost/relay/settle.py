@@ -1,0 +1,70 @@
+"""Writing down what became of a batch: leases, ledger and circuit breaker together, as the last thing before the batch raises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rowpost.database.connection import Database
+from rowpost.database.table import Table
+from rowpost.rules.circuit_breaker import BreakerChange
+from rowpost.rules.fate import Fate
+from rowpost.rules.json_text import to_json
+from rowpost.rules.lease import GUARDED_COUNT
+
+_UNCHANGED = (-1, 0, 0, 0)
+
+
+def settle(
+    database: Database, table: Table, fates: Sequence[Fate], change: BreakerChange | None = None, *, redelivered: bool = False
+) -> None:
+    """Write the fate of a batch's rows: one transaction, the same number of statements for any number of rows.
+
+    Raises:
+        DatabaseError: nothing was written; the leases lapse and the rows come again.
+    """
+    rows = to_json([_row_json(fate) for fate in fates])
+    database.run(table.statement("settle"), rows, int(redelivered), *_breaker(change))
+
+
+def clear(database: Database, table: Table, fates: Sequence[Fate], change: BreakerChange | None = None) -> bool:
+    """Drop the ledger records of delivered rows; all that a batch without a failure has to write, if anything.
+
+    Returns:
+        Whether that left nothing for recovery to look after.
+    """
+    rows = [{"keyHash": fate.row.key_hash, "version": fate.row.version, "clears": 1} for fate in fates if fate.clears]
+    if not rows and change is None:
+        return False
+    ((row,),) = database.run(table.statement("clear"), to_json(rows), *_breaker(change))
+    return bool(rows) and not row[0]
+
+
+def _breaker(change: BreakerChange | None) -> tuple[int, int, int, int]:
+    if change is None:
+        return _UNCHANGED
+    breaker = change.breaker
+    return breaker.failures, breaker.openings, breaker.open_seconds, change.seen_openings
+
+
+def _row_json(fate: Fate) -> dict[str, Any]:
+    row, answer = fate.row, fate.answer
+    return {
+        "key": row.key,
+        "keyHash": row.key_hash,
+        "rowKey": row.key_text,
+        "version": row.version,
+        "leaseVersion": row.lease_version,
+        "trackedVersion": row.tracked_version,
+        "attemptCount": min(row.attempt_count, GUARDED_COUNT - 1),  # as the guard has left it
+        "lease": fate.lease,
+        "waitSeconds": fate.wait_seconds,
+        "operation": "D" if row.values is None else "U",
+        "state": fate.state,
+        "attempts": fate.attempts,
+        "retryAfterSeconds": answer.retry_after_seconds if answer else None,
+        "status": answer.status if answer else None,
+        "error": answer.error if answer else None,
+        "clears": int(fate.clears),
+        "tried": int(answer is not None and answer.tried),
+    }

@@ -1,0 +1,71 @@
+"""The answer of the target to one event, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from http import HTTPStatus
+
+NOT_TRIED = "not tried"  # how the reason begins when the target was not called
+MAX_RETRY_AFTER_SECONDS = 86400
+# Those of 4xx that tell of the target and not of the row. An expired credential (401, 403) is not a bad row.
+TRANSIENT_CLIENT_ERRORS = frozenset({401, 403, 408, 425, 429})
+
+
+class Verdict(Enum):
+    """What became of an event."""
+
+    DELIVERED = "delivered"
+    TRANSIENT = "transient"
+    REJECTED = "rejected"
+    UNTRIED = "untried"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of posting one event. ``error`` never holds anything the target sent, which may quote row values."""
+
+    verdict: Verdict
+    status: int | None = None
+    error: str | None = None
+    retry_after_seconds: int | None = None
+
+    @property
+    def tried(self) -> bool:
+        """Whether the target was asked at all."""
+        return self.verdict is not Verdict.UNTRIED and not (self.error or "").startswith(NOT_TRIED)
+
+
+def classify(status: int, headers: Mapping[str, str]) -> Answer:
+    """The verdict on a response: 2xx delivered; throttling, server errors and refused credentials transient; the rest rejected."""
+    if 200 <= status < 300:
+        return Answer(Verdict.DELIVERED, status)
+    try:
+        phrase = f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = f"HTTP {status}"
+    if 300 <= status < 400:  # a redirect is a wrong address, and following it would leak the credential
+        return Answer(Verdict.TRANSIENT, status, f"{phrase}: redirects are not followed; correct downstream.url")
+    transient = status in TRANSIENT_CLIENT_ERRORS or status >= 500 or status < 200
+    retry_after = retry_after_seconds(headers) if transient else None
+    return Answer(Verdict.TRANSIENT if transient else Verdict.REJECTED, status, phrase, retry_after)
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
+    """The Retry-After among a response's headers in seconds, at most a day; None when absent or unreadable.
+
+    A date is compared with the response's own Date, so that no clock of ours is needed.
+    """
+    text = headers.get("Retry-After", "").strip()
+    seconds: float
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    else:
+        try:
+            until, sent = parsedate_to_datetime(text), parsedate_to_datetime(headers["Date"])
+            seconds = (until - sent).total_seconds()
+        except (ValueError, TypeError, KeyError, OverflowError):
+            return None
+    return max(0, round(min(seconds, MAX_RETRY_AFTER_SECONDS)))

@@ -1,0 +1,83 @@
+"""A row: its key, what identifies it, and what the database knows of it when it is claimed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rowpost.rules.json_text import JsonValue, to_json
+from rowpost.rules.lifecycle import State
+
+
+def key_text(key: Mapping[str, JsonValue]) -> str:
+    """A key as canonical JSON: columns in key order, no blanks, values as they travel."""
+    return to_json(key)
+
+
+def key_hash(text: str) -> str:
+    """What identifies a row of a table in the ledger: SHA-256 of its canonical key, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRecord:
+    """What is known of a row that failed.
+
+    Attributes:
+        version: the change version of the state that failed.
+        wait_seconds: how long until its next attempt, at most 0 when it is due.
+        tried_seconds: how long ago it was last posted; None if it was left out of every attempt so far.
+    """
+
+    version: int
+    state: str
+    attempts: int
+    rounds: int
+    wait_seconds: int
+    tried_seconds: int | None
+
+    @property
+    def live(self) -> bool:
+        """Whether the row is still to be delivered."""
+        return self.state != State.DEAD
+
+
+@dataclass(slots=True)
+class ClaimedRow:
+    """One row of a batch, as the database knows it now.
+
+    Attributes:
+        version: the change version that the event will carry, and that the ledger knows.
+        lease_version: the change version in the row's lease now.
+        tracked_version: the one that the lease is to have when it is released.
+        attempt_count: the lease's count at hand-out, or 0 when the row has no lease (any more).
+        leased: whether a lease protects the row while we post it; if not, the trigger has swept it away.
+        values: the columns that may leave, or None when the row is deleted.
+        watched: whether the change touches a watched column.
+        record: what the ledger knows of the row, if it failed before.
+        number: the number of the row's key among those that were claimed.
+    """
+
+    key: dict[str, JsonValue]
+    version: int
+    attempt_count: int
+    leased: bool
+    values: dict[str, JsonValue] | None
+    watched: bool = True
+    record: LedgerRecord | None = None
+    number: int = 0
+    lease_version: int = field(init=False)
+    tracked_version: int = field(init=False)
+    key_text: str = field(init=False)
+    key_hash: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lease_version = self.tracked_version = self.version
+        self.key_text = key_text(self.key)
+        self.key_hash = key_hash(self.key_text)
+
+    @property
+    def attempts_so_far(self) -> int:
+        """How many attempts the ledger has counted for this row."""
+        return self.record.attempts if self.record is not None and self.record.live else 0

@@ -1,0 +1,1 @@
+"""The target: the event that is posted, and the HTTP request."""
