@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.relay.harness import CONFIG, Relay
+from tests.harness.running_relay import CONFIG, Relay
 
 
 @pytest.mark.parametrize("status", [500, 503])

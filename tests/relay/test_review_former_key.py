@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.relay.harness import Relay
+from tests.harness.running_relay import Relay
 
 MADE_ANEW = "CREATE TABLE dbo.Orders (Code int NOT NULL CONSTRAINT PK_Orders2 PRIMARY KEY, Total decimal(20, 4) NULL)"
 

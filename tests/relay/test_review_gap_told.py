@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.relay.harness import Relay
-from tests.relay.test_retention import clean_up, lose
+from tests.harness.running_relay import Relay
+from tests.watchdog.test_retention import clean_up, lose
 
 
 def test_a_gap_that_grows_on_the_day_on_which_it_was_told_is_told_again(relay: Relay) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.relay.harness import Relay
+from tests.harness.running_relay import Relay
 
 
 def test_a_newer_change_that_waits_for_its_first_try_outlives_the_window_of_the_older_one(relay: Relay) -> None:

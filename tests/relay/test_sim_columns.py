@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.relay.harness import Relay
+from tests.harness.running_relay import Relay
 
 COLUMNS = "/api/tables/dbo.Orders/columns"
 ENTITY = "/runtime/webhooks/durabletask/entities/table_columns/dbo_Orders"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.relay.harness import CONFIG, Relay
+from tests.harness.running_relay import CONFIG, Relay
 
 
 def test_a_poison_row_that_changes_does_not_close_the_gate(make_relay: Callable[..., Relay]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.relay.harness import Relay, changed_config
+from tests.harness.running_relay import Relay, changed_config
 
 
 def test_dead_letters_are_told_once_although_the_database_failed_after_the_notice(make_relay: Callable[..., Relay]) -> None:
