@@ -3,70 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rowpost.app import load_app
-from rowpost.config import Config, ConfigError, Duration, load_config
-
-ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = {
-    "SqlConnectionString": "Server=sql.example;Database=rowpost;User ID=sa;Password=hidden-sql",
-    "DOWNSTREAM_URL": "https://api.example/hidden-path?code=hidden-code",
-    "DOWNSTREAM_API_KEY": "hidden-key",
-    "EMAIL_CONNECTION_STRING": "endpoint=https://mail.example/;accesskey=hidden-access",
-    "EMAIL_SENDER": "hidden-sender@example.com",
-    "ALERT_WEBHOOK_URL": "https://hooks.example/hidden-hook",
-    "WRONG": "hidden-wrong",
-    "BROKEN_HEADER": "hidden-one\r\nX-Evil: hidden-two",
-    "FOREIGN_HEADER": "hidden-ключ",
-    "NO_SCHEME": "hooks.example/hidden-services",
-    "CLIENT_ID": "hidden-client",
-    "EMPTY": "",
-}
-REMOVED = object()
-
-
-def shipped() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "relay.toml").read_text(encoding="utf-8"))
-
-
-def changed(path: str, value: Any) -> dict[str, Any]:
-    """The shipped document with one value set, added or removed; a path is ``retry.window`` or ``tables.0.name``."""
-    document: Any = shipped()
-    *parents, last = path.split(".")
-    place = document
-    for name in parents:
-        place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
-    if value is REMOVED:
-        del place[last]
-    else:
-        place[last] = value
-    return dict(document)
-
-
-def load(document: dict[str, Any] | str, folder: Path, settings: dict[str, str] | None = None) -> Config:
-    file = folder / "relay.toml"
-    text = (
-        document if isinstance(document, str) else "".join(f"{_toml(name)} = {_toml(value)}\n" for name, value in document.items())
-    )
-    file.write_text(text, encoding="utf-8")
-    return load_config(file, SETTINGS if settings is None else settings)
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML writes it in one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(name)} = {_toml(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return (
-        json.dumps(value, ensure_ascii=False).lower() if isinstance(value, float | bool) else json.dumps(value, ensure_ascii=False)
-    )
+from rowpost.config import ConfigError, Duration, load_config
+from tests.config.relay_toml import REMOVED, ROOT, SETTINGS, changed, load, shipped
 
 
 def refusal(document: dict[str, Any] | str, folder: Path, settings: dict[str, str] | None = None) -> str:
@@ -101,7 +45,7 @@ def test_the_shipped_file_states_every_default(tmp_path: Path) -> None:
     for section in ("downstream", "retry", "watchdog", "database"):
         names = set(shipped()[section]) - {"url", "headers"}
         known = set(getattr(default, section).__struct_fields__) - {"url", "headers"}
-        assert names == known, f"[{section}] of relay.toml names every knob"
+        assert names == known, f"[{section}] of relay.toml names every setting"
         for name in known:
             assert _plain(getattr(getattr(stated, section), name)) == _plain(getattr(getattr(default, section), name)), name
 
@@ -378,108 +322,6 @@ def test_the_app_reads_the_file_that_rowpost_config_names(tmp_path: Path) -> Non
     assert app.config.downstream.source == "elsewhere"
     with pytest.raises(ConfigError, match=r"there is no table 'dbo\.Nothing' in relay\.toml; it has dbo\.Airports, dbo\.Weather"):
         app.table("dbo.Nothing")
-
-
-# --- TLS off by mistake ---
-
-SAFE = {  # settings under which nothing is exposed
-    **SETTINGS,
-    "SqlConnectionString": "Server=tcp:sql.example,1433;Database=rowpost;User ID=hidden-user;Password=hidden-sql;Encrypt=True",
-}
-WHERE = {"DOWNSTREAM_URL": "http://{}/hidden?code=hidden", "ALERT_WEBHOOK_URL": "HTTP://{}:8080/hidden"}
-WHERE |= {"EMAIL_CONNECTION_STRING": "endpoint=http://{}/;accesskey=hidden"}
-FIELDS = {"DOWNSTREAM_URL": "downstream.url", "ALERT_WEBHOOK_URL": "notifications.webhooks[0].url"}
-FIELDS |= {"EMAIL_CONNECTION_STRING": "notifications.email.connection"}
-ELSEWHERE = ["api.example", "10.0.0.7", "128.0.0.1", "[fe80::1]", "[::]", "0.0.0.0", "localhost.example", "127.0.0.1.example"]
-HERE = ["localhost", "LOCALHOST", "127.0.0.1", "127.8.7.6", "[::1]"]
-
-
-def told_at_start(settings: dict[str, str], folder: Path, caplog: pytest.LogCaptureFixture, text: str | None = None) -> list[str]:
-    load(text or shipped(), folder, settings)
-    caplog.clear()
-    load_app(folder, settings)
-    for record in caplog.records:
-        assert (record.name, record.levelno) == ("rowpost.config", logging.WARNING)
-        told = record.getMessage()
-        assert "hidden" not in told and "//" not in told and "\n" not in told, "one line, and nothing of a setting's value"
-    return caplog.messages
-
-
-def test_with_tls_everywhere_nothing_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert told_at_start(SAFE, tmp_path, caplog) == []
-    assert told_at_start(SETTINGS, tmp_path, caplog) == [], "both drivers encrypt, and verify, if nothing is said"
-
-
-@pytest.mark.parametrize("setting", WHERE)
-@pytest.mark.parametrize("host", ELSEWHERE)
-def test_http_to_another_machine_is_told_at_start(
-    setting: str, host: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (told,) = told_at_start(SAFE | {setting: WHERE[setting].format(host)}, tmp_path, caplog)
-    assert told.startswith(f"{FIELDS[setting]}: http is not encrypted") and told.endswith("use an https address")
-
-
-@pytest.mark.parametrize("host", HERE)
-def test_http_to_this_machine_is_nobodys_business(host: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    here = {setting: address.format(host) for setting, address in WHERE.items()}
-    assert told_at_start(SAFE | here, tmp_path, caplog) == []
-
-
-def test_the_endpoint_of_a_managed_identity_is_looked_at_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    text = """
-tables = [{ name = "dbo.Orders" }]
-downstream.url = "http://api.example/"
-notifications.email = { sender = "a@example.com", recipients = ["b@example.com"], endpoint = "http://mail.example" }
-notifications.webhooks = [{ url = "https://hooks.example" }, { url = "http://hooks.example" }]
-"""
-    fields = [told.partition(": ")[0] for told in told_at_start(SAFE, tmp_path, caplog, text)]
-    assert fields == ["downstream.url", "notifications.webhooks[1].url", "notifications.email.endpoint"]
-
-
-CLEAR = "Encrypt is off: rows and password can be read on the way; set Encrypt=True"
-TRUSTING = "TrustServerCertificate is on: any server can pose as yours; set TrustServerCertificate=False"
-
-
-@pytest.mark.parametrize(
-    ("pairs", "texts"),
-    [
-        ("Encrypt=False", [CLEAR]),
-        ("encrypt=optional", [CLEAR]),
-        ("Trust Server Certificate=yes", [TRUSTING]),
-        ("Encrypt=True;TrustServerCertificate=True", [TRUSTING]),
-        ("Encrypt=no;TrustServerCertificate=True", [CLEAR, TRUSTING]),
-        ("Encrypt=Strict;TrustServerCertificate=True", []),
-        ("Encrypt=Mandatory;TrustServerCertificate=False", []),
-        ("Encrypt=False;Encrypt=True", []),
-    ],
-)
-def test_a_connection_to_sql_server_without_tls_is_told_at_start(
-    pairs: str, texts: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    sql = f"Server=sql.example;Database=rowpost;User ID=hidden-user;Password=hidden-sql;{pairs}"
-    assert told_at_start(SAFE | {"SqlConnectionString": sql}, tmp_path, caplog) == [
-        f"SqlConnectionString: {text}" for text in texts
-    ]
-
-
-SERVERS = [
-    "tcp:sql.example,1433",
-    "sql.example\\localhost",
-    "10.0.0.7,1433",
-    "2001:db8::1,1433",
-    "localhost.example",
-    "np:sql.example",
-]
-OURS = ["localhost", "tcp:localhost,1433", "TCP:127.0.0.1,1433", "127.8.7.6", "::1,1433", "tcp:::1", "localhost\\SQLEXPRESS", "."]
-OURS += ["(local)", ".\\SQLEXPRESS", "tcp:[::1],1433"]
-
-
-@pytest.mark.parametrize(("server", "count"), [*((server, 1) for server in SERVERS), *((server, 0) for server in OURS)])
-def test_a_sql_server_on_this_machine_needs_no_tls(
-    server: str, count: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    sql = f"Server={server};Database=rowpost;User ID=hidden-user;Password=hidden-sql;Encrypt=False"
-    assert len(told_at_start(SAFE | {"SqlConnectionString": sql}, tmp_path, caplog)) == count
 
 
 def test_what_was_configured_is_not_shown_by_accident(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
-"""A channel that is broken in a way that nobody foresaw, or that never answers, does not silence the others."""
+"""A channel that breaks in a way that nobody foresaw, keeps failing or never answers does not silence the others."""
 
 from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 from rowpost import notices
 from rowpost.app import App, load_app
 from rowpost.config import WebhookConfig
-from tests.harness.running_relay import CONFIG
+from tests.harness.running_relay import CONFIG, Relay
 
 MAIL = """
 [notifications.email]
@@ -66,3 +67,16 @@ def test_a_mail_service_that_never_answers_is_given_up_as_soon_as_a_webhook(
         sending.join(20)
         assert not sending.is_alive()
     assert sent[0]["sent"] is False
+
+
+def test_a_recipient_who_asked_to_wait_is_told_although_another_one_keeps_failing(make_relay: Callable[..., Relay]) -> None:
+    hook = '[[notifications.webhooks]]\nurl = "%ALERT_WEBHOOK_URL%"\n'
+    config = CONFIG.replace(hook, hook.replace('%"', '%/broken"') + hook.replace('%"', '%/busy"'))
+    relay = make_relay(config)
+    relay.stack.downstream.add_rule(match={"path": "/alerts/broken"}, status=503)
+    relay.stack.downstream.add_rule(match={"path": "/alerts/busy"}, status=429, retry_after=7 * 3600, times=1)
+    relay.reject(1)
+    relay.insert(1)
+    relay.advance(hours=11)
+    told = [a for a in relay.stack.downstream.attempts() if a.path == "/alerts/busy" and a.status and a.status < 300]
+    assert [a.body["kind"] for a in told] == ["alarm"]

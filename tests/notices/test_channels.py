@@ -18,8 +18,8 @@ from rowpost.config import Config, DownstreamConfig, EmailConfig, NotificationsC
 from rowpost.connection_string import OdbcConnection
 from rowpost.database import Database
 from rowpost.notices import Kind, Notice, Recipient, Sent, body, recipients, send, subject
+from tests.harness.certificates import self_signed
 from tests.harness.raw_server import RawServer
-from tests.target.test_delivery import self_signed
 
 SENT: Sent = {"sent": True, "final": True, "retry_after_seconds": None, "error": None}
 KINDS: list[Kind] = ["alarm", "dead_letter", "recovered"]

@@ -1,4 +1,4 @@
-"""The client-side columns and what else the HTTP API answers."""
+"""The columns that the client chooses: within the ceiling, kept once they are confirmed, and the later choice wins."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def ask(relay: Relay, method: str, path: str, **options: Any) -> tuple[int, dict
 
 
 COLUMNS = "/api/tables/dbo.Orders/columns"
+ENTITY = "/runtime/webhooks/durabletask/entities/table_columns/dbo_Orders"
 
 
 def test_the_client_narrows_the_columns_and_takes_the_choice_back(relay: Relay) -> None:
@@ -61,25 +62,35 @@ def test_columns_that_are_unknown_or_above_the_ceiling_are_refused_by_name(make_
     assert ask(relay, "GET", COLUMNS)[1]["columns"] is None
 
 
-def test_an_unknown_table_is_answered_with_the_known_ones(relay: Relay) -> None:
-    status, document = ask(relay, "GET", "/api/tables/dbo.Nothing/columns")
-    assert status == 404
-    assert "dbo.Orders" in document["error"]
-    assert ask(relay, "GET", "/api/tables/dbo.Orders/dead-letters?limit=x")[0] == 400
+def choose(relay: Relay, *columns: str) -> int:
+    status: int = relay.stack.host.request("PUT", COLUMNS, json={"columns": list(columns)}).status_code  # type: ignore[union-attr]
+    return status
 
 
-def test_status_answers_for_every_table_even_when_one_is_broken(make_relay: Any) -> None:
-    relay = make_relay(changed_config(name='"dbo.Orders"\n[[tables]]\nname = "dbo.Missing"'), start=False)
-    relay.stack.start_services()
-    relay.execute("CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY)")
-    relay.execute("CREATE TABLE dbo.Missing (Id int NOT NULL PRIMARY KEY)")
-    from infra.prepare_database import prepare
-
-    prepare(relay.stack.connection, relay.stack.config)
-    relay.execute("ALTER TABLE dbo.Missing DISABLE CHANGE_TRACKING")
-    relay.execute("DROP TABLE dbo.Missing")
-    relay.stack.start_host()
+def test_a_choice_that_the_database_could_not_take_is_refused(relay: Relay) -> None:
+    relay.insert(1)
     relay.advance(5)
-    orders, missing = ask(relay, "GET", "/api/status")[1]["tables"]
-    assert orders["pending"] == 0
-    assert "no such table" in missing["problem"]
+    assert choose(relay, "Customer") == 202
+    relay.stack.sql.inject(pattern="SET ClientColumns = @choice", application="rowpost", action="error", number=40613, times=1)
+    assert choose(relay, "Total") == 503
+    relay.advance(600)
+    relay.insert(2)
+    relay.advance(10)
+    assert set(relay.accepted(2) or {}) == {"OrderId", "Customer"}
+    assert relay.get(COLUMNS)["columns"] == ["Customer"]
+
+
+def test_a_signal_that_comes_late_does_not_bring_an_older_choice_back(relay: Relay) -> None:
+    """As from a worker that stood still between the database's answer and the signal, while another one took the next choice."""
+    assert choose(relay, "Customer") == 202
+    relay.advance(1)
+    older: dict[str, Any] = relay.get(ENTITY)
+    assert choose(relay, "Total") == 202
+    relay.advance(1)
+    assert relay.stack.host.request("POST", f"{ENTITY}?op=set", json=older).status_code == 202  # type: ignore[union-attr]
+    relay.advance(1)
+    relay.insert(1)
+    relay.advance(10)
+    assert set(relay.accepted(1) or {}) == {"OrderId", "Total"}
+    known = relay.get(COLUMNS)
+    assert (known["columns"], known["effective"]) == (["Total"], ["OrderId", "Total"])

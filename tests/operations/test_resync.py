@@ -1,194 +1,13 @@
-"""What a review by reading found in the handling of long outages: each was wrong once."""
+"""A resync sends every row of a table, whatever its key, and ends: by itself, by an order, or with the table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from rowpost.config import TableConfig
-from rowpost.recovery import _lease_sql
-from rowpost.tables import Table, TableColumn
-from tests.harness.running_relay import CONFIG, Relay, changed_config
-
-Make = Callable[..., Relay]
-
-
-def wait_for_detached(relay: Relay, rows: int = 1) -> None:
-    assert relay.advance(hours=3, until=lambda: relay.status()["detached"] == rows)
-
-
-def test_nobody_posts_a_row_whose_redelivery_is_in_flight(relay: Relay) -> None:
-    """The trigger's next advance swept the lease of a redelivery: both posted the row at once, and the older state could win."""
-    relay.reject(1)
-    relay.insert(1)
-    wait_for_detached(relay)
-    for order in (2, 3):  # the cursor passes the row
-        relay.insert(order)
-        relay.advance(10)
-    relay.accept_all()
-    relay.execute("UPDATE rowpost.Ledger SET NextAttempt = SYSUTCDATETIME()")
-    key = TableColumn("OrderId", "int", 4, 10, 0)
-    table = Table(TableConfig(name="dbo.Orders"), "dbo.Orders", (key,), (key,), None)
-    relay.execute(_lease_sql(table), 80)  # recovery has leased the row, and its post takes its time
-    before = len(relay.posts(1))
-    for order in (50, 51):
-        relay.insert(order)
-        relay.advance(2)
-    relay.execute("UPDATE dbo.Orders SET Total = 99 WHERE OrderId = 1")
-    relay.advance(5)
-    assert len(relay.posts(1)) == before
-    assert relay.advance(900, until=lambda: (relay.accepted(1) or {}).get("Total") == 99)
-
-
-def test_rows_among_many_that_the_target_always_fails_on_are_delivered(make_relay: Make) -> None:
-    relay = make_relay(changed_config(window='"160h"'))
-    relay.stack.downstream.set_mode("down", path="/rows")
-    relay.insert(*range(1, 41))
-    relay.advance(hours=24)
-    for order in range(1, 31):
-        relay.reject(order, status=500)
-    relay.stack.downstream.set_mode("up")
-    assert relay.advance(hours=2, until=lambda: all(relay.accepted(order) for order in range(31, 41)))
-
-
-def test_the_gate_opens_soon_though_old_poison_rows_wait_too(make_relay: Make) -> None:
-    relay = make_relay(changed_config(max_delay='"6h"', window='"160h"'))
-    for order in range(1, 9):
-        relay.reject(order, status=500)
-        relay.insert(order)
-        relay.advance(30)
-        relay.insert(1000 + order)  # a success between
-        relay.advance(30)
-    relay.advance(hours=30)
-    assert (relay.status()["gate"], relay.status()["detached"]) == (None, 8)
-    relay.stack.downstream.set_mode("down", path="/rows")
-    relay.insert(*range(100, 140))
-    relay.advance(hours=20)
-    assert relay.status()["gate"] is not None
-    relay.stack.downstream.set_mode("up")
-    assert relay.advance(16 * 60, until=lambda: all(relay.accepted(order) for order in range(100, 140)))
-
-
-def test_rows_that_fail_once_more_when_the_target_is_back_do_not_wait_for_a_late_round(relay: Relay) -> None:
-    relay.stack.downstream.set_mode("down", path="/rows")
-    relay.insert(*range(1, 41))
-    relay.advance(hours=7)
-    for order in range(1, 41):
-        if order % 4:
-            relay.reject(order, status=503, times=1)
-    relay.stack.downstream.set_mode("up")
-    assert relay.advance(hours=2, until=lambda: relay.status()["gate"] is None)
-    assert relay.advance(900, until=lambda: all(relay.accepted(order) for order in range(1, 41)))
-
-
-def test_a_retry_after_of_some_rows_does_not_keep_the_gate_closed_for_all(make_relay: Make) -> None:
-    relay = make_relay(CONFIG.replace("[retry]\n", "[retry]\nattempts = 1\n"))
-    for order in range(1, 6):
-        relay.reject(order, status=429, retry_after=7200)
-    relay.insert(*range(1, 6))
-    relay.advance(10)
-    relay.insert(6)
-    assert relay.advance(16 * 60, until=lambda: relay.accepted(6) is not None)
-
-
-def test_retry_now_reaches_rows_that_wait_for_a_retry_after(relay: Relay) -> None:
-    relay.reject(1, status=429, retry_after=20000, times=1)
-    relay.insert(1)
-    relay.advance(60)
-    assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/retry").json()["rows"] == 1
-    assert relay.advance(60, until=lambda: relay.accepted(1) is not None)
-
-
-def test_redelivered_rows_keep_the_schedule(relay: Relay) -> None:
-    relay.insert(1)
-    relay.insert(2)
-    relay.advance(60)
-    relay.reject(1)
-    before = len(relay.posts(1))
-    assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
-    relay.advance(hours=1)
-    instants = [datetime.fromisoformat(attempt.at) for attempt in relay.posts(1)[before:]]
-    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(instants)]
-    assert len(gaps) >= 4
-    for gap, planned in zip(gaps, (60, 120, 240, 480, 960), strict=False):
-        assert planned <= gap <= planned + 65, gaps
-
-
-def test_two_spellings_of_one_key_that_are_due_together(make_relay: Make) -> None:
-    relay = make_relay(
-        tables="CREATE TABLE dbo.Orders (Code nvarchar(10) NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, Total int NULL)"
-    )
-    for code in ("abc", "ABC", "zzz"):
-        relay.stack.downstream.add_rule(match={"key": {"Code": code}}, status=422)
-    relay.execute("INSERT INTO dbo.Orders (Code, Total) VALUES (N'abc', 1), (N'zzz', 1)")
-    assert relay.advance(hours=13, until=lambda: relay.status()["dead"] == 2)
-    relay.execute("UPDATE dbo.Orders SET Code = N'ABC' WHERE Code = N'abc'")  # the same key to SQL Server
-    assert relay.advance(hours=13, until=lambda: relay.status()["dead"] == 3)
-    relay.accept_all()
-    assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/dead-letters/replay").json()["rows"] == 3
-    assert relay.advance(hours=1, until=lambda: relay.ledger() == [])
-
-
-def test_a_gate_that_has_just_closed_makes_no_hot_loop_of_detached_rows(relay: Relay) -> None:
-    relay.reject(1, status=500)
-    relay.insert(1)
-    wait_for_detached(relay)
-    relay.insert(2)
-    relay.advance(10)
-    ((wait,),) = relay.execute("SELECT DATEDIFF(second, SYSUTCDATETIME(), NextAttempt) FROM rowpost.Ledger")
-    relay.advance(wait - 20)
-    relay.stack.downstream.set_mode("down", path="/rows")
-    relay.insert(*range(100, 120))
-    relay.advance(5)
-    before = relay.host_log().count("[redeliver_table] Executing")
-    relay.advance(120)
-    assert relay.host_log().count("[redeliver_table] Executing") - before <= 10
-
-
-def test_dead_letters_without_a_window_come_as_a_digest_too(make_relay: Make) -> None:
-    relay = make_relay(CONFIG.replace("[retry]\n", '[retry]\nattempts = 1\nrejected = "dead_letter"\n'))
-    for order in range(1, 21):
-        relay.reject(order)
-        relay.insert(order)
-        relay.advance(60)
-    relay.advance(hours=2)
-    told = relay.alerts("dead_letter")
-    assert sum(notice["rows"] for notice in told) == 20
-    assert len(told) <= 3
-
-
-def test_a_new_outage_in_the_hour_of_a_digest_is_alarmed(make_relay: Make) -> None:
-    config = CONFIG.replace("[retry]\n", '[retry]\nattempts = 1\nrejected = "dead_letter"\n')
-    relay = make_relay(config.replace("notify_after_rounds = 3", "notify_after_rounds = 2"))
-    relay.reject(2)
-    relay.insert(2)
-    relay.advance(30)  # told at once
-    relay.reject(1, status=500)
-    relay.insert(1)
-    assert relay.advance(900, until=lambda: len(relay.alerts("alarm")) == 1)
-    relay.reject(3)
-    relay.insert(3)
-    relay.advance(30)  # waits for the digest
-    relay.stack.downstream.set_rules([])
-    relay.reject(4, status=500)
-    assert relay.advance(900, until=lambda: relay.accepted(1) is not None)
-    relay.advance(300)
-    assert len(relay.alerts("recovered")) == 1
-    relay.insert(4)
-    relay.advance(1800)
-    assert len(relay.alerts("alarm")) == 2
-
-
-def test_an_app_that_starts_for_the_first_time_has_nothing_to_complain_of(make_relay: Make) -> None:
-    relay = make_relay()
-    relay.advance(10)
-    assert "(208)" not in relay.host_log()
+from tests.harness.running_relay import CONFIG, Relay
 
 
 @pytest.mark.parametrize(
@@ -205,7 +24,9 @@ def test_an_app_that_starts_for_the_first_time_has_nothing_to_complain_of(make_r
     ],
     ids=["composite", "guid", "decimal", "real"],
 )
-def test_a_resync_sends_every_row_whatever_its_key(make_relay: Make, columns: str, key: str, value: Callable[[int], str]) -> None:
+def test_a_resync_sends_every_row_whatever_its_key(
+    make_relay: Callable[..., Relay], columns: str, key: str, value: Callable[[int], str]
+) -> None:
     relay = make_relay(tables=f"CREATE TABLE dbo.Orders ({columns}, N int NULL, CONSTRAINT PK_Orders PRIMARY KEY ({key}))")
     for first in (0, 400):
         rows = ", ".join(value(n) for n in range(first, first + 400))
@@ -239,7 +60,7 @@ def test_the_cursor_goes_on_after_a_resync(relay: Relay) -> None:
     assert after > before + 5
 
 
-def test_a_resync_of_a_table_that_is_no_longer_configured_ends(make_relay: Make) -> None:
+def test_a_resync_of_a_table_that_is_no_longer_configured_ends(make_relay: Callable[..., Relay]) -> None:
     orders = "CREATE TABLE dbo.Orders (OrderId int NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, N int NULL)"
     other = "CREATE TABLE dbo.Other (Id int NOT NULL CONSTRAINT PK_Other PRIMARY KEY)"
     relay = make_relay(CONFIG + '[[tables]]\nname = "dbo.Other"\n', f"{orders};\nGO\n{other}")
@@ -257,3 +78,75 @@ def test_a_resync_of_a_table_that_is_no_longer_configured_ends(make_relay: Make)
     relay.advance(600)
     answer = host.request("GET", "/runtime/webhooks/durabletask/instances/resync-dbo_Orders").json()
     assert answer["runtimeStatus"] == "Completed"
+
+
+def resync(relay: Relay, method: str = "POST") -> Any:
+    assert relay.stack.host is not None
+    return relay.stack.host.request(method, "/api/tables/dbo.Orders/resync")
+
+
+def test_a_resync_goes_on_after_a_kill_and_never_floods_the_ledger(relay: Relay) -> None:
+    rows = ", ".join(f"({n}, N'c', 1, N's')" for n in range(1, 1000))
+    relay.execute(f"INSERT INTO dbo.Orders VALUES {rows}")
+    assert relay.advance(3600, until=lambda: len(relay.posts()) >= 999)
+    relay.advance(60)
+    relay.execute("UPDATE dbo.Orders SET Total = 2 WHERE OrderId = 999")
+    relay.advance(60)
+    host = relay.stack.host
+    assert host is not None
+    before = len(relay.posts())
+    assert resync(relay).status_code == 202
+    assert resync(relay).status_code == 409
+    most = 0
+    relay.stack.sql.inject(action="delay", seconds=0.4, pattern="a resync was ordered", application="rowpost", times=1, skip=1)
+    relay.advance(1)
+    host.kill()
+    relay.advance(5)
+    host.start()
+
+    def done() -> bool:
+        nonlocal most
+        most = max(most, len(relay.ledger()))
+        return relay.status()["resync"]["status"] == "Completed" and not relay.ledger()
+
+    assert relay.advance(3600, until=done)
+    assert len({attempt.key["OrderId"] for attempt in relay.posts()[before:]}) == 999  # type: ignore[index]
+    assert most <= 1500
+    assert relay.stack.downstream.counters()["stale"] == 0
+
+
+def test_a_resync_can_be_stopped(relay: Relay) -> None:
+    assert resync(relay, "DELETE").status_code == 404
+    relay.stack.downstream.set_mode("down", path="/rows")
+    for first in (1, 1000):
+        rows = ", ".join(f"({n}, N'c', 1, N's')" for n in range(first, first + 999))
+        relay.execute(f"INSERT INTO dbo.Orders VALUES {rows}")
+    assert relay.advance(900, until=lambda: len(relay.ledger()) > 1100)
+    assert resync(relay).status_code == 202
+    relay.advance(120)
+    assert relay.status()["resync"]["status"] == "Running"
+    assert resync(relay, "DELETE").status_code == 202
+    relay.advance(10)
+    assert relay.status()["resync"]["status"] == "Terminated"
+
+
+MADE_ANEW = "CREATE TABLE dbo.Orders (Code int NOT NULL CONSTRAINT PK_Orders2 PRIMARY KEY, Total decimal(20, 4) NULL)"
+
+
+def test_a_resync_reaches_a_table_that_was_made_again_with_another_key(relay: Relay) -> None:
+    relay.reject(1)
+    relay.insert(1)
+    assert relay.advance(hours=2, until=lambda: relay.status()["detached"] == 1)
+    host = relay.stack.host
+    assert host is not None
+    host.kill()
+    relay.execute("DROP TABLE dbo.Orders")
+    relay.execute("DROP TABLE az_func.Leases_rowpost_dbo_Orders")
+    relay.execute(MADE_ANEW)
+    relay.execute("INSERT INTO dbo.Orders (Code, Total) VALUES (7, 1)")  # before tracking: only a resync sends it
+    relay.execute("ALTER TABLE dbo.Orders ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON)")
+    relay.accept_all()
+    host.start()
+    relay.advance(hours=1)  # the old record is due
+    assert host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
+    assert relay.advance(hours=2, until=lambda: relay.stack.downstream.find("dbo.Orders", {"Code": 7}) is not None)

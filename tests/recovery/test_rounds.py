@@ -115,17 +115,6 @@ def test_retry_after_extends_the_wait(relay: Relay) -> None:
     assert relay.accepted(1)
 
 
-def test_retry_now_makes_held_rows_due(relay: Relay) -> None:
-    relay.reject(1)
-    relay.insert(1)
-    relay.advance(hours=3)
-    relay.accept_all()
-    answer = relay.stack.host.request("POST", "/api/tables/dbo.Orders/retry")  # type: ignore[union-attr]
-    assert answer.json()["rows"] == 1
-    relay.advance(30)
-    assert relay.accepted(1)
-
-
 def test_recovery_keeps_its_history_short_and_ends_with_nothing_open(relay: Relay) -> None:
     relay.reject(1)
     relay.insert(1)

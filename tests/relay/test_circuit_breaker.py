@@ -1,18 +1,16 @@
-"""Outages that are long or large: the gate, detached rows, and digests."""
+"""The gate: closed in an outage, so that the target is asked next to nothing; open at the first success; never closed by bad rows
+alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from tests.harness.running_relay import Relay
+import pytest
+
+from tests.harness.running_relay import CONFIG, Relay, changed_config
 
 ROWS = range(1, 31)
-
-
-def cursor(relay: Relay) -> int:
-    ((version,),) = relay.execute("SELECT MIN(LastSyncVersion) FROM az_func.GlobalState")
-    return int(version)
 
 
 def gate(relay: Relay) -> Any:
@@ -72,56 +70,75 @@ def test_an_operator_opens_the_gate(relay: Relay) -> None:
     assert relay.advance(30, until=lambda: all(relay.accepted(order) for order in ROWS))
 
 
-def test_rows_that_fail_for_long_let_the_cursor_pass_and_are_not_lost(relay: Relay) -> None:
-    relay.reject(1)
+def test_a_poison_row_that_changes_does_not_close_the_gate(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(CONFIG.replace('timeout = "5s"', 'timeout = "5s"\nbreaker_failures = 2'))
+    relay.reject(1, status=500)
     relay.insert(1)
-    relay.advance(60)
+    for change in range(4):
+        failures = len(relay.posts(1))
+        relay.execute(f"UPDATE dbo.Orders SET Total = {change + 20} WHERE OrderId = 1")
+        assert relay.advance(70, until=lambda failures=failures: len(relay.posts(1)) > failures)  # type: ignore[misc]
+    relay.advance(2)
     relay.insert(2)
-    version = cursor(relay)
-    assert relay.advance(hours=1, until=lambda: relay.status()["detached"] == 1)
-    relay.insert(3)
-    relay.advance(30)
-    assert cursor(relay) > version
-    assert relay.status()["pending"] == 0
-    ((rounds,),) = relay.execute("SELECT Rounds FROM rowpost.Ledger")
-    assert rounds == 6  # after five rounds it is planned for the sixth without a lease
-    before = len(relay.posts(1))
-    relay.advance(hours=2)
-    assert len(relay.posts(1)) > before  # still on its schedule
-    relay.accept_all()
-    assert relay.advance(hours=2, until=lambda: relay.accepted(1) is not None)
-    assert relay.advance(60, until=lambda: relay.ledger() == [])
+    assert relay.advance(5, until=lambda: relay.accepted(2) is not None)
+    assert relay.status()["gate"] is None
 
 
-def test_a_detached_row_that_changes_is_tried_at_once(relay: Relay) -> None:
-    relay.reject(1)
-    relay.insert(1)
-    assert relay.advance(hours=2, until=lambda: relay.status()["detached"] == 1)
-    relay.accept_all()
-    relay.execute("UPDATE dbo.Orders SET Total = 99 WHERE OrderId = 1")
-    assert relay.advance(10, until=lambda: (relay.accepted(1) or {}).get("Total") == 99)
-    assert relay.ledger() == []
-
-
-def test_detached_rows_survive_a_kill(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay()
-    relay.reject(1)
-    relay.insert(1)
-    assert relay.advance(hours=2, until=lambda: relay.status()["detached"] == 1)
-    assert relay.stack.host is not None
-    relay.stack.host.kill()
-    relay.accept_all()
-    relay.advance(hours=3)
-    relay.stack.host.start()
-    assert relay.advance(600, until=lambda: relay.accepted(1) is not None)
-
-
-def test_dead_letters_of_a_long_outage_come_as_a_digest_an_hour(relay: Relay) -> None:
+@pytest.mark.parametrize("status", [500, 503])
+def test_many_rows_that_the_target_fails_on_do_not_keep_their_neighbours_from_being_tried(relay: Relay, status: int) -> None:
     for order in range(1, 21):
-        relay.reject(order)
+        relay.reject(order, status=status)
+    relay.insert(*range(1, 41))
+    relay.advance(hours=6)
+    assert [order for order in range(21, 41) if relay.accepted(order)] == list(range(21, 41))
+
+
+def test_rows_among_many_that_the_target_always_fails_on_are_delivered(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(window='"160h"'))
+    relay.stack.downstream.set_mode("down", path="/rows")
+    relay.insert(*range(1, 41))
+    relay.advance(hours=24)
+    for order in range(1, 31):
+        relay.reject(order, status=500)
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(hours=2, until=lambda: all(relay.accepted(order) for order in range(31, 41)))
+
+
+def test_the_gate_opens_soon_though_old_poison_rows_wait_too(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(max_delay='"6h"', window='"160h"'))
+    for order in range(1, 9):
+        relay.reject(order, status=500)
         relay.insert(order)
-        relay.advance(360)  # they fail, and so die, one after the other, in two hours
-    relay.advance(hours=14)
-    told = relay.alerts("dead_letter")
-    assert sum(notice["rows"] for notice in told) == 20
-    assert 2 <= len(told) <= 4, [notice["at"] for notice in told]
+        relay.advance(30)
+        relay.insert(1000 + order)  # a success between
+        relay.advance(30)
+    relay.advance(hours=30)
+    assert (relay.status()["gate"], relay.status()["detached"]) == (None, 8)
+    relay.stack.downstream.set_mode("down", path="/rows")
+    relay.insert(*range(100, 140))
+    relay.advance(hours=20)
+    assert relay.status()["gate"] is not None
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(16 * 60, until=lambda: all(relay.accepted(order) for order in range(100, 140)))
+
+
+def test_rows_that_fail_once_more_when_the_target_is_back_do_not_wait_for_a_late_round(relay: Relay) -> None:
+    relay.stack.downstream.set_mode("down", path="/rows")
+    relay.insert(*range(1, 41))
+    relay.advance(hours=7)
+    for order in range(1, 41):
+        if order % 4:
+            relay.reject(order, status=503, times=1)
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(hours=2, until=lambda: relay.status()["gate"] is None)
+    assert relay.advance(900, until=lambda: all(relay.accepted(order) for order in range(1, 41)))
+
+
+def test_a_retry_after_of_some_rows_does_not_keep_the_gate_closed_for_all(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(CONFIG.replace("[retry]\n", "[retry]\nattempts = 1\n"))
+    for order in range(1, 6):
+        relay.reject(order, status=429, retry_after=7200)
+    relay.insert(*range(1, 6))
+    relay.advance(10)
+    relay.insert(6)
+    assert relay.advance(16 * 60, until=lambda: relay.accepted(6) is not None)

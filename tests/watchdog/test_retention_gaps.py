@@ -1,9 +1,9 @@
-"""What a review by reading found in the watch over the change retention: each was wrong once."""
+"""What counts as a gap in the changes, and what does not: people are told of each gap, once, and again if it grows."""
 
 from __future__ import annotations
 
+from tests.harness.change_retention import clean_up, lose
 from tests.harness.running_relay import ORDERS, PAUSED, Relay
-from tests.watchdog.test_retention import clean_up
 
 
 def deliver_five(relay: Relay) -> None:
@@ -94,3 +94,19 @@ def test_a_held_row_that_the_retention_passes_is_no_gap(relay: Relay) -> None:
     relay.insert(4)
     relay.advance(900)
     assert relay.alerts("gap") == []
+
+
+def test_a_gap_that_grows_on_the_day_on_which_it_was_told_is_told_again(relay: Relay) -> None:
+    first, _ = lose(relay)
+    assert [notice["versions"][0] for notice in relay.alerts("gap")] == [first + 1]
+    host = relay.stack.host
+    assert host is not None
+    host.kill()
+    relay.insert(50)
+    ((lost,),) = relay.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
+    clean_up(relay)
+    host.start()
+    relay.advance(hours=30)
+    assert relay.accepted(50) is None
+    told = [notice["versions"] for notice in relay.alerts("gap")]
+    assert any(begin <= lost <= end for begin, end in told), told

@@ -148,3 +148,9 @@ def test_a_key_that_the_payload_rewrites_arrives_by_its_true_value(make_relay: C
     relay.advance(60 * 60)
     assert [attempt.key for attempt in relay.posts()[1:]] == [{"Id": 1, "Code": "2024-01-01T00:00:00.000"}]
     assert relay.ledger() == []
+
+
+def test_an_app_that_starts_for_the_first_time_has_nothing_to_complain_of(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay()
+    relay.advance(10)
+    assert "(208)" not in relay.host_log()
