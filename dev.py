@@ -78,7 +78,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "start": ("run the app and all that it talks to on this machine", module("devtools.start")),
     "sql": ("run T-SQL scripts on the database of start, as sqlcmd does", sql_commands),
     "sim": ("try to break the guarantee: random scenarios in virtual time, each decided by one seed", module("devtools.sim")),
-    "chaos": ("kill the app, the database and the API at random instants, then balance the books", module("devtools.chaos")),
+    "chaos": ("kill the app, the database and the API at random instants, then reconcile", module("devtools.chaos")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check templates, workflows and documents", check_commands),
     "bench": ("time steps, round trips, batches, and the recovery of 100,000 rows", module("devtools.bench")),

@@ -10,9 +10,9 @@ import pytest
 
 from devtools.sim.plan import Action, Plan
 from devtools.sim.runner import Runner
-from tests.sim.test_mutants import KNOBS, change, plan, rules, strike
+from tests.sim.test_mutants import SETTINGS, change, plan, rules, strike
 
-AGAIN_AND_AGAIN = replace(KNOBS, attempts=5)
+AGAIN_AND_AGAIN = replace(SETTINGS, attempts=5)
 SEEDS = range(12)  # which worker gets a row differs from seed to seed
 
 
@@ -27,7 +27,7 @@ def stalled_claim(seconds: float, *actions: Action) -> Plan:
         change(20, r1="insert"),
         *actions,
         pace=0.0,
-        knobs=AGAIN_AND_AGAIN,
+        settings=AGAIN_AND_AGAIN,
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from devtools.sim.plan import Action, Knobs, Plan
+from devtools.sim.plan import Action, Plan, Settings
 from devtools.sim.runner import Runner
 
 ROWS = (1, 2, 3, 4)  # more than the breaker lets through in an outage
-KNOBS = Knobs(
+SETTINGS = Settings(
     attempts=1, first_delay=30, max_delay=1800, window=1800, concurrency=1, breaker_failures=2, detach_after_rounds=2, probe=300
 )
 
@@ -25,7 +25,7 @@ PLAN = Plan(
     "rowpost",
     0,
     1,
-    KNOBS,
+    SETTINGS,
     (
         change(2, "insert"),
         Action(54, "api", {"path": "/rows", "mode": "down", "status": 500}),

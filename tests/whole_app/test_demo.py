@@ -1,4 +1,4 @@
-"""``dev.py demo`` as a person runs it: its books balance, and its report says so."""
+"""``dev.py demo`` as a person runs it: its reconciliation finds nothing lost, and its report says so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from devtools.stack import ROOT
 
 
 @pytest.mark.timeout(300)
-def test_the_books_of_the_demo_balance(tmp_path: Path) -> None:
+def test_the_reconciliation_of_the_demo_finds_nothing_lost(tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
     command = [sys.executable, "-m", "devtools.demo", "--json", str(report_file)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
@@ -28,5 +28,5 @@ def test_the_books_of_the_demo_balance(tmp_path: Path) -> None:
     lines = run.stdout.strip().splitlines()[-4:]
     assert [line.split()[:-1] for line in lines] == [["rows", "changed"], ["delivered"], ["lost"], ["dead-lettered"]]
     assert [int(line.split()[-1]) for line in lines] == [report[k] for k in ("rows_changed", "delivered", "lost", "dead_lettered")]
-    assert "stand-ins" in run.stdout
+    assert "emulators" in run.stdout
     assert "demo --real" in run.stdout
