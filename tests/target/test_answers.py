@@ -237,7 +237,7 @@ def test_a_retry_after_date_counts_from_the_date_of_the_answer(raw: RawServer) -
     assert post(raw.url).retry_after_seconds == 86400
 
 
-def test_a_retry_after_date_of_the_stand_in(api: Downstream) -> None:
+def test_a_retry_after_date_of_the_emulator(api: Downstream) -> None:
     until = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=600), usegmt=True)
     api.set_mode("down", retry_after=until)
     found = post(api.url).retry_after_seconds
