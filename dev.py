@@ -35,7 +35,7 @@ MARKED_TESTS = {  # marker: the programs that its tests need, and what they are 
     "browser": (("chromium",), "of pages in a real browser"),
 }
 OPT_IN_TESTS = {"online": "ROWPOST_ONLINE", "other_python": "ROWPOST_OTHER_PYTHON"}  # marker: setting that asks for it
-CHECKS = ["tests/deploy", "tests/repository"]  # templates, hooks, package; workflows, documents, editors' files
+CHECKS = ["tests/deploy", "tests/repository"]  # templates, hooks; workflows, documents, editors' files, package, source
 
 # --- subcommands: each turns its arguments into the commands to run with .venv's Python, one after the other ---
 
@@ -64,7 +64,7 @@ def test_commands(args: list[str]) -> list[list[str]]:
 
 
 def check_commands(args: list[str]) -> list[list[str]]:
-    """Lint everything, type-check the app (pyproject.toml names its files), check what is neither Python nor app by its tests."""
+    """Lint everything, type-check the app (pyproject.toml names its files), check the rest by its tests."""
     return [["-m", "ruff", "check", *args, "."], ["-m", "mypy"], *test_commands(["--quiet", *CHECKS])]
 
 
@@ -78,7 +78,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "start": ("run the app and all that it talks to on this machine", module("devtools.start")),
     "sql": ("run T-SQL scripts on the database of start, as sqlcmd does", sql_commands),
     "sim": ("try to break the guarantee: random scenarios in virtual time, each decided by one seed", module("devtools.sim")),
-    "chaos": ("kill the app, the database and the API at random instants, then balance the books", module("devtools.chaos")),
+    "chaos": ("kill the app, the database and the API at random instants, then reconcile", module("devtools.chaos")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check templates, workflows and documents", check_commands),
     "bench": ("time steps, round trips, batches, and the recovery of 100,000 rows", module("devtools.bench")),

@@ -1,4 +1,4 @@
-"""``python -m devtools.chaos``: real processes on an accelerated clock, killed at random instants; then the books are balanced.
+"""``python -m devtools.chaos``: real processes on an accelerated clock, killed at random instants; then comes the reconciliation.
 
 Two hosts on one database, the database itself and the API are the victims, while rows go on changing and the API fails now and
 then. What is random comes from the seed, but the instants are real time: a run can be resembled, not repeated.
@@ -74,12 +74,12 @@ class Outcome:
     counters: dict[str, int] = field(default_factory=dict)
 
     @property
-    def balanced(self) -> bool:
+    def reconciled(self) -> bool:
         return not self.lost and not self.left
 
     def __str__(self) -> str:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.kills.items()))
-        verdict = "nothing lost" if self.balanced else f"LOST {self.lost}, LEFT {self.left}"
+        verdict = "nothing lost" if self.reconciled else f"LOST {self.lost}, LEFT {self.left}"
         return (
             f"{sum(self.kills.values())} kills ({kills}); {self.rows} rows, {self.transactions} transactions "
             f"({self.failed_transactions} failed with the database); API: {self.counters}; {verdict}"
@@ -194,12 +194,12 @@ class Chaos:
     # --- the end ---
 
     def _settle(self) -> None:
-        """Wait until the books balance, at most so long; then write down what does not."""
+        """Wait until database and API are reconciled, at most so long; then write down what is not."""
         deadline = time.monotonic() + _SETTLE_SECONDS
         connection = self.sql.connect()
         while True:
             self._compare(connection)
-            if self.outcome.balanced or time.monotonic() > deadline:
+            if self.outcome.reconciled or time.monotonic() > deadline:
                 break
             time.sleep(0.5)
         connection.close()
@@ -234,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
         directory.mkdir(parents=True, exist_ok=True)
         outcome = Chaos(directory, seed).run(options.kills)
     print(f"chaos: {outcome}; {time.monotonic() - started:.0f} s")
-    return 0 if outcome.balanced else 1
+    return 0 if outcome.reconciled else 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""``dev.py demo``: the whole job on real rows, a week in under a minute, on the embedded stand-ins in virtual time.
+"""``dev.py demo``: the whole job on real rows, a week in under a minute, on the embedded emulators in virtual time.
 
-What happens is decided here; what is reported is read off the stand-ins afterwards: the database, the API and the mailboxes.
+What happens is decided here; what is reported is read off the emulators afterwards: the database, the API and the mailboxes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from time import monotonic
@@ -24,8 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from devtools.data import KEYS, airports, flights, weather
+from devtools.data import airports, flights, weather
 from devtools.real import RealStack, RealTime
+from devtools.reconciliation import Reconciliation, reconcile
 from devtools.stack import ROOT, Stack
 from emulators.clock import VirtualTime
 
@@ -43,17 +42,6 @@ class Entry(NamedTuple):
 
     at: datetime
     text: str
-
-
-@dataclass
-class Reconciliation:
-    """What the database has against what the API has, for one table."""
-
-    table: str
-    changed: int = 0
-    delivered: int = 0
-    dead: int = 0
-    lost: list[str] = field(default_factory=list)
 
 
 class Demo:
@@ -216,43 +204,7 @@ class Demo:
         held = self.time.advance_to(self.time.now() + limit, until=condition, progress=self._moved)
         self.check(held or condition(), f"waited {limit} in vain for {what}")
 
-    # --- the books ---
-
-    def reconcile(self) -> list[Reconciliation]:
-        """Each row's state in the database against its latest accepted state at the API."""
-        return [self._reconcile(table, key) for table, key in KEYS.items()]
-
-    def _reconcile(self, table: str, key: tuple[str, ...]) -> Reconciliation:
-        config = self.stack.config.table(table)
-        assert config is not None
-        cursor = self.stack.connection.execute(f"SELECT * FROM {table}")
-        names = [column[0] for column in cursor.description]
-        sent = {name.lower() for name in config.send or names} | {name.lower() for name in key}
-        wanted: dict[str, dict[str, Any] | None] = {}
-        for row in cursor.fetchall():
-            values = {name: _comparable(value) for name, value in zip(names, row, strict=True)}
-            wanted[_key_text(values, key)] = {name: value for name, value in values.items() if name.lower() in sent}
-        have = {_key_text(state.key, key): state for state in self.stack.downstream.state(table) if isinstance(state.key, dict)}
-        dead = {_key_text(letter["key"], key) for letter in self.dead_letters(table)}
-        result = Reconciliation(table, dead=len(dead))
-        for text in wanted.keys() | have.keys():
-            result.changed += 1
-            state = have.get(text)
-            row_there = None if state is None or state.operation == "delete" else state.row
-            row_here = wanted.get(text)
-            same = row_here == ({n: _comparable(v) for n, v in row_there.items()} if row_there is not None else None)
-            if same and (state is not None):
-                result.delivered += 1
-            elif text not in dead:
-                result.lost.append(text)
-        return result
-
-    def dead_letters(self, table: str) -> list[dict[str, Any]]:
-        assert self.stack.host is not None
-        answer = self.stack.host.request("GET", f"/api/tables/{table}/dead-letters")
-        answer.raise_for_status()
-        letters: list[dict[str, Any]] = answer.json()["dead_letters"]
-        return letters
+    # --- what it came to ---
 
     def notifications(self) -> list[Entry]:
         """Every mail that was delivered, and every notice at the webhook."""
@@ -285,29 +237,15 @@ def _config(directory: Path) -> Path:
     return file
 
 
-def _comparable(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return value.normalize()
-    return Decimal(value).normalize() if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _key_text(values: dict[str, Any], key: tuple[str, ...]) -> str:
-    return ", ".join(f"{name}={_comparable(values[name])}" for name in key)
-
-
-def _report(demo: Demo, books: list[Reconciliation], seconds: float) -> dict[str, Any]:
+def _report(demo: Demo, reconciled: list[Reconciliation], seconds: float) -> dict[str, Any]:
     counters = demo.stack.downstream.counters()
     notices = demo.notifications()
     return {
-        "rows_changed": sum(book.changed for book in books),
-        "delivered": sum(book.delivered for book in books),
-        "lost": sum(len(book.lost) for book in books),
-        "dead_lettered": sum(book.dead for book in books),
-        "tables": [book.__dict__ for book in books],
+        "rows_changed": sum(table.changed for table in reconciled),
+        "delivered": sum(table.delivered for table in reconciled),
+        "lost": sum(len(table.lost) for table in reconciled),
+        "dead_lettered": sum(table.dead for table in reconciled),
+        "tables": [table.__dict__ for table in reconciled],
         "posts": counters["requests"],
         "duplicates": counters["repeated"],
         "older_after_newer": counters["stale"],
@@ -318,7 +256,7 @@ def _report(demo: Demo, books: list[Reconciliation], seconds: float) -> dict[str
     }
 
 
-def _print(console: Console, demo: Demo, books: list[Reconciliation], report: dict[str, Any]) -> None:
+def _print(console: Console, demo: Demo, reconciled: list[Reconciliation], report: dict[str, Any]) -> None:
     console.print("\n[bold]Timeline[/bold] (virtual time, UTC)")
     for entry in sorted([*demo.timeline, *demo.notifications()], key=lambda entry: entry.at):
         day = (entry.at - START).days + 1
@@ -329,13 +267,13 @@ def _print(console: Console, demo: Demo, books: list[Reconciliation], report: di
     console.print("\n[bold]Backoff[/bold]: minutes between the posts of dbo.Airports while the API is down")
     console.print("  " + "  ".join(f"{step:.0f}" for step in steps), highlight=False)
     table = Table("table", "rows changed", "delivered", "dead letters", "lost", title="Reconciliation: database against API")
-    for book in books:
-        table.add_row(book.table, *map(str, (book.changed, book.delivered, book.dead, len(book.lost))))
+    for each in reconciled:
+        table.add_row(each.table, *map(str, (each.changed, each.delivered, each.dead, len(each.lost))))
     console.print()
     console.print(table)
-    for book in books:
-        for text in book.lost[:10]:
-            console.print(f"  [red]lost[/red] {book.table} {text}", highlight=False)
+    for each in reconciled:
+        for text in each.lost[:10]:
+            console.print(f"  [red]lost[/red] {each.table} {text}", highlight=False)
     kinds = Counter(entry["what"].split(" ")[0] for entry in report["notifications"])
     console.print(
         f"posts {report['posts']}, repeats of a change already taken {report['duplicates']}, older after newer "
@@ -346,9 +284,9 @@ def _print(console: Console, demo: Demo, books: list[Reconciliation], report: di
         console.print(f"[red]PROBLEM[/red] {problem}", highlight=False)
     if isinstance(demo.time, RealTime):
         closing = "a real SQL Server, Core Tools and Azurite; an hour of the scenario took five seconds. The API and the mail\n"
-        closing += "service are stand-ins."
+        closing += "service are emulators."
     else:
-        closing = "the embedded stand-ins, in virtual time: the SQL Server, the Functions host, the API and the mail service\n"
+        closing = "the embedded emulators, in virtual time: the SQL Server, the Functions host, the API and the mail service\n"
         closing += "live in emulators/ and are spoken to over the wire by the unmodified app.\nThe same on the real parts: "
         closing += "`docker compose up --detach sql`, then `python3 dev.py demo --real` (docs/local.md)."
     console.print(f"\nThis ran on {closing}", highlight=False)
@@ -362,13 +300,13 @@ def _print(console: Console, demo: Demo, books: list[Reconciliation], report: di
 
 def main() -> int:
     """Run the scenario; 0 only if nothing is lost and the poison row is the only dead letter."""
-    parser = argparse.ArgumentParser(prog="dev.py demo", description="The whole job on the embedded stand-ins, in virtual time.")
+    parser = argparse.ArgumentParser(prog="dev.py demo", description="The whole job on the embedded emulators, in virtual time.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write a machine-readable report")
     parser.add_argument("--real", action="store_true", help="on a real SQL Server, Core Tools and Azurite (docs/local.md)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep data and logs in this folder")
     options = parser.parse_args()
     console = Console(soft_wrap=True)
-    parts = "a real SQL Server, Core Tools and Azurite, in real time" if options.real else "the embedded stand-ins, in virtual time"
+    parts = "a real SQL Server, Core Tools and Azurite, in real time" if options.real else "the embedded emulators, in virtual time"
     console.print(f"Rowpost demo on {parts}: a week of the app's life.", highlight=False)
     started = monotonic()
     with tempfile.TemporaryDirectory() as scratch:
@@ -393,20 +331,15 @@ def main() -> int:
             ) as stack:
                 demo = Demo(stack, time, show, moved)
                 demo.run()
-                books = demo.reconcile()
-                report = _report(demo, books, monotonic() - started)
+                reconciled = reconcile(stack)
+                report = _report(demo, reconciled, monotonic() - started)
                 progress.stop()
-                _print(console, demo, books, report)
+                _print(console, demo, reconciled, report)
         time.close()
     if options.json:
         options.json.write_text(json.dumps(report, indent=2, default=str) + "\n")
-    poison = [letter for letter in books if letter.dead]
-    good = (
-        not report["lost"]
-        and not demo.problems
-        and [book.table for book in poison] == ["dbo.Flights"]
-        and report["dead_lettered"] == 1
-    )
+    with_dead_letters = [each.table for each in reconciled if each.dead]
+    good = not report["lost"] and not demo.problems and with_dead_letters == ["dbo.Flights"] and report["dead_lettered"] == 1
     return 0 if good else 1
 
 

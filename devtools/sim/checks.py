@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from devtools.sim.judging import Violation, lapsed, posts_by_row
-from devtools.sim.plan import Knobs, clock_text
+from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
 from devtools.sim.telling import alarms, dead_letters, notices
 from devtools.sim.timing import deaths, gate, holds, neighbours, patience, rounds, schedule, stalled
@@ -41,12 +41,12 @@ def _missing(record: Record, text: str) -> str | None:
         return f"version {wanted.version} never arrived"
     if wanted.deleted != (known.operation == "delete"):
         return f"the API has {known.operation} {known.version}, not version {wanted.version}"
-    wrong = [] if wanted.deleted else list(_differences(record.rows[text], known.row or {}, record.plan.knobs))
+    wrong = [] if wanted.deleted else list(_differences(record.rows[text], known.row or {}, record.plan.settings))
     return f"the API has version {known.version}, which differs in {wrong}" if wrong else None
 
 
-def _differences(row: dict[str, Any], known: dict[str, Any], knobs: Knobs) -> Iterator[str]:
-    for name in knobs.watch or knobs.ceiling:
+def _differences(row: dict[str, Any], known: dict[str, Any], settings: Settings) -> Iterator[str]:
+    for name in settings.watch or settings.ceiling:
         if name in known and _plain(known[name]) != _plain(row[name]):
             yield f"{name}: {known[name]} instead of {row[name]}"
 
@@ -92,8 +92,8 @@ def order(record: Record) -> Iterator[Violation]:
 
 def columns(record: Record) -> Iterator[Violation]:
     """(3) Nothing is posted that ``send`` or the client's choice forbids."""
-    knobs = record.plan.knobs
-    keys = set(knobs.key_columns)
+    settings = record.plan.settings
+    keys = set(settings.key_columns)
     if all(choice.confirmed for choice in record.choices) and record.known != record.in_force:
         yield Violation("columns", f"the API tells of the choice {record.known}, but {record.in_force} is in force")
     for text, posts in posts_by_row(record).items():
@@ -101,11 +101,11 @@ def columns(record: Record) -> Iterator[Violation]:
             row = attempt.body["data"]["row"] if isinstance(attempt.body, dict) else None
             if row is None:
                 continue
-            allowed = set(knobs.ceiling) & _chosen(record, at)
+            allowed = set(settings.ceiling) & _chosen(record, at)
             extra = set(row) - keys - allowed
             if extra:
                 yield Violation("columns", f"{text}: {sorted(extra)} left at {clock_text(at)}", text)
-            due = set(knobs.ceiling) & _chosen(record, at, every=False)
+            due = set(settings.ceiling) & _chosen(record, at, every=False)
             missing = (due | keys) - set(row)
             if missing:
                 yield Violation("columns", f"{text}: {sorted(missing)} were left out at {clock_text(at)}", text)
@@ -116,7 +116,7 @@ def _chosen(record: Record, at: float, *, every: bool = True) -> set[str]:
 
     A choice is over when another one that was asked for later was confirmed.
     """
-    everything = set(record.plan.knobs.ceiling)
+    everything = set(record.plan.settings.ceiling)
     claimed = at - 60 - max((back - since for since, back, _ in record.stalls if since <= at and back >= at - 60), default=0.0)
     first = Choice(-math.inf, -math.inf, None)
     confirmed = [choice for choice in record.choices if choice.confirmed and choice.until < claimed]
@@ -134,7 +134,7 @@ def watch(record: Record) -> Iterator[Violation]:
 
     It could not if another change of the row lies behind the base of the masks. Rows with a record in the ledger are posted anyway.
     """
-    if record.plan.knobs.watch is None or not record.every_commit:
+    if record.plan.settings.watch is None or not record.every_commit:
         return
     changes: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for _, text, version, must in record.changes:
@@ -179,7 +179,7 @@ def cursor(record: Record) -> Iterator[Violation]:
 
 
 def harness(record: Record) -> Iterator[Violation]:
-    """The stand-ins themselves did not trip."""
+    """The emulators themselves did not trip."""
     for problem in record.problems:
         yield Violation("harness", problem)
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from devtools.sim.plan import OFFSETS_MINUTES, Action, Knobs, Plan, Policy, consistent, key_of
+from devtools.sim.plan import OFFSETS_MINUTES, Action, Plan, Policy, Settings, consistent, key_of
 
 MINUTE = 60.0
 KILLS = ("now", "effect", "effect", "effect", "durable", "post", "post", "claim", "settle", "survey", "redeliver", "release")
@@ -30,7 +30,7 @@ class _Maker:
     def make(self) -> Plan:
         rng = self.rng
         self.length = rng.choice([15, 15, 15, 15, 30, 30, 30, 60, 60, 150]) * MINUTE
-        self.knobs = self._knobs()
+        self.settings = self._settings()
         self.rows = rng.choice([3, 3, 4, 6, 6, 12, 12, 30])
         self.hosts = rng.choice([1, 1, 2, 2, 3, 4])
         self._changes()
@@ -50,15 +50,15 @@ class _Maker:
         actions = consistent(sorted(self.actions, key=lambda action: action.at))
         offset = rng.choice(OFFSETS_MINUTES)
         pace = rng.choice([0.0, 0.002, 0.02, 0.02, 0.2])
-        return Plan(self.seed, self.policy, offset, self.hosts, self.knobs, actions, tuple(self.lasting), self.length, pace)
+        return Plan(self.seed, self.policy, offset, self.hosts, self.settings, actions, tuple(self.lasting), self.length, pace)
 
     def add(self, at: float, kind: str, /, **values: Any) -> None:
         self.actions.append(Action(round(at, 1), kind, values))
 
-    def _knobs(self) -> Knobs:
+    def _settings(self) -> Settings:
         rng = self.rng
         window = rng.choice([1800, 1800, 3600, 3600, 7200])
-        return Knobs(
+        return Settings(
             key=rng.choice(["int", "int", "pair"]),
             attempts=rng.choice([5, 5, 5, 3, 1]),
             strategy=rng.choice(["exponential", "exponential", "fixed"]),
@@ -162,7 +162,7 @@ class _Maker:
             if rng.random() < 0.7:
                 self.add(at, "stall", host=host, how="post", skip=0, late=rng.choice([0, 0.02]), seconds=length)
         self.add(at + 0.5, "change", ops=[first])
-        match = {"path": "/rows", "key": key_of(self.knobs, number)}
+        match = {"path": "/rows", "key": key_of(self.settings, number)}
         failing = rng.choice([{"status": 500, "times": 3}, {"status": 422, "times": 2}, {"status": 500, "times": 20}])
         if rng.random() < 0.8:
             self.add(at + rng.choice([0.6, 5, 30]), "rules", rules=[{"match": match, **failing}])
@@ -177,12 +177,12 @@ class _Maker:
     def _late_success(self) -> None:
         """A worker stands still after the API has taken a row that had failed; a newer change of it fails with others meanwhile."""
         rng, number = self.rng, self._row()
-        self.knobs = replace(self.knobs, attempts=1, first_delay=30, strategy="fixed", detach_after_rounds=1)
+        self.settings = replace(self.settings, attempts=1, first_delay=30, strategy="fixed", detach_after_rounds=1)
         at = rng.uniform(1, self.length / 3)
         self._leave_alone(number, at)
         there = self._is_there(number, at)
         self.hosts = max(2, self.hosts)
-        match = {"path": "/rows", "key": key_of(self.knobs, number)}
+        match = {"path": "/rows", "key": key_of(self.settings, number)}
         self.add(at - 0.2, "rules", rules=[{"match": match, "status": 500, "times": 1}])
         self.stamp += 2
         self.add(at, "change", ops=[{"do": "update" if there else "insert", "id": number, "stamp": self.stamp - 1}])
@@ -197,19 +197,19 @@ class _Maker:
 
     def _overtaken(self) -> None:
         """A row that fails changes at the very time at which it is to be tried again, by a target that takes its time."""
-        rng, number, knobs = self.rng, self._row(), self.knobs
+        rng, number, settings = self.rng, self._row(), self.settings
         at = rng.uniform(1, self.length / 4)
         self._leave_alone(number, at)
-        rounds = rng.randint(1, knobs.detach_after_rounds + 2)
-        failures = knobs.attempts - 1 + rounds
-        match = {"path": "/rows", "key": key_of(knobs, number)}
+        rounds = rng.randint(1, settings.detach_after_rounds + 2)
+        failures = settings.attempts - 1 + rounds
+        match = {"path": "/rows", "key": key_of(settings, number)}
         self.add(at - 0.5, "rules", rules=[{"match": match, "status": rng.choice([500, 422]), "times": failures}])
         self.stamp += 1
         there = self._is_there(number, at)
         self.add(at, "change", ops=[{"do": "update" if there else "insert", "id": number, "stamp": self.stamp}])
-        due = at + 60.0 * (knobs.attempts - 1) + sum(knobs.delay(each) + 1.5 for each in range(1, rounds + 1))
+        due = at + 60.0 * (settings.attempts - 1) + sum(settings.delay(each) + 1.5 for each in range(1, rounds + 1))
         self.actions = [action for action in self.actions if action.kind != "api" or action.at < at]
-        self.add(due - 20, "api", mode="slow", seconds=knobs.timeout - rng.choice([0.5, 1.5]), path="/rows")
+        self.add(due - 20, "api", mode="slow", seconds=settings.timeout - rng.choice([0.5, 1.5]), path="/rows")
         for _ in range(4):
             self.stamp += 1
             self.add(due + rng.uniform(-2, 12), "change", ops=[{"do": "update", "id": number, "stamp": self.stamp}])
@@ -238,7 +238,7 @@ class _Maker:
         if rng.random() >= 0.06:
             return
         at = rng.uniform(1, self.length * 0.7)
-        self.add(at, "api", mode="slow", seconds=self.knobs.timeout - 0.5, path="/rows")
+        self.add(at, "api", mode="slow", seconds=self.settings.timeout - 0.5, path="/rows")
         self.add(at + 300, "api", mode="up")
         ops = []
         for number in range(1, self.rows + 1):
@@ -269,7 +269,7 @@ class _Maker:
 
     def _rule(self) -> dict[str, Any]:
         rng = self.rng
-        rule: dict[str, Any] = {"match": {"path": "/rows", "key": key_of(self.knobs, self._row())}}
+        rule: dict[str, Any] = {"match": {"path": "/rows", "key": key_of(self.settings, self._row())}}
         rule |= rng.choice(
             [
                 {"status": 422},
@@ -324,7 +324,7 @@ class _Maker:
 
     def _notice_faults(self) -> None:
         rng = self.rng
-        if self.knobs.email and rng.random() < 0.6:
+        if self.settings.email and rng.random() < 0.6:
             mailbox = rng.choice(["a@example.com", None])
             kind = rng.choice(["throttle", "throttle", "drop"])
             fault = {"mailbox": mailbox, "kind": kind, "times": rng.choice([1, 4]), "retry_after": 180}
@@ -337,8 +337,8 @@ class _Maker:
             command = rng.choice(kinds)
             values: dict[str, Any] = {"do": command}
             if command == "columns":
-                count = rng.randint(0, len(self.knobs.ceiling))
-                values["columns"] = sorted(rng.sample(self.knobs.ceiling, count)) if count else None
+                count = rng.randint(0, len(self.settings.ceiling))
+                values["columns"] = sorted(rng.sample(self.settings.ceiling, count)) if count else None
             self.add(rng.uniform(0, self.length), "command", **values)
 
     def _time(self) -> None:

@@ -23,7 +23,7 @@ class Observer:
     Args:
         record: of the run.
         execute: runs a statement as an administrator.
-        downstream, email: the stand-ins.
+        downstream, email: the emulators.
         now: seconds since the start.
     """
 
@@ -31,14 +31,14 @@ class Observer:
         self, record: Record, execute: Execute, downstream: Downstream, email: EmailService, now: Callable[[], float]
     ) -> None:
         self.record, self.execute, self.downstream, self.email, self.now = record, execute, downstream, email, now
-        self.knobs = record.plan.knobs
+        self.settings = record.plan.settings
         self.execute_all: Callable[[str], list[list[tuple[Any, ...]]]] = lambda sql: [execute(sql)]
         self._sql: str | None = None
         self._latest: dict[str, int] = {}  # the version of the last change of each row, watched or not
 
     def change(self, ops: list[dict[str, Any]], run: Callable[[Statements], Any]) -> None:
         """Change rows in one transaction, which ``run`` runs, and note what the API must know in the end."""
-        statements, touched = change_sql(self.knobs, ops)
+        statements, touched = change_sql(self.settings, ops)
         run(statements)
         ((version,),) = self.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
         record, now = self.record, self.now()
@@ -72,9 +72,9 @@ class Observer:
         parts = self.execute_all(self._close_look())
         rows, leases, state = parts[1:]
         look = Look(self.now(), parts[0][0][0], {row[0]: tuple(row[1:]) for row in rows})
-        width = len(self.knobs.key_columns)
+        width = len(self.settings.key_columns)
         for row in leases:
-            key = key_text(dict(zip(self.knobs.key_columns, row[:width], strict=True)))
+            key = key_text(dict(zip(self.settings.key_columns, row[:width], strict=True)))
             version, count, end = row[width:]
             look.leases[key] = (version, count, None if end is None else end / 1000)
         if state:
@@ -92,7 +92,7 @@ class Observer:
             detached = "Detached" if "Detached" in names else "0"
             gate = "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), GateUntil)" if ("GateUntil",) in columns else "NULL"
             gate_round = "GateRound" if ("GateRound",) in columns else "0"
-            keys = ", ".join(self.knobs.key_columns)
+            keys = ", ".join(self.settings.key_columns)
             self._sql = f"""
 SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}');
 SELECT RowKey, State, ChangeVersion, Attempts, Rounds, DATEDIFF_BIG(second, SYSUTCDATETIME(), NextAttempt),
@@ -134,7 +134,7 @@ SELECT WatchBase, {gate}, {gate_round} FROM rowpost.TableState;"""
 
     def open_changes(self) -> list[tuple[str, int]]:
         """Tracked changes beyond the cursor that the trigger has not released."""
-        names = self.knobs.key_columns
+        names = self.settings.key_columns
         keys = ", ".join(f"c.{name}" for name in names)
         match = " AND ".join(f"l.{name} = c.{name}" for name in names)
         rows = self.execute(
@@ -161,10 +161,10 @@ SELECT WatchBase, {gate}, {gate_round} FROM rowpost.TableState;"""
                 record.mails.append((record.at(message.at), address, message.plain_text or ""))
         record.counters = api.counters()
         record.state = {key_text(state.key): state for state in api.state(TABLE) if isinstance(state.key, dict)}
-        names = [*self.knobs.key_columns, *COLUMNS]
+        names = [*self.settings.key_columns, *COLUMNS]
         for row in self.execute(f"SELECT {', '.join(names)} FROM {TABLE}"):
             values = dict(zip(names, row, strict=True))
-            record.rows[key_text({name: values[name] for name in self.knobs.key_columns})] = values
+            record.rows[key_text({name: values[name] for name in self.settings.key_columns})] = values
         for row in self.execute(f"SELECT {', '.join(_LEDGER)} FROM rowpost.Ledger"):
             record.ledger.append(dict(zip(_LEDGER, row, strict=True)))
         record.leases = [tuple(row) for row in self.execute(f"SELECT * FROM az_func.{LEASES}")]

@@ -16,7 +16,7 @@ WIRE_KILLS = frozenset({"now", "post", "claim", "settle", "survey", "redeliver",
 
 
 @dataclass(frozen=True)
-class Knobs:
+class Settings:
     """What relay.toml says. Durations in seconds."""
 
     key: Literal["int", "pair"] = "int"
@@ -79,7 +79,7 @@ class Plan:
     policy: Policy
     offset_minutes: int
     hosts: int
-    knobs: Knobs
+    settings: Settings
     actions: tuple[Action, ...]
     lasting_rules: tuple[dict[str, Any], ...]
     length: float
@@ -111,7 +111,7 @@ class Plan:
         return replace(self, actions=(), lasting_rules=(), hosts=1)
 
     def __str__(self) -> str:
-        head = f"seed {self.seed} ({self.policy}): {self.hosts} host(s), server at UTC{self.offset_minutes:+d} min, {self.knobs}"
+        head = f"seed {self.seed} ({self.policy}): {self.hosts} host(s), server at UTC{self.offset_minutes:+d} min, {self.settings}"
         lasting = f"lasting rules: {json.dumps(self.lasting_rules)}" if self.lasting_rules else "no lasting rules"
         return "\n".join([head, lasting, *map(str, self.actions), f"{clock_text(self.length)}  everything up; runs until quiet"])
 
@@ -145,6 +145,6 @@ def clock_text(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}.{int(seconds * 10) % 10}"
 
 
-def key_of(knobs: Knobs, number: int) -> dict[str, Any]:
+def key_of(settings: Settings, number: int) -> dict[str, Any]:
     """The primary key of row ``number``."""
-    return {"Id": number} if knobs.key == "int" else {"Region": f"R{number % 2}", "Id": number}
+    return {"Id": number} if settings.key == "int" else {"Region": f"R{number % 2}", "Id": number}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from devtools.sim.plan import COLUMNS, TABLE, Knobs, key_of
+from devtools.sim.plan import COLUMNS, TABLE, Settings, key_of
 from devtools.sim.record import key_text
 from rowpost.config import DownstreamConfig, RetryConfig
 
@@ -21,28 +21,33 @@ STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can 
 }
 
 
-def relay_toml(knobs: Knobs) -> str:
+def relay_toml(settings: Settings) -> str:
     """The configuration of a plan."""
-    lines = ["[downstream]", 'url = "%DOWNSTREAM_URL%"', f'timeout = "{knobs.timeout}s"', 'batch_budget = "30s"']
-    lines += [f'probe = "{knobs.probe}s"'] if _has(DownstreamConfig, "probe") else []
+    lines = ["[downstream]", 'url = "%DOWNSTREAM_URL%"', f'timeout = "{settings.timeout}s"', 'batch_budget = "30s"']
+    lines += [f'probe = "{settings.probe}s"'] if _has(DownstreamConfig, "probe") else []
     lines += [
-        f"concurrency = {knobs.concurrency}",
-        f"breaker_failures = {knobs.breaker_failures}",
+        f"concurrency = {settings.concurrency}",
+        f"breaker_failures = {settings.breaker_failures}",
         "[downstream.headers]",
         'X-Api-Key = "%DOWNSTREAM_API_KEY%"',
     ]
     lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
-    if knobs.email:
+    if settings.email:
         lines += ["[notifications.email]", 'connection = "%EMAIL_CONNECTION_STRING%"', 'sender = "%EMAIL_SENDER%"']
         lines += [f"recipients = {json.dumps(RECIPIENTS)}"]
-    lines += ["[retry]", f"attempts = {knobs.attempts}", f'strategy = "{knobs.strategy}"', f'first_delay = "{knobs.first_delay}s"']
-    lines += [f"factor = {knobs.factor}", f'max_delay = "{knobs.max_delay}s"', f'window = "{knobs.window}s"']
-    lines += [f"notify_after_rounds = {knobs.notify_after_rounds}", f'rejected = "{knobs.rejected}"']
-    lines += [f"detach_after_rounds = {knobs.detach_after_rounds}"] if _has(RetryConfig, "detach_after_rounds") else []
+    lines += [
+        "[retry]",
+        f"attempts = {settings.attempts}",
+        f'strategy = "{settings.strategy}"',
+        f'first_delay = "{settings.first_delay}s"',
+    ]
+    lines += [f"factor = {settings.factor}", f'max_delay = "{settings.max_delay}s"', f'window = "{settings.window}s"']
+    lines += [f"notify_after_rounds = {settings.notify_after_rounds}", f'rejected = "{settings.rejected}"']
+    lines += [f"detach_after_rounds = {settings.detach_after_rounds}"] if _has(RetryConfig, "detach_after_rounds") else []
     lines += ["[[tables]]", f'name = "{TABLE}"']
-    keys = list(knobs.key_columns)
-    lines += [f"send = {json.dumps(keys + list(knobs.send))}"] if knobs.send is not None else []
-    lines += [f"watch = {json.dumps(list(knobs.watch))}"] if knobs.watch is not None else []
+    keys = list(settings.key_columns)
+    lines += [f"send = {json.dumps(keys + list(settings.send))}"] if settings.send is not None else []
+    lines += [f"watch = {json.dumps(list(settings.watch))}"] if settings.watch is not None else []
     return "\n".join(lines) + "\n"
 
 
@@ -50,22 +55,22 @@ def _has(section: type[Any], name: str) -> bool:
     return name in section.__struct_fields__
 
 
-def table_sql(knobs: Knobs) -> str:
+def table_sql(settings: Settings) -> str:
     """The script of the user's table."""
-    region = "Region nvarchar(10) NOT NULL, " if knobs.key == "pair" else ""
+    region = "Region nvarchar(10) NOT NULL, " if settings.key == "pair" else ""
     return (
         f"CREATE TABLE {TABLE} ({region}Id int NOT NULL, Note nvarchar(40) NULL, Total decimal(20, 4) NULL, Extra int NULL, "
-        f"Secret nvarchar(40) NULL, CONSTRAINT PK_Orders PRIMARY KEY ({', '.join(knobs.key_columns)}));"
+        f"Secret nvarchar(40) NULL, CONSTRAINT PK_Orders PRIMARY KEY ({', '.join(settings.key_columns)}));"
     )
 
 
-def change_sql(knobs: Knobs, ops: list[dict[str, Any]]) -> tuple[list[tuple[str, list[Any]]], list[tuple[str, bool, bool]]]:
+def change_sql(settings: Settings, ops: list[dict[str, Any]]) -> tuple[list[tuple[str, list[Any]]], list[tuple[str, bool, bool]]]:
     """One transaction: its statements with their parameters, and for each row that it touches the key, whether it is gone, and
     whether that must be posted."""
     touched: list[tuple[str, bool, bool]] = []
     statements: list[tuple[str, list[Any]]] = [("SET XACT_ABORT ON; BEGIN TRANSACTION;", [])]
     for op in ops:
-        key = key_of(knobs, op["id"])
+        key = key_of(settings, op["id"])
         where = " AND ".join(f"{name} = ?" for name in key)
         text = key_text(key)
         if op["do"] == "insert":
@@ -80,12 +85,12 @@ def change_sql(knobs: Knobs, ops: list[dict[str, Any]]) -> tuple[list[tuple[str,
             assignments = ", ".join(f"{name} = {_mark(name)}" for name in names)
             parameters = [*(values[name] for name in names), *key.values()]
             statements.append((f"UPDATE {TABLE} SET {assignments} WHERE {where};", parameters))
-            touched.append((text, False, op["do"] == "update" or knobs.watch is None))
+            touched.append((text, False, op["do"] == "update" or settings.watch is None))
         elif op["do"] == "delete":
             statements.append((f"DELETE FROM {TABLE} WHERE {where};", [*key.values()]))
             touched.append((text, True, True))
         else:
-            other = key_of(knobs, op["to"])
+            other = key_of(settings, op["to"])
             assignments = ", ".join(f"{name} = ?" for name in other)
             statements.append((f"UPDATE {TABLE} SET {assignments} WHERE {where};", [*other.values(), *key.values()]))
             touched += [(text, True, True), (key_text(other), False, True)]

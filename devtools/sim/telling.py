@@ -34,7 +34,7 @@ def notices(record: Record) -> Iterator[Violation]:
         if len(times) > most:
             yield Violation("notices", f"{who} was told {len(times)} times of {notice_id}")
     drops = [action.values for action in plan.actions if action.kind == "mail" and action.values["kind"] == "drop"]
-    for who in ("webhook", *(RECIPIENTS if plan.knobs.email else ())):
+    for who in ("webhook", *(RECIPIENTS if plan.settings.email else ())):
         missing = {notice_id for _, notice_id in told} - {notice_id for each, notice_id in told if each == who}
         dropped = sum(fault["times"] for fault in drops if who != "webhook" and fault["mailbox"] in (None, who))
         if len(missing) > dropped:
@@ -66,7 +66,7 @@ def alarms(record: Record) -> Iterator[Violation]:
         yield Violation("notices", f"nobody was told that the incident of {told[-1][1]['id']} is over")
     begun: float | None = None
     for look in record.looks:
-        above = any(entry[0] != "dead" and entry[3] >= record.plan.knobs.notify_after_rounds for entry in look.ledger.values())
+        above = any(entry[0] != "dead" and entry[3] >= record.plan.settings.notify_after_rounds for entry in look.ledger.values())
         if above and begun is None:
             begun = look.at
         elif not above and begun is not None:

@@ -142,15 +142,15 @@ def _as_planned(record: Record, text: str, before: float, at: float) -> tuple[fl
 
 def _as_promised(record: Record, failed: int, before: float, first: Attempt) -> tuple[float, float]:
     """The time to the next attempt, by the configured schedule and the number of failures since the last success."""
-    knobs = record.plan.knobs
-    least, most = float(BUILT_IN_SECONDS), max(knobs.max_delay, float(_PROTECT_SECONDS))
-    patient = knobs.breaker_failures >= 100  # rows that the breaker skips count an attempt that the API never saw
-    if patient and knobs.attempts <= failed < _UNKNOWN:
-        least = most = knobs.delay(failed - knobs.attempts + 1)
-    elif patient and failed < knobs.attempts:
+    settings = record.plan.settings
+    least, most = float(BUILT_IN_SECONDS), max(settings.max_delay, float(_PROTECT_SECONDS))
+    patient = settings.breaker_failures >= 100  # rows that the breaker skips count an attempt that the API never saw
+    if patient and settings.attempts <= failed < _UNKNOWN:
+        least = most = settings.delay(failed - settings.attempts + 1)
+    elif patient and failed < settings.attempts:
         most = BUILT_IN_SECONDS
     elif failed >= _UNKNOWN or not patient:
-        least, most = min(least, knobs.first_delay), float("inf")
+        least, most = min(least, settings.first_delay), float("inf")
     asked = _retry_after(record, before, first)
     if asked:
         least, most = max(least, min(asked)), max(most, *asked)
@@ -200,7 +200,7 @@ def holds(record: Record) -> Iterator[Violation]:
     """(5) What is written down agrees with the schedule: when a round is due, and the lease that holds the row until then."""
     if not record.every_commit:
         return
-    knobs = record.plan.knobs
+    settings = record.plan.settings
     for before, look in pairwise(record.looks):
         for text, entry in look.ledger.items():
             state, version, attempts, rounds, next_seconds, not_before, detached = entry
@@ -214,7 +214,7 @@ def holds(record: Record) -> Iterator[Violation]:
             lease = look.leases.get(text)
             mine = lease is not None and lease[0] == version and lease[1] == 0 and not detached
             if state == "held" and known is not None and rounds == known[3] + 1:
-                due = max(knobs.delay(rounds), not_before or 0)
+                due = max(settings.delay(rounds), not_before or 0)
                 most = max(due, look.gate or 0, before.gate or 0)
                 where = f"{text}: round {rounds} at {clock_text(look.at)}"
                 if next_seconds < due - _SLACK_SECONDS and look.gate is None:
@@ -223,9 +223,9 @@ def holds(record: Record) -> Iterator[Violation]:
                     yield Violation("holds", f"{where} is due after {next_seconds} s instead of {most:.0f} s", text)
                 if mine and lease is not None and lease[2] is not None and lease[2] < next_seconds - _SLACK_SECONDS:
                     yield Violation("holds", f"{where} is due after {next_seconds} s, but held for {lease[2]:.0f} s only", text)
-            if state == "retrying" and attempts >= knobs.attempts:
+            if state == "retrying" and attempts >= settings.attempts:
                 yield Violation("holds", f"{text}: not exhausted at {clock_text(look.at)} after {attempts} attempts", text)
-            early = state == "exhausted" and attempts < knobs.attempts and (known is None or known[0] == "retrying")
+            early = state == "exhausted" and attempts < settings.attempts and (known is None or known[0] == "retrying")
             if (
                 early
                 and not detached
@@ -244,7 +244,7 @@ def deaths(record: Record) -> Iterator[Violation]:
     used up."""
     if not record.every_commit:
         return
-    knobs, posts = record.plan.knobs, posts_by_row(record)
+    settings, posts = record.plan.settings, posts_by_row(record)
     since: dict[str, float] = {}
     for before, look in pairwise([Look(0.0, None, {}), *record.looks]):
         for text, entry in look.ledger.items():
@@ -255,8 +255,8 @@ def deaths(record: Record) -> Iterator[Violation]:
                 continue
             refused = any(_refused(post) and post.version == entry[1] and at <= look.at for at, post in posts.get(text, []))
             failing = look.at - since[text]
-            final = refused and knobs.rejected == "dead_letter" and entry[2] >= knobs.attempts
-            if failing < knobs.window - _SLACK_SECONDS and not final:
+            final = refused and settings.rejected == "dead_letter" and entry[2] >= settings.attempts
+            if failing < settings.window - _SLACK_SECONDS and not final:
                 yield Violation("deaths", f"{text}: dead at {clock_text(look.at)}, when it had failed for {failing:.0f} s", text)
 
 
@@ -295,7 +295,7 @@ def gate(record: Record) -> Iterator[Violation]:
             opened = look.at
         if not before.gate_round and look.gate_round:
             rows = {text for at, text in failed if opened - _BATCH_SECONDS <= at <= look.at}
-            if len(rows) < record.plan.knobs.breaker_failures and not lapsed(record, look.at):
+            if len(rows) < record.plan.settings.breaker_failures and not lapsed(record, look.at):
                 yield Violation("gate", f"it was closed at {clock_text(look.at)} after the failures of {len(rows)} rows")
         if look.gate is not None:
             following = next((each.at for each in record.looks if each.at > look.at and each.gate is None), math.inf)
@@ -311,8 +311,8 @@ def gate(record: Record) -> Iterator[Violation]:
 def stalled(record: Record) -> Iterator[Violation]:
     """(5) When everything is up again, a row is delivered when its hold ends: it does not wait for the window to close."""
     plan = record.plan
-    knobs = plan.knobs
-    limit = plan.length + max(knobs.max_delay, _LONGEST_RETRY_AFTER_SECONDS, knobs.probe) + _STALLED_SECONDS
+    settings = plan.settings
+    limit = plan.length + max(settings.max_delay, _LONGEST_RETRY_AFTER_SECONDS, settings.probe) + _STALLED_SECONDS
     limit += max((60.0 * -minutes for _, minutes in record.shifts if minutes < 0), default=0.0)
     limit += max((back - plan.length for _, back, _ in record.stalls if back > plan.length), default=0.0)
     lasting = {key_text(rule["match"]["key"]) for rule in plan.lasting_rules}

@@ -1,4 +1,4 @@
-"""Runs a plan over the wire: the real app in processes of the Functions host stand-in, real driver and kills, virtual time."""
+"""Runs a plan over the wire: the real app in processes of the Functions host's emulator, real driver and kills, virtual time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WireWorld:
     """One run of one plan."""
 
     def __init__(self, fleet: Fleet, plan: Plan) -> None:
-        self.plan, self.knobs = plan, plan.knobs
+        self.plan, self.settings = plan, plan.settings
         self.record = Record(plan)
         self.fleet = fleet
         self.time: VirtualTime = fleet.time
@@ -45,8 +45,8 @@ class WireWorld:
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         config, script = self.directory / "relay.toml", self.directory / "tables.sql"
-        config.write_text(relay_toml(plan.knobs))
-        script.write_text(table_sql(plan.knobs))
+        config.write_text(relay_toml(plan.settings))
+        script.write_text(table_sql(plan.settings))
         server = fleet.empty_server(plan.offset_minutes)
         self.start = self.record.start = fleet.next_day()
         self.stack = Stack(self.directory, fleet.time.spec, config=config, tables_sql=script, sql_server=server)
@@ -97,7 +97,7 @@ class WireWorld:
             settings |= {
                 "NAIVE_TABLE": TABLE,
                 "NAIVE_LEASES": LEASES,
-                "NAIVE_KEY": json.dumps(self.knobs.key_columns),
+                "NAIVE_KEY": json.dumps(self.settings.key_columns),
                 "NAIVE_ODBC": f"{self.stack.sql.odbc_connection_string};APP=rowpost",
             }
         for number in range(self.plan.hosts):
@@ -255,7 +255,7 @@ class WireWorld:
         self.advance_to(self.now + 1)
 
     def _run_until_quiet(self) -> None:
-        limit = self.plan.length + self.knobs.window + 2 * self.knobs.max_delay + 3600
+        limit = self.plan.length + self.settings.window + 2 * self.settings.max_delay + 3600
         self.advance_to(self.now + 180)
         while not self._quiet() and self.now < limit:
             self.advance_to(self.now + _QUIET_STEP_SECONDS)

@@ -200,7 +200,7 @@ def test_the_connection_string_names_no_user() -> None:
     assert not {"UID", "PWD", "Authentication", "Trusted_Connection"} & set(parts)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the stand-in for azd is a shell script")
+@pytest.mark.skipif(os.name == "nt", reason="a shell script takes the place of azd")
 def test_the_token_is_that_of_whoever_is_logged_in_to_azd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     azd = tmp_path / "azd"
     answer = json.dumps({"token": "from-azd", "expiresOn": "2099-01-01T00:00:00Z"})
@@ -211,7 +211,7 @@ def test_the_token_is_that_of_whoever_is_logged_in_to_azd(tmp_path: Path, monkey
     assert "https://database.windows.net/.default" in (tmp_path / "asked").read_text()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the stand-in for azd is a shell script")
+@pytest.mark.skipif(os.name == "nt", reason="a shell script takes the place of azd")
 def test_nobody_logged_in_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("azd", "az"):
         (tmp_path / name).write_text("#!/bin/sh\necho 'ERROR: not logged in' >&2\nexit 1\n")

@@ -19,7 +19,7 @@ from emulators.functions_host.console import CONSOLE_PATH
 from emulators.functions_host.sql_trigger.inspection import APPLICATION_NAME, lease_state
 from emulators.launch import FunctionsHost, SqlServer
 from tests.emulators.host_fixture import APPS, World, make_app, virtual_time, world
-from tests.relay.harness import CONFIG, ORDERS, Relay
+from tests.harness.running_relay import CONFIG, ORDERS, Relay
 
 __all__ = ["make_app", "virtual_time", "world"]
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

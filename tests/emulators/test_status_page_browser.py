@@ -13,7 +13,7 @@ from emulators.functions_host.console import CONSOLE_PATH
 from emulators.launch import FunctionsHost
 from tests.emulators.browser import Browser
 from tests.emulators.host_fixture import APPS, World, virtual_time, world
-from tests.relay.harness import CONFIG, ORDERS, Relay
+from tests.harness.running_relay import CONFIG, ORDERS, Relay
 
 __all__ = ["virtual_time", "world"]
 pytestmark = pytest.mark.browser

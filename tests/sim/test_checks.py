@@ -11,18 +11,18 @@ import pytest
 from devtools.sim.checks import Violation, check
 from devtools.sim.inside.arena import Arena
 from devtools.sim.inside.world import InsideWorld
-from devtools.sim.plan import Action, Knobs, Plan
+from devtools.sim.plan import Action, Plan, Settings
 from devtools.sim.record import Choice, Look, Record
 
-KNOBS = Knobs(breaker_failures=100, concurrency=1, max_delay=600, detach_after_rounds=100)
-WATCHED = replace(KNOBS, watch=("Note", "Total"))
+SETTINGS = Settings(breaker_failures=100, concurrency=1, max_delay=600, detach_after_rounds=100)
+WATCHED = replace(SETTINGS, watch=("Note", "Total"))
 POISON = {"match": {"path": "/rows", "key": {"Id": 3}}, "status": 422}
 PLAN = Plan(
     seed=0,
     policy="rowpost",
     offset_minutes=0,
     hosts=1,
-    knobs=KNOBS,
+    settings=SETTINGS,
     actions=(
         Action(0, "rules", {"rules": [POISON]}),
         Action(1, "change", {"ops": [{"do": "insert", "id": number, "stamp": number} for number in (1, 2, 3)]}),
@@ -61,14 +61,14 @@ def test_an_older_state_at_the_api_is_seen(healthy: Record) -> None:
 
 @pytest.mark.parametrize("promised", [{"factor": 3.0}, {"factor": 1.0}, {"first_delay": 400}, {"attempts": 3}])
 def test_a_schedule_other_than_promised_is_seen(healthy: Record, promised: dict[str, float]) -> None:
-    knobs = replace(KNOBS, **promised)  # type: ignore[arg-type]
-    assert broken(healthy, plan=replace(PLAN, knobs=knobs)) == {"holds"}
+    settings = replace(SETTINGS, **promised)  # type: ignore[arg-type]
+    assert broken(healthy, plan=replace(PLAN, settings=settings)) == {"holds"}
 
 
 @pytest.mark.parametrize("promised", [{"factor": 3.0}, {"factor": 1.0}, {"first_delay": 400}, {"attempts": 3}])
 def test_a_schedule_other_than_promised_is_seen_over_the_wire_too(healthy: Record, promised: dict[str, float]) -> None:
-    knobs = replace(KNOBS, **promised)  # type: ignore[arg-type]
-    assert broken(healthy, plan=replace(PLAN, knobs=knobs), every_commit=False) == {"schedule"}
+    settings = replace(SETTINGS, **promised)  # type: ignore[arg-type]
+    assert broken(healthy, plan=replace(PLAN, settings=settings), every_commit=False) == {"schedule"}
 
 
 def test_a_row_that_comes_later_than_planned_is_seen(healthy: Record) -> None:
@@ -90,8 +90,8 @@ def test_a_hold_that_is_not_in_the_lease_is_seen(healthy: Record) -> None:
 
 
 def test_a_column_above_the_ceiling_is_seen(healthy: Record) -> None:
-    knobs = replace(KNOBS, send=("Note", "Total", "Extra"))
-    assert broken(healthy, plan=replace(PLAN, knobs=knobs)) == {"columns"}
+    settings = replace(SETTINGS, send=("Note", "Total", "Extra"))
+    assert broken(healthy, plan=replace(PLAN, settings=settings)) == {"columns"}
 
 
 def test_a_choice_that_is_not_the_one_in_force_is_seen(healthy: Record) -> None:
@@ -127,7 +127,7 @@ def test_a_cursor_that_passed_a_row_is_seen(healthy: Record) -> None:
 def test_a_post_without_a_watched_change_is_seen(healthy: Record) -> None:
     changes = [(at, text, version, version < 1) for at, text, version, _ in healthy.changes]
     looks = [replace(look, base=0, ledger={}) for look in healthy.looks]
-    plan = replace(PLAN, knobs=WATCHED)
+    plan = replace(PLAN, settings=WATCHED)
     assert "watch" in broken(healthy, plan=plan, changes=changes, looks=looks)
     assert "watch" not in broken(healthy, plan=plan, looks=looks)
 

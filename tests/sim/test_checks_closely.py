@@ -14,7 +14,7 @@ from devtools.sim.inside.arena import Arena
 from devtools.sim.inside.world import InsideWorld
 from devtools.sim.plan import Action
 from devtools.sim.record import Look, Record
-from tests.sim.test_checks import KNOBS, PLAN, broken
+from tests.sim.test_checks import PLAN, SETTINGS, broken
 
 ROW = '{"Id":3}'  # refused until everything is up again
 _STATE, _VERSION, _ATTEMPTS, _ROUNDS, _NEXT = range(5)
@@ -83,7 +83,7 @@ def test_a_retry_after_that_was_ignored_is_seen(healthy: Record) -> None:
 
 def test_recipients_of_mails_who_were_not_told_are_seen(healthy: Record) -> None:
     assert healthy.alerts
-    assert broken(healthy, plan=replace(PLAN, knobs=replace(KNOBS, email=True)), mails=[]) == {"notices"}
+    assert broken(healthy, plan=replace(PLAN, settings=replace(SETTINGS, email=True)), mails=[]) == {"notices"}
 
 
 def test_a_second_alarm_of_the_same_incident_is_seen(healthy: Record) -> None:

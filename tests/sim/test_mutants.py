@@ -11,15 +11,15 @@ import pytest
 
 from devtools.sim.maker import make_plan
 from devtools.sim.mutants import MUTANTS
-from devtools.sim.plan import Action, Knobs, Plan
+from devtools.sim.plan import Action, Plan, Settings
 from devtools.sim.runner import Runner
 
-KNOBS = Knobs(attempts=1, strategy="fixed", first_delay=30, detach_after_rounds=1, breaker_failures=100, concurrency=1)
+SETTINGS = Settings(attempts=1, strategy="fixed", first_delay=30, detach_after_rounds=1, breaker_failures=100, concurrency=1)
 SEEDS = range(40)  # which worker gets a row differs from seed to seed
 
 
-def plan(hosts: int, length: float, *actions: Action, pace: float = 0.01, knobs: Knobs = KNOBS) -> Plan:
-    return Plan(0, "rowpost", 0, hosts, knobs, actions, (), length, pace)
+def plan(hosts: int, length: float, *actions: Action, pace: float = 0.01, settings: Settings = SETTINGS) -> Plan:
+    return Plan(0, "rowpost", 0, hosts, settings, actions, (), length, pace)
 
 
 def change(at: float, **rows: str) -> Action:
@@ -69,7 +69,7 @@ SCENARIOS = {
         change(20, r1="insert"),
         *(change(110 + number * 0.35, r1="update") for number in range(40)),
         pace=0.0,
-        knobs=replace(KNOBS, first_delay=600, detach_after_rounds=100),
+        settings=replace(SETTINGS, first_delay=600, detach_after_rounds=100),
     ),
 }
 SURVIVES = {"settle-any-version"}  # a lease that a stale settlement overwrites gets an older version: the row is handed out again

@@ -42,7 +42,7 @@ class Arena:
     @staticmethod
     def shape(plan: Plan) -> str:
         """Plans of one shape share a database."""
-        return f"{plan.policy}-{plan.knobs.key}"
+        return f"{plan.policy}-{plan.settings.key}"
 
     def fresh(self, shape: str) -> Database | None:
         """The database of a shape as it was when it was kept; None if none was kept yet."""

@@ -1,4 +1,4 @@
-"""One worker: the Functions host stand-in's own parts and the unmodified app, on the simulation's loop."""
+"""One worker: the own parts of the Functions host's emulator and the unmodified app, on the simulation's loop."""
 
 from __future__ import annotations
 

@@ -7,17 +7,15 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from multidict import CIMultiDict
 from yarl import URL
 
+from devtools.sim.inside.member import Member
 from devtools.sim.inside.scheduler import Scheduler
 from emulators.functions_host.durable.engine import Effects, Engine
 from emulators.functions_host.durable.store import ActivityItem, Store
-
-if TYPE_CHECKING:
-    from devtools.sim.inside.host import Worker
 
 _TAKE_OVER_SECONDS = (1.0, 40.0)  # until the lease of a dead or frozen worker's partition is noticed to have ended
 _LOST_MESSAGE_SECONDS = 300.0  # until the message of an activity that died with its worker is seen again
@@ -47,7 +45,7 @@ class HubStore(Store):
 class HubEngine(Engine):
     """The engine of one worker's term: it only works while its worker leads; others hand what became due to the leader."""
 
-    def bind(self, hub: Hub, worker: Worker) -> None:
+    def bind(self, hub: Hub, worker: Member) -> None:
         """Say whose engine it is."""
         self._hub, self._worker = hub, worker
 
@@ -102,23 +100,23 @@ class Hub:
     def __init__(self, scheduler: Scheduler, pause: Callable[[], float]) -> None:
         self.scheduler = scheduler
         self.store = HubStore(scheduler, pause)
-        self.leader: Worker | None = None
-        self.workers: list[Worker] = []
-        self.guests: list[tuple[Worker, Any]] = []
+        self.leader: Member | None = None
+        self.workers: list[Member] = []
+        self.guests: list[tuple[Member, Any]] = []
         self.timers: dict[str, dict[str, str]] = {}
 
-    def pick(self) -> Worker:
+    def pick(self) -> Member:
         """A live worker."""
         live = [worker for worker in self.workers if not worker.frozen]
         return live[int(self.scheduler.rng.random() * len(live))]
 
-    def joined(self, worker: Worker) -> None:
+    def joined(self, worker: Member) -> None:
         """A worker has started."""
         self.workers.append(worker)
         if self.leader is None:
             self._lead(worker)
 
-    def left(self, worker: Worker) -> None:
+    def left(self, worker: Member) -> None:
         """A worker has died."""
         if worker in self.workers:
             self.workers.remove(worker)
@@ -134,13 +132,13 @@ class Hub:
         elif (leader := self.leader) is not None:
             leader.loop.call_soon(lambda: leader.engine.look_again())
 
-    def froze(self, worker: Worker) -> None:
+    def froze(self, worker: Member) -> None:
         """A worker stands still: if it leads, its lease ends too."""
         if self.leader is worker:
             low, high = _TAKE_OVER_SECONDS
             self.scheduler.after(self.scheduler.rng.uniform(low, high), lambda: self._depose(worker))
 
-    def _depose(self, worker: Worker) -> None:
+    def _depose(self, worker: Member) -> None:
         if self.leader is worker and worker.frozen and any(not each.frozen for each in self.workers):
             self.leader = None
             worker.step_down()
@@ -151,7 +149,7 @@ class Hub:
         if self.leader is None and live:
             self._lead(live[int(self.scheduler.rng.random() * len(live))])
 
-    def _lead(self, worker: Worker) -> None:
+    def _lead(self, worker: Member) -> None:
         self.leader = worker
         worker.loop.call_soon(worker.take_the_lead)
 

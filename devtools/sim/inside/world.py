@@ -1,4 +1,4 @@
-"""Runs a plan in process: the real app on the stand-ins' own modules, one thread, every step decided by the seed."""
+"""Runs a plan in process: the real app on the emulators' own modules, one thread, every step decided by the seed."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class InsideWorld:
     """
 
     def __init__(self, arena: Arena, plan: Plan) -> None:
-        self.plan, self.knobs, self.arena = plan, plan.knobs, arena
+        self.plan, self.arena = plan, arena
         self.record = Record(plan, every_commit=True)
         self.record.start = FIRST_INSTANT
         rng = random.Random(f"steps/{plan.seed}")
@@ -134,9 +134,9 @@ class InsideWorld:
         return self.record
 
     def _run(self) -> None:
-        config = self.arena.settings_file("relay.toml", relay_toml(self.knobs))
+        config = self.arena.settings_file("relay.toml", relay_toml(self.plan.settings))
         self.settings = self._app_settings(config)
-        if self.knobs.email:
+        if self.plan.settings.email:
             import azure.communication.email  # noqa: F401  # before its poller is given other threads
         database = self.arena.fresh(Arena.shape(self.plan)) or self._prepared(config)
         self._use(database)
@@ -171,7 +171,7 @@ class InsideWorld:
         database = self.arena.new(shape)
         server = SqlServer(database, self.scheduler, lambda: 0.0, self.condition)
         connection: Any = server.connect("APP=person", autocommit=True)
-        connection.execute(table_sql(self.knobs))
+        connection.execute(table_sql(self.plan.settings))
         prepare(connection, load_config(config, self.settings.values))
         connection.close()
         first = InsideWorld(self.arena, self.plan.silent())
@@ -215,7 +215,7 @@ class InsideWorld:
         app = ROOT
         if self.plan.policy == "naive":
             app = NAIVE_APP
-            key = json.dumps(self.knobs.key_columns)
+            key = json.dumps(self.plan.settings.key_columns)
             values |= {"NAIVE_TABLE": TABLE, "NAIVE_LEASES": LEASES, "NAIVE_KEY": key, "NAIVE_ODBC": "APP=rowpost"}
         return AppSettings(app, _host_json(app), values)
 
@@ -314,7 +314,7 @@ class InsideWorld:
             self._do(action)
         scheduler.sleep(max(0.0, self.plan.length - scheduler.seconds()))
         self._mend()
-        limit = self.plan.length + self.knobs.window + 2 * self.knobs.max_delay + 3600
+        limit = self.plan.length + self.plan.settings.window + 2 * self.plan.settings.max_delay + 3600
         scheduler.sleep(_QUIET_STEP_SECONDS)
         while not self._quiet() and scheduler.seconds() < limit:
             scheduler.sleep(_QUIET_STEP_SECONDS)

@@ -1,0 +1,38 @@
+"""Fixtures of the tests that run the whole app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.running_relay import CONFIG, ORDERS, Relay
+
+
+@pytest.fixture
+def make_relay(tmp_path: Path) -> Iterator[Callable[..., Relay]]:
+    """A factory of running relays; all are stopped at the end of the test."""
+    running: list[Relay] = []
+
+    def make(config: str = CONFIG, tables: str = ORDERS, *, start: bool = True, **options: Any) -> Relay:
+        directory = tmp_path / f"relay{len(running)}"
+        directory.mkdir()
+        relay = Relay(directory, config, tables, **options)
+        running.append(relay)
+        if start:
+            relay.stack.start()
+            relay.advance(2)
+        return relay
+
+    yield make
+    for relay in reversed(running):
+        relay.stack.stop()
+        relay.time.close()
+
+
+@pytest.fixture
+def relay(make_relay: Callable[..., Relay]) -> Relay:
+    """A running relay of dbo.Orders."""
+    return make_relay()

@@ -1,0 +1,145 @@
+"""The whole app on the emulators, in virtual time: what tests of several folders drive over the wire."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from devtools.stack import Stack
+from emulators.clock import VirtualTime
+from emulators.downstream import Attempt
+
+PAUSED = "AzureWebJobs.relay_dbo_Orders.Disabled"  # the setting that keeps the trigger from being listened to
+START = datetime(2026, 3, 2, 6, tzinfo=UTC)
+
+ORDERS = """
+CREATE TABLE dbo.Orders (
+    OrderId int NOT NULL CONSTRAINT PK_Orders PRIMARY KEY,
+    Customer nvarchar(40) NOT NULL,
+    Total decimal(20, 4) NULL,
+    Secret nvarchar(40) NULL
+)
+"""
+
+
+class Relay:
+    """A running stack with helpers; the table is dbo.Orders unless a test says otherwise."""
+
+    def __init__(self, directory: Path, config: str, tables: str, **options: Any) -> None:
+        self.time = VirtualTime(directory, START)
+        self.config_file = directory / "relay.toml"
+        self.config_file.write_text(textwrap.dedent(config))
+        script = directory / "tables.sql"
+        script.write_text(tables)
+        self.stack = Stack(directory, self.time.spec, config=self.config_file, tables_sql=script, **options)
+        self.directory = directory
+
+    # --- the world ---
+
+    def advance(self, seconds: float = 0, *, hours: float = 0, until: Callable[[], bool] | None = None) -> bool:
+        """Let virtual time pass; returns whether ``until`` held."""
+        return self.time.advance_to(self.time.now() + timedelta(seconds=seconds, hours=hours), until=until)
+
+    def execute(self, sql: str, *parameters: Any) -> list[Any]:
+        return self.stack.execute(sql, *parameters)
+
+    def insert(self, *ids: int, total: str = "10.5") -> None:
+        """Rows of dbo.Orders, in one transaction."""
+        values = ", ".join(f"({i}, N'customer {i}', {total}, N'hidden {i}')" for i in ids)
+        self.execute(f"INSERT INTO dbo.Orders (OrderId, Customer, Total, Secret) VALUES {values}")
+
+    def reject(self, order: int, status: int = 422, **values: Any) -> None:
+        """Let the API refuse one row."""
+        self.stack.downstream.add_rule(match={"key": {"OrderId": order}}, status=status, **values)
+
+    def accept_all(self) -> None:
+        self.stack.downstream.set_rules([])
+        self.stack.downstream.set_mode("up")
+
+    def restart(self, **settings: str) -> None:
+        """Kill the host and start it anew, with app settings that have changed."""
+        assert self.stack.host is not None
+        self.stack.host.kill()
+        self.stack.change_settings(settings)
+        self.stack.start_host()
+
+    # --- what can be seen ---
+
+    def posts(self, order: int | None = None) -> list[Attempt]:
+        """Attempts to deliver rows (of one order), oldest first."""
+        return [
+            attempt
+            for attempt in self.stack.downstream.attempts()
+            if attempt.path == "/rows"
+            and (order is None or (isinstance(attempt.key, dict) and attempt.key.get("OrderId") == order))
+        ]
+
+    def accepted(self, order: int) -> dict[str, Any] | None:
+        """The row that the API has for an order; None if it has none or took its deletion."""
+        state = self.stack.downstream.find("dbo.Orders", {"OrderId": order})
+        return None if state is None or state.operation == "delete" else state.row
+
+    def ledger(self) -> list[Any]:
+        """(RowKey, State, Attempts, Rounds) of every record."""
+        return [tuple(row) for row in self.execute("SELECT RowKey, State, Attempts, Rounds FROM rowpost.Ledger ORDER BY RowKey")]
+
+    def leases(self, table: str = "dbo_Orders") -> list[Any]:
+        return self.execute(f"SELECT * FROM az_func.Leases_rowpost_{table}")
+
+    def get(self, path: str) -> Any:
+        assert self.stack.host is not None
+        answer = self.stack.host.request("GET", path)
+        answer.raise_for_status()
+        return answer.json()
+
+    def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = self.get("/api/status")["tables"][0]
+        return status
+
+    def alerts(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Notices that arrived at the webhook."""
+        bodies = [attempt.body for attempt in self.stack.downstream.attempts() if attempt.path == "/alerts"]
+        return [body for body in bodies if kind is None or body["kind"] == kind]
+
+    def host_log(self) -> str:
+        assert self.stack.host is not None
+        return self.stack.host.log_file.read_text(encoding="utf-8", errors="replace")
+
+
+CONFIG = """
+[downstream]
+url = "%DOWNSTREAM_URL%"
+timeout = "5s"
+batch_budget = "30s"
+[downstream.headers]
+X-Api-Key = "%DOWNSTREAM_API_KEY%"
+[[notifications.webhooks]]
+url = "%ALERT_WEBHOOK_URL%"
+[retry]
+notify_after_rounds = 3
+max_delay = "1h"
+window = "12h"
+[watchdog]
+schedule = "0 */5 * * * *"
+[[tables]]
+name = "dbo.Orders"
+"""
+
+
+def changed_config(**replacements: str) -> str:
+    """CONFIG with some lines replaced, by key."""
+    lines = []
+    for line in CONFIG.splitlines():
+        key = line.split(" = ")[0]
+        lines.append(f"{key} = {replacements[key]}" if key in replacements else line)
+    return "\n".join(lines)
+
+
+def body_of(attempt: Attempt) -> dict[str, Any]:
+    """The event of an attempt."""
+    body: dict[str, Any] = attempt.body if isinstance(attempt.body, dict) else json.loads(attempt.body)
+    return body

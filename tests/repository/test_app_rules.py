@@ -1,0 +1,241 @@
+"""The rules of the app's source: what it may import, read and log, and that what is deployed runs by itself."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from tests.harness.raw_server import RawServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {"rowpost", "triggers", "orchestrators", "activities", "entities"}
+FILES = {"function_app.py", "host.json", "relay.toml", "requirements.txt"}
+DEVELOPMENT = {"emulators", "tests", "devtools", "infra", "dev"}
+CLOCKS = {
+    "now",
+    "utcnow",
+    "today",
+    "sleep",
+    "monotonic",
+    "monotonic_ns",
+    "perf_counter",
+    "process_time",
+    "time_ns",
+    "localtime",
+    "gmtime",
+}
+LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+CARRIERS = {"values", "row", "changes", "body", "key"}
+
+
+# --- what is deployed ---
+
+
+def ignored_patterns() -> list[str]:
+    lines = (line.strip() for line in (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
+    patterns = [line.rstrip("/") for line in lines if line and not line.startswith("#")]
+    assert not [pattern for pattern in patterns if "/" in pattern or pattern.startswith("!")], "one name or pattern a line"
+    return patterns
+
+
+def deployed(folder: Path, patterns: list[str]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if any(fnmatchcase(path.name, pattern) for pattern in patterns):
+            continue
+        if path.is_dir():
+            yield from deployed(path, patterns)
+        else:
+            yield path
+
+
+APP = [path for path in deployed(ROOT, ignored_patterns()) if path.suffix == ".py"]
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_nothing_is_deployed_but_the_app() -> None:
+    found = {path.relative_to(ROOT) for path in deployed(ROOT, ignored_patterns())}
+    assert {path.name for path in found if len(path.parts) == 1} == FILES
+    assert {path.parts[0] for path in found if len(path.parts) > 1} == PACKAGES
+    assert [path for path in found if len(path.parts) > 1 and path.suffix != ".py"] == []
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Exactly what is deployed, and nothing else."""
+    folder = tmp_path_factory.mktemp("deployed")
+    for path in deployed(ROOT, ignored_patterns()):
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    return folder
+
+
+def run(copy: Path, code: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    settings = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
+    environment = {name: value for name, value in {**kept, **settings, **changes}.items() if value is not None}
+    command = [sys.executable, "-B", "-c", code]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=60)
+
+
+INDEX = """
+import json, sys
+import function_app
+found = {}
+for function in function_app.app.get_functions():
+    trigger = function.get_trigger().get_dict_repr()
+    found[function.get_function_name()] = trigger
+print(json.dumps({"functions": found, "modules": sorted(sys.modules)}, default=str))
+"""
+
+
+def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy: Path) -> None:
+    with RawServer() as database:
+        connection = f"Server=127.0.0.1,{database.port};Database=rowpost;User ID=sa;Password=x;Encrypt=false"
+        done = run(copy, INDEX, SqlConnectionString=connection)
+        assert done.returncode == 0, done.stderr
+        assert database.connections == 0, "a database that is down must not keep the app from starting"
+    report = json.loads(done.stdout.splitlines()[-1])
+    functions = report["functions"]
+    assert {name: trigger["type"] for name, trigger in functions.items()} == {
+        "relay_dbo_Airports": "sqlTrigger",
+        "relay_dbo_Weather": "sqlTrigger",
+        "relay_dbo_Flights": "sqlTrigger",
+        "watchdog": "timerTrigger",
+        "clean_history": "timerTrigger",
+        "get_status": "httpTrigger",
+        "get_columns": "httpTrigger",
+        "put_columns": "httpTrigger",
+        "delete_columns": "httpTrigger",
+        "get_dead_letters": "httpTrigger",
+        "replay_dead_letters": "httpTrigger",
+        "resync": "orchestrationTrigger",
+        "resync_page": "activityTrigger",
+        "resync_table": "httpTrigger",
+        "stop_resync": "httpTrigger",
+        "retry_now": "httpTrigger",
+        "recovery": "orchestrationTrigger",
+        "notification": "orchestrationTrigger",
+        "survey_table": "activityTrigger",
+        "redeliver_table": "activityTrigger",
+        "start_notice": "activityTrigger",
+        "send_notice": "activityTrigger",
+        "table_columns": "entityTrigger",
+    }
+    flights = functions["relay_dbo_Flights"]
+    assert (flights["tableName"], flights["connectionStringSetting"]) == ("dbo.Flights", "SqlConnectionString")
+    assert flights["leasesTableName"] == "Leases_rowpost_dbo_Flights"
+    levels = {name: trigger["authLevel"] for name, trigger in functions.items() if trigger["type"] == "httpTrigger"}
+    assert {str(level).lower() for level in levels.values()} <= {"function", "authlevel.function", "1"}, levels
+    assert not DEVELOPMENT & set(report["modules"])
+    heavy = {"azure.communication", "azure.identity"} & set(report["modules"])
+    assert not heavy, "imported only when a mail is sent: a cold start does not pay for it"
+
+
+@pytest.mark.parametrize("setting", ["DOWNSTREAM_URL", "SqlConnectionString"])
+def test_a_missing_setting_ends_the_start_with_one_sentence(copy: Path, setting: str) -> None:
+    done = run(copy, "import function_app", **{setting: None})
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("rowpost.config.ConfigError: ") and setting in last and "missing or empty" in last
+
+
+def test_the_core_needs_no_functions_and_imports_nothing_heavy(copy: Path) -> None:
+    modules = [named(path).removesuffix(".py").replace("/", ".") for path in APP if named(path).startswith("rowpost/")]
+    code = f"import importlib, json, sys\nfor name in {modules!r}: importlib.import_module(name)\n"
+    done = run(copy, code + "print(json.dumps(sorted(sys.modules)))")
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert len(modules) >= 15 and "rowpost" in loaded
+    assert not loaded & {"azure", "aiohttp", "opentelemetry", "cryptography", "pandas", "numpy"}
+
+
+# --- what the source says ---
+
+
+def imports(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def clock_reads(tree: ast.AST) -> list[str]:
+    found = [name for name in imports(tree) if name.partition(".")[0] == "time"]
+    called = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS:
+            owner = ast.unparse(node.value).rpartition(".")[2]
+            if node in called or owner in ("datetime", "date", "dt", "time", "asyncio"):  # passed on, it is as good as called
+                found.append(ast.unparse(node))
+        elif isinstance(node, ast.ImportFrom):
+            found += [alias.name for alias in node.names if alias.name in CLOCKS]
+    return found
+
+
+def revealing_logs(tree: ast.AST) -> list[str]:
+    """Log calls that mention anything of a name by which row values travel."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        logs = isinstance(called, ast.Attribute) and called.attr in LOGGING and "log" in ast.unparse(called.value).lower()
+        if not logs and not (isinstance(called, ast.Name) and called.id == "print"):
+            continue
+        for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
+            names = {part.id for part in ast.walk(argument) if isinstance(part, ast.Name)}
+            names |= {part.attr for part in ast.walk(argument) if isinstance(part, ast.Attribute)}
+            names |= {str(part.value) for part in ast.walk(argument) if isinstance(part, ast.Constant) and part is not argument}
+            if names & CARRIERS:
+                found.append(ast.unparse(node))
+    return found
+
+
+def test_the_rules_see_what_they_forbid() -> None:
+    clocks = ["datetime.now()", "dt.datetime.utcnow()", "date.today()", "import time", "from time import time", "asyncio.sleep(1)"]
+    clocks += ["field(default_factory=datetime.now)", "import time as t", "from asyncio import sleep"]
+    assert [source for source in clocks if not clock_reads(ast.parse(source))] == []
+    assert not clock_reads(ast.parse("datetime.fromisoformat(claim.now)"))
+    logs = [
+        "_log.info('%s', row)",
+        "log.error(f'{change.key}')",
+        "logging.warning('x', extra={'a': values})",
+        "print(item['body'])",
+    ]
+    assert all(revealing_logs(ast.parse(source)) for source in logs)
+    assert not revealing_logs(ast.parse("_log.info('%s: %d rows', table.name, len(settlements))"))
+    assert imports(ast.parse("from azure import functions")) == {"azure", "azure.functions"}
+
+
+@pytest.mark.parametrize("path", APP, ids=named)
+def test_a_file_of_the_app_keeps_the_rules(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = imports(tree)
+    assert not {name for name in found if name.partition(".")[0] in DEVELOPMENT}, "the app runs without what develops it"
+    assert clock_reads(tree) == [], "times come from the database, the target or the orchestration"
+    assert revealing_logs(tree) == [], "row values are nobody's business but the target's"
+    if named(path).startswith("rowpost/"):
+        outside = {name for name in found if name.startswith(("azure.functions", "azure.durable_functions"))}
+        assert not outside | {name for name in found if name.partition(".")[0] in PACKAGES - {"rowpost"} | {"function_app"}}
+
+
+def test_the_emulators_do_not_import_the_app() -> None:
+    for path in (ROOT / "emulators").rglob("*.py"):
+        found = {name.partition(".")[0] for name in imports(ast.parse(path.read_text(encoding="utf-8")))}
+        assert not found & (PACKAGES | {"function_app", "tests", "devtools"}), named(path)
