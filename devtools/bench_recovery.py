@@ -27,19 +27,21 @@ from emulators.functions_host.sql_trigger.table import KeyColumn, WatchedTable
 from emulators.sql_server.parser import parse_batch
 from emulators.sql_server.syntax import Block, Declare, If, SetOption, Statement
 from rowpost.app import App
-from rowpost.claim import claim_keys, numbered_keys
-from rowpost.connection_string import translate
-from rowpost.database import Database, Row
-from rowpost.delivery import Answer, Verdict
-from rowpost.ledger import key_hash, key_text
-from rowpost.operations import replay_dead_letters, retry_now
-from rowpost.planning import plan
-from rowpost.recovery import REDELIVER_AT_MOST, mark_noticed, redeliver, survey
-from rowpost.resync import PAGE_ROWS, resync_page
-from rowpost.retention import look_at_retention, record_coverage
-from rowpost.settlement import settle, settle_row
-from rowpost.status import table_status
-from rowpost.watchdog import inspect_table, move_watch_base
+from rowpost.config.connection_string import translate
+from rowpost.database.connection import Database, Row
+from rowpost.operations.orders import replay_dead_letters, retry_now
+from rowpost.operations.resync import PAGE_ROWS, resync_page
+from rowpost.operations.status import table_status
+from rowpost.recovery.plan import plan
+from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
+from rowpost.recovery.survey import mark_noticed, survey
+from rowpost.relay.claim import claim_keys, numbered_keys
+from rowpost.relay.settle import settle
+from rowpost.rules.answer import Answer, Verdict
+from rowpost.rules.fate import fate_of_answer
+from rowpost.rules.row import key_hash, key_text
+from rowpost.watchdog.adopt import inspect_table, move_watch_base
+from rowpost.watchdog.retention import look_at_retention, record_coverage
 
 TABLE = "dbo.Orders"
 SIZES = (1_000, 10_000, 100_000)  # held rows; the ratios are to the first
@@ -165,10 +167,11 @@ class RecoveryBench:
         self.database = CountingDatabase(self.stack.settings)
         self.app = App(self.stack.config, self.database)
         self.table = self.app.table(TABLE)
+        self.leases = f"az_func.{self.table.config.lease_table}"
         ((function_id, object_id),) = self.stack.execute(cursors)
         name, keys = TableName.parse(TABLE), (KeyColumn("OrderId", "int", "int"),)
         columns = tuple(TableColumn(column.name, column.type) for column in self.table.columns)
-        self.trigger = Statements(WatchedTable(name, object_id, keys, columns), function_id, self.table.lease_sql, _LOCK_MS)
+        self.trigger = Statements(WatchedTable(name, object_id, keys, columns), function_id, self.leases, _LOCK_MS)
 
     # --- set-up, by plain SQL ---
 
@@ -180,31 +183,32 @@ class RecoveryBench:
     def fill(self, count: int) -> None:
         """Let ``count`` rows be exhausted, their leases held."""
         self.say(f"{count:,} rows …")
-        self.stack.execute(f"DELETE FROM rowpost.Ledger; DELETE FROM {self.table.lease_sql};")
+        self.stack.execute(f"DELETE FROM rowpost.Ledger; DELETE FROM {self.leases};")
         for first in range(self._orders + 1, count + 1, _FILL_ROWS):
             ids = [{"i": i} for i in range(first, min(first + _FILL_ROWS, count + 1))]
             self._many("INSERT INTO dbo.Orders SELECT i, N'customer', 10.5 FROM OPENJSON(?) WITH (i int '$.i')", ids)
         self._orders = max(self._orders, count)
         records = """
 INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
-                            LastFailure, NextAttempt, LastStatus, LastError, Noticed, Detached)
+                            LastFailure, NextAttempt, LastStatus, LastError, Noticed)
 SELECT N'dbo.Orders', h, k, v.Newest, 'U', 'exhausted', 5, 0, SYSUTCDATETIME(), SYSUTCDATETIME(), SYSUTCDATETIME(),
-       503, N'HTTP 503', 0, 0
+       503, N'HTTP 503', 0
   FROM OPENJSON(?) WITH (h char(64) '$.h', k nvarchar(max) '$.k')
   CROSS JOIN (SELECT CHANGE_TRACKING_CURRENT_VERSION() AS Newest) v"""
         for first in range(1, count + 1, _FILL_ROWS):
             texts = [key_text({"OrderId": i}) for i in range(first, min(first + _FILL_ROWS, count + 1))]
             self._many(records, [{"h": key_hash(text), "k": text} for text in texts])
         self.stack.execute(f"""
-INSERT INTO {self.table.lease_sql}
+INSERT INTO {self.leases}
 SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETIME()) FROM dbo.Orders WHERE OrderId <= {count};""")
-        self.stack.execute("UPDATE rowpost.TableState SET GateRound = 0, GateUntil = NULL, GateOpened = NULL, RetryOrdered = NULL")
+        closed = "BreakerOpenings = 0, BreakerOpenUntil = NULL, BreakerClosedAt = NULL"
+        self.stack.execute(f"UPDATE rowpost.TableState SET {closed}, RetryOrdered = NULL")
 
     def change(self, ledger: str, leases: str | None = None) -> None:
         """Put all rows in another state."""
         self.stack.execute(f"UPDATE rowpost.Ledger SET {ledger}")
         if leases is not None:
-            self.stack.execute(f"UPDATE {self.table.lease_sql} SET {leases}")
+            self.stack.execute(f"UPDATE {self.leases} SET {leases}")
 
     # --- measuring ---
 
@@ -283,7 +287,7 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
             "State = 'exhausted', Rounds = 5, NextAttempt = SYSUTCDATETIME()",
             "_az_func_LeaseExpirationTime = DATEADD(hour, 1, SYSDATETIME())",
         )
-        self.plan("release: plan for redelivery", count, "State = 'held' AND Detached = 1", count)
+        self.plan("release: plan for redelivery", count, "State = 'detached'", count)
         self.measure("trigger's own look, all freed", count, self._poll, expect=0)
 
     def _looks(self, count: int) -> None:
@@ -307,18 +311,18 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         )
         claimed = claim_keys(self.database, self.table, keys)
         refused = Answer(Verdict.TRANSIENT, status=503, error="HTTP 503")
-        settlements = [settle_row(row, refused, self.app.config.retry) for row in claimed.rows]
+        fates = [fate_of_answer(row, refused, self.app.config.retry.policy) for row in claimed.rows]
         name = f"settle of {BATCH_ROWS}"
-        self.measure(name, count, lambda: settle(self.database, self.table, settlements), BATCH_ROWS)
+        self.measure(name, count, lambda: settle(self.database, self.table, fates), BATCH_ROWS)
         self._check(name, count, "rowpost.Ledger", "State = 'exhausted'", BATCH_ROWS)
         settled = "_az_func_AttemptCount = 0 AND _az_func_LeaseExpirationTime > SYSDATETIME()"
-        self._check(name, count, self.table.lease_sql, settled, BATCH_ROWS)
+        self._check(name, count, self.leases, settled, BATCH_ROWS)
 
     def _operator(self, count: int) -> None:
         app = self.app
         plan(app, TABLE)  # the batch that was just settled
         self.change(
-            "State = 'held', Detached = 1, NextAttempt = DATEADD(hour, 6, SYSUTCDATETIME()), LastFailure = SYSUTCDATETIME()",
+            "State = 'detached', NextAttempt = DATEADD(hour, 6, SYSUTCDATETIME()), LastFailure = SYSUTCDATETIME()",
             "_az_func_LeaseExpirationTime = NULL",
         )
         self.measure("retry_now", count, lambda: retry_now(app, TABLE), expect=count)

@@ -27,7 +27,7 @@ from emulators.launch import DownstreamProcess, FunctionsHost, SqlServer, run_sc
 from emulators.odbc import odbc_driver
 from emulators.process import StandIn
 from infra.prepare_database import prepare
-from rowpost.config import load_config
+from rowpost.config.loading import load_config
 
 TABLE = "dbo.Orders"
 SPEED = 40

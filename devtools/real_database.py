@@ -16,8 +16,10 @@ import pyodbc
 from devtools.data import TABLES_SQL
 from emulators.odbc import odbc_driver, run_script
 from infra.prepare_database import ROOT, known_settings, prepare
-from rowpost.config import Config, ConfigError, load_config
-from rowpost.connection_string import OdbcConnection, translate
+from rowpost.config.connection_string import OdbcConnection, translate
+from rowpost.config.errors import ConfigError
+from rowpost.config.loading import load_config
+from rowpost.config.sections import Config
 
 LOGIN = "rowpost_local"
 PASSWORD = "Rowpost!2026"  # of a throw-away server on this machine; the same as in compose.yaml and local.settings.json

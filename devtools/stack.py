@@ -21,7 +21,8 @@ from emulators.email_service import EmailService
 from emulators.launch import FunctionsHost, SqlServer, run_script
 from emulators.odbc import odbc_driver
 from infra.prepare_database import prepare
-from rowpost.config import Config, load_config
+from rowpost.config.loading import load_config
+from rowpost.config.sections import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 API_KEY = "local-key"

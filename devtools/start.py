@@ -14,7 +14,7 @@ from devtools.host_lines import Follower
 from devtools.stack import ROOT, Stack
 from emulators.functions_host.console import CONSOLE_PATH
 from emulators.launch import StandInError
-from rowpost.config import ConfigError
+from rowpost.config.errors import ConfigError
 
 _INSERT = """INSERT INTO dbo.Airports (Faa, Name, Lat, Lon, Alt, Tz, Dst, TzName)
 VALUES (N'ZZZ', N'Somewhere', 47.5, 8.5, 432, 1, N'A', N'Europe/Zurich');"""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyodbc
 import requests
 
-from rowpost.config import ConfigError
+from rowpost.config.errors import ConfigError
 
 SQL_SCOPE = "https://database.windows.net/.default"
 MANAGEMENT = "https://management.azure.com"

@@ -13,7 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from infra.prepare_database import known_settings  # noqa: E402
-from rowpost.config import Config, ConfigError, load_config  # noqa: E402
+from rowpost.config.errors import ConfigError  # noqa: E402
+from rowpost.config.loading import load_config  # noqa: E402
+from rowpost.config.sections import Config  # noqa: E402
 
 APP_JSON = Path(__file__).resolve().parent / "app.json"
 

@@ -27,9 +27,11 @@ sys.path.insert(0, str(ROOT))
 
 from infra.azure_sql import SQL_SCOPE, AzureDatabase, FirewallRule, connected, deployer_token, token_attribute  # noqa: E402
 from infra.sql_script import read_script  # noqa: E402
-from rowpost.config import Config, ConfigError, load_config  # noqa: E402
-from rowpost.connection_string import translate  # noqa: E402
-from rowpost.database import odbc_driver  # noqa: E402
+from rowpost.config.connection_string import translate  # noqa: E402
+from rowpost.config.errors import ConfigError  # noqa: E402
+from rowpost.config.loading import load_config  # noqa: E402
+from rowpost.config.sections import Config  # noqa: E402
+from rowpost.database.connection import odbc_driver  # noqa: E402
 
 SCRIPTS = Path(__file__).resolve().parent / "sql"
 RETENTION_MARGIN_DAYS = 7  # change retention beyond the retry window: time to notice and mend a long outage

@@ -6,21 +6,23 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
 from devtools.sim.telling import alarms, dead_letters, notices
-from devtools.sim.timing import deaths, gate, holds, neighbours, patience, rounds, schedule, stalled
+from devtools.sim.timing import breaker, deaths, holds, neighbours, patience, rounds, schedule, stalled
+from rowpost.rules.lifecycle import allowed
 
 
 def check(record: Record) -> list[Violation]:
     """All violations of a run."""
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
-        rules += [quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
-        rules += [patience, rounds, gate, stalled, notices, alarms, dead_letters, harness]
+        rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
+        rules += [patience, rounds, breaker, stalled, notices, alarms, dead_letters, harness]
     return [violation for rule in rules for violation in rule(record)]
 
 
@@ -53,6 +55,15 @@ def _differences(row: dict[str, Any], known: dict[str, Any], settings: Settings)
 
 def _plain(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, int | float | Decimal) else value
+
+
+def transitions(record: Record) -> Iterator[Violation]:
+    """(8) A record of the ledger goes from state to state as the app's own table of transitions says, and in no other way."""
+    for before, look in pairwise(record.looks) if record.every_commit else ():
+        for text in before.ledger.keys() | look.ledger.keys():
+            old, new = (each.ledger.get(text, (None,))[0] for each in (before, look))
+            if not allowed(old, new):
+                yield Violation("transitions", f"{text}: went from {old} to {new} at {clock_text(look.at)}", text)
 
 
 def quiet(record: Record) -> Iterator[Violation]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -12,19 +10,17 @@ from typing import Any
 
 import activities.notices
 import orchestrators.recovery
-import rowpost.claim
-import rowpost.delivery
-import rowpost.envelope
-import rowpost.gate
-import rowpost.notices
-import rowpost.planning
-import rowpost.recovery
-import rowpost.settlement
+import rowpost.notices.channels
+import rowpost.rules.answer
+import rowpost.target.event
 import triggers.watchdog
-from rowpost.backoff import Backoff
+from rowpost.database import statements
+from rowpost.notices.channel import SENT
+from rowpost.rules.backoff import Backoff
+from rowpost.rules.circuit_breaker import CircuitBreaker
+from rowpost.rules.fate import Fate
 
 Replacement = tuple[Any, str, Any]  # object, attribute, what stands there instead
-_LEASES = r"(?:\{table\.lease_sql\}|\[az_func\]\.)"
 
 
 class StaleMutant(Exception):
@@ -45,30 +41,28 @@ def mutated(name: str | None) -> Iterator[None]:
         yield
 
 
-def _rewritten(module: Any, function: str, *changes: tuple[str, str]) -> Replacement:
-    """A function that gives SQL, with some of it replaced. Patterns are searched in its source too, to know if they are stale."""
-    original: Callable[..., str] = getattr(module, function)
-    source = inspect.getsource(original)
+def _rewritten(file: str, *changes: tuple[str, str]) -> Replacement:
+    """A statement of the app, with some of it replaced; each pattern must be found in its file, or the mutant is stale."""
+    original = statements.body
     for pattern, _ in changes:
-        if not re.search(pattern, source):
-            raise StaleMutant(f"{module.__name__}.{function} does not contain {pattern}")
+        if not re.search(pattern, original(file)):
+            raise StaleMutant(f"{file}.sql does not contain {pattern}")
 
-    @functools.wraps(original)
-    def changed(*args: Any, **kwargs: Any) -> str:
-        text = original(*args, **kwargs)
-        for pattern, replacement in changes:
+    def changed(name: str) -> str:
+        text = original(name)
+        for pattern, replacement in changes if name == file else ():
             text = re.sub(pattern, replacement, text)
         return text
 
-    return module, function, changed
+    return statements, "body", changed
 
 
 def _without_guard() -> list[Replacement]:
-    return [(rowpost.claim, "guard_sql", lambda table, keys: "")]
+    return [_rewritten("fragments/guard_leases", (r"[\s\S]+", ""))]
 
 
 def _without_hold() -> list[Replacement]:
-    return [_rewritten(rowpost.settlement, "_settle_sql", (r"WHEN 'hold' THEN DATEADD\(second, s\.rp_w, @now\)", ""))]
+    return [_rewritten("settle", (r"WHEN 'hold' THEN DATEADD\(second, k\.waitSeconds, @now\)", ""))]
 
 
 def _late_delays() -> list[Replacement]:
@@ -77,33 +71,33 @@ def _late_delays() -> list[Replacement]:
 
 
 def _clear_any_version() -> list[Replacement]:
-    return [_rewritten(rowpost.settlement, "_clear_sql", (r"AND g\.ChangeVersion <= s\.\w+", ""))]
+    return [_rewritten("fragments/remove_delivered", (r"AND g\.ChangeVersion <= s\.version", ""))]
 
 
 def _redeliver_without_lease() -> list[Replacement]:
-    writes = ((r"UPDATE l SET _az_func[^;]*;", ""), (rf"INSERT INTO {_LEASES}[^;]*;", ""))
-    return [_rewritten(rowpost.recovery, "_lease_sql", *writes)]
+    writes = ((r"UPDATE l\s+SET _az_func[^;]*;", ""), (r"INSERT INTO \{leases\}[^;]*;", ""))
+    return [_rewritten("lease_for_redelivery", *writes)]
 
 
 def _settle_any_version() -> list[Replacement]:
-    guard = r"WHERE l\._az_func_ChangeVersion = s\.\w+ AND l\._az_func_AttemptCount = s\.rp_c"
-    return [_rewritten(rowpost.settlement, "_settle_sql", (guard, "WHERE 1 = 1"))]
+    guard = r"WHERE l\._az_func_ChangeVersion = k\.leaseVersion\s+AND l\._az_func_AttemptCount = k\.attemptCount"
+    return [_rewritten("settle", (guard, "WHERE 1 = 1"))]
 
 
 def _settle_stale() -> list[Replacement]:
-    return [_rewritten(rowpost.settlement, "_settle_sql", (r"AND g\.Attempts <= s\.a", ""))]
+    return [_rewritten("settle", (r"AND g\.Attempts <= s\.attempts", ""))]
 
 
 def _post_for_others() -> list[Replacement]:
-    return [(rowpost.claim, "OTHERS", "0")]
+    return [_rewritten("claim", (r"CASE WHEN l\._az_func_ChangeVersion IS NOT NULL[\s\S]*? AS InOtherHands", "0 AS InOtherHands"))]
 
 
-def _post_behind_the_gate() -> list[Replacement]:
-    return [(rowpost.gate.Gate, "closed", property(lambda self: False))]
+def _post_behind_the_breaker() -> list[Replacement]:
+    return [(CircuitBreaker, "open", property(lambda self: False))]
 
 
 def _count_all_failures() -> list[Replacement]:
-    return [(rowpost.settlement.Settlement, "failed_before", property(lambda self: False))]
+    return [(Fate, "failed_before", property(lambda self: False))]
 
 
 def _trust_the_trigger() -> list[Replacement]:
@@ -111,19 +105,21 @@ def _trust_the_trigger() -> list[Replacement]:
 
 
 def _dead_at_once() -> list[Replacement]:
-    return [_rewritten(rowpost.planning, "_plan_sql", (r"<= DATEADD\(second, -@window, @utc\)", "<= @utc"))]
+    return [_rewritten("plan", (r"<= DATEADD\(second, -@window, @utc\)", "<= @utc"))]
 
 
 def _rounds_stand_still() -> list[Replacement]:
-    return [_rewritten(rowpost.planning, "_plan_sql", (r"THEN g\.Rounds \+ 1", "THEN g.Rounds"))]
+    return [_rewritten("plan", (r"THEN g\.Rounds \+ 1", "THEN g.Rounds"))]
 
 
 def _deaf_to_retry_after() -> list[Replacement]:
-    return [(rowpost.delivery, "retry_after_seconds", lambda headers: None)]
+    return [(rowpost.rules.answer, "retry_after_seconds", lambda headers: None)]
 
 
 def _without_mails() -> list[Replacement]:
-    return [(rowpost.notices, "_send_email", lambda app, notice, address: rowpost.notices._SENT)]
+    channels = rowpost.notices.channels.CHANNELS
+    silent = channels["email"]._replace(send=lambda config, notice, address, index: SENT)
+    return [(rowpost.notices.channels, "CHANNELS", channels | {"email": silent})]
 
 
 def _first_alarm_only() -> list[Replacement]:
@@ -146,7 +142,7 @@ def _untold(kind: str) -> list[Replacement]:
 
 def _new_id_each_time() -> list[Replacement]:
     numbers = itertools.count()
-    return [(rowpost.envelope, "event_id", lambda table, key, version: f"{next(numbers):032x}")]
+    return [(rowpost.target.event, "event_id", lambda table, key, version: f"{next(numbers):032x}")]
 
 
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
@@ -158,8 +154,8 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "settle-any-version": _settle_any_version,  # a settlement touches leases that others have taken meanwhile
     "settle-stale": _settle_stale,  # a worker that stood still overwrites what others have learnt of a row since
     "post-for-others": _post_for_others,  # a claim posts rows that another worker has taken and released meanwhile
-    "post-behind-the-gate": _post_behind_the_gate,  # a closed gate keeps nobody from posting
-    "count-all-failures": _count_all_failures,  # a poison row that fails again and again closes the gate
+    "post-behind-the-breaker": _post_behind_the_breaker,  # an open circuit breaker keeps nobody from posting
+    "count-all-failures": _count_all_failures,  # a poison row that fails again and again opens the circuit breaker
     "dead-at-once": _dead_at_once,  # a row is given up as soon as it is planned
     "rounds-stand-still": _rounds_stand_still,  # every round is the first one
     "deaf-to-retry-after": _deaf_to_retry_after,  # what the API asks for is not read

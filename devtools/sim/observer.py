@@ -79,28 +79,27 @@ class Observer:
             look.leases[key] = (version, count, None if end is None else end / 1000)
         if state:
             look.base = state[0][0]
-            look.gate_round = state[0][2]
-            look.gate = state[0][1] / 1000 if state[0][1] is not None and state[0][1] > 0 else None
+            look.openings = state[0][2]
+            look.open_seconds = state[0][1] / 1000 if state[0][1] is not None and state[0][1] > 0 else None
         self._note_missed(look)
         self.record.looks.append(look)
         return look
 
     def _close_look(self) -> str:
         if self._sql is None:
-            names = {row[0] for row in self.execute("SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(N'rowpost.Ledger')")}
             columns = self.execute("SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(N'rowpost.TableState')")
-            detached = "Detached" if "Detached" in names else "0"
-            gate = "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), GateUntil)" if ("GateUntil",) in columns else "NULL"
-            gate_round = "GateRound" if ("GateRound",) in columns else "0"
+            known = ("BreakerOpenUntil",) in columns
+            open_for = "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), BreakerOpenUntil)" if known else "NULL"
+            openings = "BreakerOpenings" if known else "0"
             keys = ", ".join(self.settings.key_columns)
             self._sql = f"""
 SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}');
 SELECT RowKey, State, ChangeVersion, Attempts, Rounds, DATEDIFF_BIG(second, SYSUTCDATETIME(), NextAttempt),
-       DATEDIFF_BIG(second, SYSUTCDATETIME(), NotBefore), {detached}
+       DATEDIFF_BIG(second, SYSUTCDATETIME(), NotBefore)
   FROM rowpost.Ledger;
 SELECT {keys}, _az_func_ChangeVersion, _az_func_AttemptCount,
        DATEDIFF_BIG(millisecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{LEASES};
-SELECT WatchBase, {gate}, {gate_round} FROM rowpost.TableState;"""
+SELECT WatchBase, {open_for}, {openings} FROM rowpost.TableState;"""
         return self._sql
 
     def excuse(self, version: int) -> None:

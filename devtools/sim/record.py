@@ -31,12 +31,12 @@ class Look:
     at: float
     cursor: int | None
     ledger: dict[str, tuple[Any, ...]]
-    """By key text: state, version, attempts, rounds; in process also seconds to the next attempt, to NotBefore, and Detached."""
+    """By key text: state, version, attempts, rounds; in process also seconds to the next attempt, and to NotBefore."""
     missed: list[str] = field(default_factory=list)
     leases: dict[str, tuple[int, int, float | None]] = field(default_factory=dict)
     """By key text: version, count, seconds to its end."""
-    gate: float | None = None  # seconds until the gate opens half; None: open, or there is none
-    gate_round: int = 0  # how often it was closed since it was open
+    open_seconds: float | None = None  # until the circuit breaker is half-open; None: it is closed, half-open, or there is none
+    openings: int = 0  # how often it opened since it was closed
     base: int | None = None  # the version that the masks behind ``watch`` begin at
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from devtools.sim.plan import COLUMNS, TABLE, Settings, key_of
 from devtools.sim.record import key_text
-from rowpost.config import DownstreamConfig, RetryConfig
+from rowpost.config.sections import DownstreamConfig, RetryConfig
 
 LEASES = "Leases_rowpost_dbo_Orders"
 RECIPIENTS = ("a@example.com", "b@example.com")
 STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can meet: application, pattern
-    "claim": ("rowpost", r"SELECT k\.rp_i, l\._az_func_ChangeVersion"),
-    "settle": ("rowpost", r"rp_l varchar"),
-    "survey": ("rowpost", r"@delays nvarchar"),
-    "redeliver": ("rowpost", r"DECLARE @due TABLE"),
+    "claim": ("rowpost", r"-- rowpost: claim\.sql"),
+    "settle": ("rowpost", r"-- rowpost: settle\.sql"),
+    "survey": ("rowpost", r"-- rowpost: plan\.sql"),
+    "redeliver": ("rowpost", r"-- rowpost: lease_for_redelivery\.sql"),
     "release": ("functions-host", r"SELECT @unprocessed = COUNT"),
     "renew": ("functions-host", r"UPDATE l SET \[_az_func_LeaseExpirationTime\] = "),
 }

@@ -16,7 +16,7 @@ from emulators.downstream import Attempt
 
 BUILT_IN_SECONDS = 60
 _SLACK_SECONDS = 2
-_CLAIMED_SECONDS = 10  # a settlement goes by what the claim saw of the gate, so long before at most
+_CLAIMED_SECONDS = 10  # a settlement goes by what the claim saw of the circuit breaker, so long before at most
 _UNKNOWN = 90  # the count of failures is not known any more
 _LATE_SECONDS = 75  # a hand-out, and one look of the trigger
 _LONGEST_RETRY_AFTER_SECONDS = 900
@@ -33,13 +33,15 @@ def transient(record: Record, attempt: Attempt) -> bool:
     return unknown(record, attempt) or status in _TRANSIENT or (status or 0) >= 500
 
 
-def gated(record: Record, begin: float, end: float) -> bool:
-    """Whether the table's gate was closed at any time between two instants, or just before."""
-    return any(look.gate is not None and begin - 60 <= look.at <= end or _gate_covers(look, begin, end) for look in record.looks)
+def shielded(record: Record, begin: float, end: float) -> bool:
+    """Whether the table's circuit breaker was open at any time between two instants, or just before."""
+    return any(
+        look.open_seconds is not None and begin - 60 <= look.at <= end or _open_during(look, begin, end) for look in record.looks
+    )
 
 
-def _gate_covers(look: Look, begin: float, end: float) -> bool:
-    return look.gate is not None and look.at <= end and look.at + look.gate >= begin
+def _open_during(look: Look, begin: float, end: float) -> bool:
+    return look.open_seconds is not None and look.at <= end and look.at + look.open_seconds >= begin
 
 
 def neighbours(record: Record) -> Iterator[Violation]:
@@ -56,7 +58,7 @@ def neighbours(record: Record) -> Iterator[Violation]:
             continue  # it has just failed, or fails now: then its own schedule counts
         if _in_ledger(record, text, at, end):
             continue
-        if any(unknown(record, attempt) for _, attempt in mine) or gated(record, at - BUILT_IN_SECONDS, end):
+        if any(unknown(record, attempt) for _, attempt in mine) or shielded(record, at - BUILT_IN_SECONDS, end):
             continue
         if any(each == text and other != version and at - 60 <= when <= end for when, each, other, _ in record.changes):
             continue
@@ -102,7 +104,7 @@ def schedule(record: Record) -> Iterator[Violation]:
             failed = 0 if taken(record, first) else failed + 1
             if not failed:
                 continue
-            if disturbed(record, before, at) or gated(record, before, at):  # the gate: others try the target for it
+            if disturbed(record, before, at) or shielded(record, before, at):  # behind the breaker others try the target for it
                 failed = _UNKNOWN
                 continue
             if first.version != second.version or any(before <= when <= at for when in changed[text]):
@@ -128,11 +130,11 @@ def _as_planned(record: Record, text: str, before: float, at: float) -> tuple[fl
     if not looks:
         return None
     look = looks[-1]
-    state, version, _, _, next_seconds, _, detached = look.ledger[text]
+    state, version, _, _, next_seconds, _ = look.ledger[text]
     lease = look.leases.get(text)
     if state == "dead":
         return None
-    if not detached and lease is not None and lease[0] == version and lease[2] is not None:
+    if state != "detached" and lease is not None and lease[0] == version and lease[2] is not None:
         next_seconds = lease[2]
     elif state == "retrying":
         return None  # the lease went with a worker that had lost it
@@ -164,7 +166,7 @@ def _in_batch(record: Record, at: float) -> float:
 
 
 def patience(record: Record) -> Iterator[Violation]:
-    """(5) Whoever was asked to wait does, whatever the gate or the end of others does meanwhile."""
+    """(5) Whoever was asked to wait does, whatever the circuit breaker or the end of others does meanwhile."""
     if not record.every_commit:
         return
     for text, posts in posts_by_row(record).items():
@@ -203,7 +205,7 @@ def holds(record: Record) -> Iterator[Violation]:
     settings = record.plan.settings
     for before, look in pairwise(record.looks):
         for text, entry in look.ledger.items():
-            state, version, attempts, rounds, next_seconds, not_before, detached = entry
+            state, version, attempts, rounds, next_seconds, not_before = entry
             known = before.ledger.get(text)
             if known is not None and known[:4] == entry[:4]:
                 continue
@@ -212,12 +214,12 @@ def holds(record: Record) -> Iterator[Violation]:
             if lapsed(record, look.at):
                 continue
             lease = look.leases.get(text)
-            mine = lease is not None and lease[0] == version and lease[1] == 0 and not detached
-            if state == "held" and known is not None and rounds == known[3] + 1:
+            mine = lease is not None and lease[0] == version and lease[1] == 0 and state != "detached"
+            if state in ("held", "detached") and known is not None and rounds == known[3] + 1:
                 due = max(settings.delay(rounds), not_before or 0)
-                most = max(due, look.gate or 0, before.gate or 0)
+                most = max(due, look.open_seconds or 0, before.open_seconds or 0)
                 where = f"{text}: round {rounds} at {clock_text(look.at)}"
-                if next_seconds < due - _SLACK_SECONDS and look.gate is None:
+                if next_seconds < due - _SLACK_SECONDS and look.open_seconds is None:
                     yield Violation("holds", f"{where} is due after {next_seconds} s instead of {due:.0f} s", text)
                 if next_seconds > most + _SLACK_SECONDS:
                     yield Violation("holds", f"{where} is due after {next_seconds} s instead of {most:.0f} s", text)
@@ -228,8 +230,7 @@ def holds(record: Record) -> Iterator[Violation]:
             early = state == "exhausted" and attempts < settings.attempts and (known is None or known[0] == "retrying")
             if (
                 early
-                and not detached
-                and not gated(record, look.at - _CLAIMED_SECONDS, look.at)
+                and not shielded(record, look.at - _CLAIMED_SECONDS, look.at)
                 and not disturbed(record, look.at - 300, look.at)
             ):
                 yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)} after {attempts} attempts", text)
@@ -282,29 +283,29 @@ def rounds(record: Record) -> Iterator[Violation]:
                 yield Violation("rounds", f"{text}: put off by {later:.0f} s at {clock_text(look.at)}", text)
 
 
-def gate(record: Record) -> Iterator[Violation]:
-    """(5) The gate closes only after so many different rows failed; while it is closed only batches under way are posted."""
+def breaker(record: Record) -> Iterator[Violation]:
+    """(5) The circuit breaker opens only after so many different rows failed; while it is open only batches under way post."""
     if not record.every_commit:
         return
     failed = sorted(
         (at, text) for text, posts in posts_by_row(record).items() for at, attempt in posts if transient(record, attempt)
     )
-    opened = 0.0
+    closed = 0.0
     for before, look in pairwise(record.looks):
-        if before.gate_round and not look.gate_round:
-            opened = look.at
-        if not before.gate_round and look.gate_round:
-            rows = {text for at, text in failed if opened - _BATCH_SECONDS <= at <= look.at}
+        if before.openings and not look.openings:
+            closed = look.at
+        if not before.openings and look.openings:
+            rows = {text for at, text in failed if closed - _BATCH_SECONDS <= at <= look.at}
             if len(rows) < record.plan.settings.breaker_failures and not lapsed(record, look.at):
-                yield Violation("gate", f"it was closed at {clock_text(look.at)} after the failures of {len(rows)} rows")
-        if look.gate is not None:
-            following = next((each.at for each in record.looks if each.at > look.at and each.gate is None), math.inf)
-            end = min(look.at + look.gate - 1, following)
+                yield Violation("breaker", f"it opened at {clock_text(look.at)} after the failures of {len(rows)} rows")
+        if look.open_seconds is not None:
+            following = next((each.at for each in record.looks if each.at > look.at and each.open_seconds is None), math.inf)
+            end = min(look.at + look.open_seconds - 1, following)
             for text, posts in posts_by_row(record).items():
                 for at, post in posts:
                     if look.at + _BATCH_SECONDS < at < end and not lapsed(record, at, post.event_id or ""):
                         yield Violation(
-                            "gate", f"{text}: posted at {clock_text(at)}, though it is closed since {clock_text(look.at)}", text
+                            "breaker", f"{text}: posted at {clock_text(at)}, though it is open since {clock_text(look.at)}", text
                         )
 
 

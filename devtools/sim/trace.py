@@ -75,18 +75,19 @@ def timeline(record: Record, text: str) -> list[str]:
     for action in record.plan.actions:
         if action.kind in ("api", "rules", "sql", "command", "clean", "database"):
             events.append((action.at, f"{action.kind}: {action.values}"))
-    gate: float | None = None
+    breaker: float | None = None
     for look in record.looks:
-        if (look.gate is None) != (gate is None):
-            events.append((look.at, "the gate is open" if look.gate is None else f"the gate is closed for {look.gate:.0f} s"))
-        gate = look.gate
+        if (look.open_seconds is None) != (breaker is None):
+            state = "closed or half-open" if look.open_seconds is None else f"open for {look.open_seconds:.0f} s"
+            events.append((look.at, f"the circuit breaker is {state}"))
+        breaker = look.open_seconds
     known: tuple[Any, ...] | None = None
     for look in record.looks:
         entry = look.ledger.get(text)
         if (entry and entry[:4]) != known:
             state = "no record" if entry is None else "{} version {} attempts {} rounds {}".format(*entry)
             if entry is not None and len(entry) > 4:
-                state += f", due in {entry[4]} s" + (", detached" if entry[6] else "")
+                state += f", due in {entry[4]} s"
             events.append((look.at, f"ledger: {state}; cursor {look.cursor}"))
             known = entry and entry[:4]
     return folded(sorted(events, key=lambda event: event[0]))

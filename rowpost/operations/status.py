@@ -17,11 +17,12 @@ STATE_LINE = "table_state "  # the alerts and the workbook of infra/ look for it
 def table_status(app: App, table_name: str) -> dict[str, Any]:
     """The state of one table, as JSON values; times are ISO 8601, UTC.
 
-    ``pending`` counts rows that the trigger would hand out now; ``in_flight`` those under a live lease that are not held; ``held``
-    those that wait for their next round, ``detached`` those of them that recovery redelivers itself. ``circuit_breaker`` is ``open``
-    while the target is known to be down, ``half-open`` while it is tried again, else ``closed``. ``gap`` is set while changes of
-    these versions may be lost to the change retention. ``version`` is the database's newest change version, ``oldest_untouched`` the
-    lowest one of a change that was never handed out: whoever knows since when a version exists knows how far the trigger is behind.
+    ``pending`` counts rows that the trigger would hand out now. ``in_flight`` counts those under a live lease that are not held.
+    ``held`` counts those that wait for their next round; ``detached`` those of them that recovery redelivers itself.
+    ``circuit_breaker`` is ``open`` while the target is known to be down, ``half-open`` while it is tried again, else ``closed``.
+    ``gap`` is set while changes of these versions may be lost to the change retention. ``version`` is the database's newest change
+    version. ``oldest_untouched`` is the lowest one of a change that was never handed out: whoever knows since when a version
+    exists knows how far the trigger is behind.
 
     Raises:
         ConfigError: the table cannot be relayed.

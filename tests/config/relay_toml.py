@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from rowpost.config import Config, load_config
+from rowpost.config.loading import load_config
+from rowpost.config.sections import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rowpost.config import ConfigError
-from rowpost.connection_string import OdbcConnection, translate
+from rowpost.config.connection_string import OdbcConnection, translate
+from rowpost.config.errors import ConfigError
 
 BASE = "Server=sql.example;Database=rowpost;"
 SECRET = "hidden-Pa55"

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from rowpost.app import load_app
-from rowpost.config import ConfigError, Duration, load_config
+from rowpost.config.errors import ConfigError
+from rowpost.config.loading import load_config
+from rowpost.config.sections import Duration
 from tests.config.relay_toml import REMOVED, ROOT, SETTINGS, changed, load, shipped
 
 

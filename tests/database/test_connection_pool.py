@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable
 
 from emulators.odbc import odbc_driver
-from rowpost.connection_string import translate
-from rowpost.database import Database
+from rowpost.config.connection_string import translate
+from rowpost.database.connection import Database
 from tests.harness.running_relay import Relay
 
 

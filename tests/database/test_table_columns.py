@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowpost.ledger import to_json
-from rowpost.tables import TableColumn, literal, quote
+from rowpost.database.columns import TableColumn
+from rowpost.database.names import literal, quote
+from rowpost.rules.json_text import to_json
 from tests.harness.rows import column, table
 
 TYPES: list[tuple[TableColumn, str, str]] = [
@@ -57,25 +58,25 @@ TYPES: list[tuple[TableColumn, str, str]] = [
 def test_each_type_is_declared_and_read_without_losing_a_digit(found: TableColumn, declaration: str, expression: str) -> None:
     assert found.declaration == declaration
     assert found.select("t") == expression
-    assert found.openjson == f"[c] {declaration} N'$.c'"
+    assert found.from_json("[key.1]", "$") == f"[key.1] {declaration} '$.c'"
     assert found.json_value(None) is None
 
 
 @pytest.mark.parametrize(
     ("name", "quoted", "path"),
     [
-        ("OrderId", "[OrderId]", "N'$.OrderId'"),
-        ("Order Id", "[Order Id]", "N'$.\"Order Id\"'"),
+        ("OrderId", "[OrderId]", "'$.OrderId'"),
+        ("Order Id", "[Order Id]", "'$.\"Order Id\"'"),
         ("Größe", "[Größe]", "N'$.\"Größe\"'"),
-        ("a]b", "[a]]b]", "N'$.\"a]b\"'"),
-        ("it's", "[it's]", "N'$.\"it''s\"'"),
-        ('say "x"\\', '[say "x"\\]', 'N\'$."say \\"x\\"\\\\"\''),
-        ("2nd", "[2nd]", "N'$.\"2nd\"'"),
-        ("a.b", "[a.b]", "N'$.\"a.b\"'"),
+        ("a]b", "[a]]b]", "'$.\"a]b\"'"),
+        ("it's", "[it's]", "'$.\"it''s\"'"),
+        ('say "x"\\', '[say "x"\\]', '\'$."say \\"x\\"\\\\"\''),
+        ("2nd", "[2nd]", "'$.\"2nd\"'"),
+        ("a.b", "[a.b]", "'$.\"a.b\"'"),
     ],
 )
 def test_any_name_of_a_column_is_quoted(name: str, quoted: str, path: str) -> None:
-    assert column(name, "int").openjson == f"{quoted} int {path}"
+    assert column(name, "int").from_json("[key.1]", "$") == f"[key.1] int {path}"
     assert column(name, "int").select("t") == f"t.{quoted}"
 
 
@@ -88,14 +89,14 @@ def test_quoted_names_and_literals_end_where_they_should(name: str) -> None:
 
 def test_the_fragments_of_a_composite_key() -> None:
     orders = table((column("Region", "nvarchar", 40), column("Order]Id", "int")), column("Total", "money"))
-    assert orders.sql == "[dbo].[Orders]" and orders.lease_sql == "[az_func].[Leases_rowpost_dbo_Orders]"
-    assert orders.on("l", "k") == "l.[Region] = k.[Region] AND l.[Order]]Id] = k.[Order]]Id]"
-    assert orders.key_list("k") == orders.key_select("k") == "k.[Region], k.[Order]]Id]"
-    assert (
-        orders.key_with("i int '$.i'") == "WITH ([Region] nvarchar(20) N'$.Region', [Order]]Id] int N'$.\"Order]Id\"', i int '$.i')"
-    )
-    expected = "CHANGETABLE(VERSION [dbo].[Orders], ([Region], [Order]]Id]), (k.[Region], k.[Order]]Id]))"
-    assert orders.version_apply == expected
+    found = orders.fragments
+    assert found["table"] == "[dbo].[Orders]" and found["leases"] == "[az_func].[Leases_rowpost_dbo_Orders]"
+    assert found["same_key_l_k"] == "l.[Region] = k.[key.1] AND l.[Order]]Id] = k.[key.2]"
+    assert found["same_key_l_c"] == "l.[Region] = c.[Region] AND l.[Order]]Id] = c.[Order]]Id]"
+    assert found["key_of_k"] == found["read_key_of_k"] == "k.[key.1], k.[key.2]"
+    assert found["key_from_text"] == "[key.1] nvarchar(20) '$.Region', [key.2] int '$.\"Order]Id\"'"
+    assert found["key_from_item"] == "[key.1] nvarchar(20) '$.key.Region', [key.2] int '$.key.\"Order]Id\"'"
+    assert found["behind_key"] == "t.[Region] >= @key1 AND ((t.[Region] > @key1) OR (t.[Region] = @key1 AND t.[Order]]Id] > @key2))"
 
 
 @settings(max_examples=300, deadline=None)

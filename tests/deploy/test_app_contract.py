@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from rowpost.config import load_config
-from rowpost.status import STATE_LINE, state_line
+from rowpost.config.loading import load_config
+from rowpost.operations.status import STATE_LINE, state_line
 from tests.deploy.bicep import INFRA, ROOT
 from tests.deploy.test_alerts import all_queries
 from tests.deploy.test_settings import LOCAL, provided

@@ -20,7 +20,7 @@ import requests
 
 from infra.azure_sql import AzureDatabase, FirewallRule, connected, deployer_token, token_attribute
 from infra.prepare_database import identity_sid
-from rowpost.config import ConfigError
+from rowpost.config.errors import ConfigError
 
 SERVER_ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Sql/servers/sql-x"
 DATABASE = AzureDatabase(SERVER_ID, "sql-x.database.windows.net", "rowpost")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from infra.describe_app import describe
-from rowpost.config import load_config
+from rowpost.config.loading import load_config
 from tests.deploy.bicep import ROOT
 
 SCHEMAS = Path(__file__).parent / "schemas"

@@ -15,7 +15,7 @@ import pytest
 
 from emulators.launch import SqlServer, run_script
 from infra.prepare_database import SCRIPTS, prepare
-from rowpost.config import load_config
+from rowpost.config.loading import load_config
 from tests.deploy.bicep import ROOT
 
 LOCAL = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]

@@ -8,7 +8,7 @@ import re
 import tomllib
 from typing import Any
 
-from rowpost.connection_string import translate
+from rowpost.config.connection_string import translate
 from tests.deploy.bicep import MAIN, ROOT, document, verified, walk
 
 RELAY = tomllib.loads((ROOT / "relay.toml").read_text(encoding="utf-8"))

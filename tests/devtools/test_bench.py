@@ -10,7 +10,7 @@ import pytest
 from devtools.bench import scripts
 from devtools.bench_outage import measure_outage, outage_grid
 from devtools.bench_recovery import Cost, measure_recovery, recovery_grid, statement_count
-from rowpost.ledger import CHUNK_ROWS
+from rowpost.database.ledger import CHUNK_ROWS
 
 FEW, MANY = 300, 2_600
 PLANNED_ROWS = 500  # of one statement that plans
@@ -67,7 +67,7 @@ def test_an_outage_is_told_hour_by_hour(tmp_path: Path) -> None:
     periods = measure_outage(tmp_path / "world", config, tables, 120, 3, lambda text: None)
     first, *others = [period for period in periods if period.name.startswith("hour ")]
     assert first.batches >= 10  # two batches, five built-in attempts
-    assert first.posts > 5 * max(hour.posts for hour in others)  # the gate is closed since
+    assert first.posts > 5 * max(hour.posts for hour in others)  # the circuit breaker is open since
     assert sum(period.posts for period in periods[3:]) >= 120
     assert all(hour.steps > 0 and hour.app_trips > 0 for hour in (first, *others))
     shown = outage_grid(periods, 120)

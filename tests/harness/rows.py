@@ -8,9 +8,11 @@ from typing import Any
 import simplejson
 from hypothesis import strategies as st
 
-from rowpost.claim import ClaimedRow
-from rowpost.config import TableConfig
-from rowpost.tables import JsonValue, Table, TableColumn
+from rowpost.config.sections import TableConfig
+from rowpost.database.columns import TableColumn
+from rowpost.database.table import Table
+from rowpost.rules.json_text import JsonValue
+from rowpost.rules.row import ClaimedRow
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**28), max_value=10**28, places=10)

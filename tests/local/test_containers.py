@@ -17,8 +17,8 @@ import yaml
 from devtools.npm_tools import PACKAGES
 from devtools.real_database import LOGIN, PASSWORD
 from devtools.stack import ROOT
-from rowpost.config import load_config
-from rowpost.connection_string import translate
+from rowpost.config.connection_string import translate
+from rowpost.config.loading import load_config
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

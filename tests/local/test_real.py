@@ -27,8 +27,8 @@ from devtools.real import (
 )
 from devtools.real_database import LOGIN, RealDatabase
 from devtools.stack import ROOT
-from rowpost.config import load_config
-from rowpost.connection_string import translate
+from rowpost.config.connection_string import translate
+from rowpost.config.loading import load_config
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ADMINISTRATOR = "Server=localhost,1433;Initial Catalog=other;User ID=sa;Password=Secret!2026;TrustServerCertificate=true"

@@ -10,9 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rowpost import notices
-from rowpost.app import App, load_app
-from rowpost.config import WebhookConfig
+from rowpost.app import load_app
+from rowpost.config.sections import NotificationsConfig, WebhookConfig
+from rowpost.notices.channel import Sent
+from rowpost.notices.channels import recipients, send
+from rowpost.notices.message import Notice
 from tests.harness.running_relay import CONFIG, Relay
 
 MAIL = """
@@ -21,7 +23,7 @@ connection = "endpoint=http://127.0.0.1:{port};accesskey=YQ=="
 sender = "relay@example.com"
 recipients = ["dba@example.com"]
 """
-NOTICE: notices.Notice = {
+NOTICE: Notice = {
     "id": "notice-1",
     "kind": "alarm",
     "table": "dbo.Orders",
@@ -39,30 +41,29 @@ SETTINGS = {
 }
 
 
-def load(directory: Path, config: str) -> App:
+def load(directory: Path, config: str) -> NotificationsConfig:
     (directory / "relay.toml").write_text(config)
-    return load_app(directory, SETTINGS)
+    return load_app(directory, SETTINGS).config.notifications
 
 
 def test_what_a_channel_raises_is_a_failure_of_this_try(tmp_path: Path) -> None:
-    app = load(tmp_path, CONFIG)
+    people = load(tmp_path, CONFIG)
     webhook = WebhookConfig(url="http://alerts..example.com/")  # the configuration refuses it, and the library raises for it
-    notifications = msgspec.structs.replace(app.config.notifications, webhooks=[webhook])
-    app.config = msgspec.structs.replace(app.config, notifications=notifications)
-    (recipient,) = notices.recipients(app)
-    sent = notices.send(app, NOTICE, recipient)
+    people = msgspec.structs.replace(people, webhooks=[webhook])
+    (recipient,) = recipients(people)
+    sent = send(people, NOTICE, recipient)
     assert sent == {"sent": False, "final": False, "retry_after_seconds": None, "error": "LocationParseError"}
 
 
 def test_a_mail_service_that_never_answers_is_given_up_as_soon_as_a_webhook(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notices, "_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("rowpost.notices.email.TIMEOUT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        app = load(tmp_path, CONFIG + MAIL.format(port=silent.getsockname()[1]))
-        mail, *_ = notices.recipients(app)
-        sent: list[notices.Sent] = []
-        sending = threading.Thread(target=lambda: sent.append(notices.send(app, NOTICE, mail)), daemon=True)
+        people = load(tmp_path, CONFIG + MAIL.format(port=silent.getsockname()[1]))
+        mail, *_ = recipients(people)
+        sent: list[Sent] = []
+        sending = threading.Thread(target=lambda: sent.append(send(people, NOTICE, mail)), daemon=True)
         sending.start()
         sending.join(20)
         assert not sending.is_alive()

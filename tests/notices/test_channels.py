@@ -13,11 +13,10 @@ import pytest
 from emulators.clock import clock_from_spec
 from emulators.downstream import Downstream
 from emulators.email_service import EmailService
-from rowpost.app import App
-from rowpost.config import Config, DownstreamConfig, EmailConfig, NotificationsConfig, TableConfig, WebhookConfig
-from rowpost.connection_string import OdbcConnection
-from rowpost.database import Database
-from rowpost.notices import Kind, Notice, Recipient, Sent, body, recipients, send, subject
+from rowpost.config.sections import EmailConfig, NotificationsConfig, WebhookConfig
+from rowpost.notices.channel import Recipient, Sent
+from rowpost.notices.channels import recipients, send
+from rowpost.notices.message import Kind, Notice, body, subject
 from tests.harness.certificates import self_signed
 from tests.harness.raw_server import RawServer
 
@@ -37,27 +36,22 @@ def hook() -> Iterator[Downstream]:
         yield api
 
 
-def app_with(email: EmailConfig | None = None, webhooks: list[WebhookConfig] | None = None) -> App:
-    config = Config(
-        downstream=DownstreamConfig(url="http://127.0.0.1:9/"),
-        tables=[TableConfig(name="dbo.Orders")],
-        notifications=NotificationsConfig(email=email, webhooks=webhooks or []),
-    )
-    return App(config, Database(OdbcConnection("", 1, 1, "nowhere", "none")))
+def told(email: EmailConfig | None = None, webhooks: list[WebhookConfig] | None = None) -> NotificationsConfig:
+    return NotificationsConfig(email=email, webhooks=webhooks or [])
 
 
-def mailing(service: EmailService, *addresses: str) -> App:
-    people = list(addresses) or ["ops@example.com"]
-    return app_with(EmailConfig(sender="rowpost@example.com", recipients=people, connection=service.connection_string))
+def mailing(service: EmailService, *addresses: str) -> NotificationsConfig:
+    everybody = list(addresses) or ["ops@example.com"]
+    return told(EmailConfig(sender="rowpost@example.com", recipients=everybody, connection=service.connection_string))
 
 
-def mailing_to(server: RawServer, *webhooks: WebhookConfig) -> App:
+def mailing_to(server: RawServer, *webhooks: WebhookConfig) -> NotificationsConfig:
     connection = f"endpoint=http://127.0.0.1:{server.port}/;accesskey=c2VjcmV0"
-    return app_with(EmailConfig(sender="a@example.com", recipients=["b@example.com"], connection=connection), list(webhooks))
+    return told(EmailConfig(sender="a@example.com", recipients=["b@example.com"], connection=connection), list(webhooks))
 
 
-def hooked(url: str, **headers: str) -> App:
-    return app_with(webhooks=[WebhookConfig(url=url, headers=headers)])
+def hooked(url: str, **headers: str) -> NotificationsConfig:
+    return told(webhooks=[WebhookConfig(url=url, headers=headers)])
 
 
 def notice(kind: Kind = "alarm", number: str = "1", **values: Any) -> Notice:
@@ -95,9 +89,9 @@ def test_a_mail_is_sent_with_the_digest(mail: EmailService) -> None:
 
 
 def test_each_recipient_has_a_mail_and_a_fate_of_its_own(mail: EmailService) -> None:
-    app = mailing(mail, "a@example.com", "b@example.com")
+    people = mailing(mail, "a@example.com", "b@example.com")
     mail.add_fault(mailbox="a@example.com", retry_after=30)
-    found = {person["address"]: send(app, notice(), person)["sent"] for person in recipients(app)}
+    found = {person["address"]: send(people, notice(), person)["sent"] for person in recipients(people)}
     assert found == {"a@example.com": False, "b@example.com": True}
     assert [message.to for message in mail.messages()] == [["b@example.com"]]
 
@@ -105,10 +99,10 @@ def test_each_recipient_has_a_mail_and_a_fate_of_its_own(mail: EmailService) -> 
 @pytest.mark.parametrize("retry_after", [30, None])
 def test_a_throttled_mailbox_says_how_long_to_wait(mail: EmailService, retry_after: int | None) -> None:
     mail.add_fault(mailbox="ops@example.com", times=1, retry_after=retry_after)
-    app = mailing(mail)
-    assert send(app, notice(), to()) == {"sent": False, "final": False, "retry_after_seconds": retry_after, "error": "HTTP 429"}
+    people = mailing(mail)
+    assert send(people, notice(), to()) == {"sent": False, "final": False, "retry_after_seconds": retry_after, "error": "HTTP 429"}
     assert len(mail.attempts()) == 1, "one try: the waiting is the orchestration's"
-    assert send(app, notice(), to()) == SENT
+    assert send(people, notice(), to()) == SENT
 
 
 def test_a_mail_that_is_refused_is_not_tried_again(mail: EmailService) -> None:
@@ -133,45 +127,45 @@ def test_a_service_that_fails_or_forgot_the_credential_is_tried_again(
 
 
 def test_a_service_that_cannot_be_reached_is_tried_again(mail: EmailService) -> None:
-    app = mailing(mail)
+    people = mailing(mail)
     mail.stop()
-    found = send(app, notice(), to())
+    found = send(people, notice(), to())
     assert (found["sent"], found["final"], found["retry_after_seconds"]) == (False, False, None)
     assert found["error"] == "ServiceRequestError"
 
 
 def test_the_same_notice_again_is_not_delivered_twice(mail: EmailService) -> None:
-    app = mailing(mail)
-    assert [send(app, notice(), to()) for _ in range(3)] == [SENT] * 3
+    people = mailing(mail)
+    assert [send(people, notice(), to()) for _ in range(3)] == [SENT] * 3
     assert len(mail.messages()) == 1
     assert len({attempt.operation_id for attempt in mail.attempts()}) == 1
-    send(app, notice(number="2"), to())
-    send(app, notice(), to("other@example.com"))
-    send(app, notice("recovered"), to())
+    send(people, notice(number="2"), to())
+    send(people, notice(), to("other@example.com"))
+    send(people, notice("recovered"), to())
     assert len(mail.messages()) == 4, "other notices and other people are other mails"
 
 
 def test_an_answer_that_was_lost_does_not_make_a_second_mail(mail: EmailService) -> None:
-    app = mailing(mail)
+    people = mailing(mail)
     mail.set_mode(answer="reset_after_accept")
-    first = send(app, notice(), to())
+    first = send(people, notice(), to())
     assert (first["sent"], first["final"]) == (False, False)
     mail.set_mode()
-    assert send(app, notice(), to()) == SENT
+    assert send(people, notice(), to()) == SENT
     assert len(mail.messages()) == 1
 
 
 def test_a_mail_that_takes_a_while_is_waited_for() -> None:
     with EmailService(clock_from_spec("real"), running_seconds=1) as slow:
         slow.add_fault(kind="drop", mailbox="gone@example.com")
-        app = mailing(slow)
-        found = send(app, notice(), to("gone@example.com"))
+        people = mailing(slow)
+        found = send(people, notice(), to("gone@example.com"))
         assert found["error"] == "accepted, but not delivered", "the end was seen, not assumed"
 
 
 def test_a_service_that_fails_after_the_acceptance_makes_no_second_mail() -> None:
     with EmailService(clock_from_spec("real"), running_seconds=1) as slow:
-        app = mailing(slow)
+        people = mailing(slow)
 
         def fail_once_accepted() -> None:
             slow.wait_for(lambda: bool(slow.attempts()))
@@ -179,25 +173,25 @@ def test_a_service_that_fails_after_the_acceptance_makes_no_second_mail() -> Non
 
         failing = threading.Thread(target=fail_once_accepted)
         failing.start()
-        found = send(app, notice(), to())
+        found = send(people, notice(), to())
         failing.join()
         assert found == {"sent": False, "final": False, "retry_after_seconds": None, "error": "HTTP 503"}
         slow.set_mode()
-        assert send(app, notice(), to()) == SENT
+        assert send(people, notice(), to()) == SENT
         assert len(slow.messages()) == 1
 
 
 def test_a_key_that_is_none_fails_as_a_try_not_as_an_exception() -> None:
     email = EmailConfig(sender="a@example.com", recipients=["b@example.com"], connection="endpoint=http://127.0.0.1:9;accesskey=?")
-    found = send(app_with(email), notice(), to())
+    found = send(told(email), notice(), to())
     assert not found["sent"] and not found["final"] and found["error"]
 
 
 def test_without_a_configured_channel_a_notice_ends() -> None:
-    assert recipients(app_with()) == []
-    assert send(app_with(), notice(), to())["error"] == "e-mail is no longer configured"
-    assert send(app_with(), notice(), to_hook())["error"] == "the webhook is no longer configured"
-    assert send(app_with(), notice(), to())["final"] and send(app_with(), notice(), to_hook())["final"]
+    assert recipients(told()) == []
+    assert send(told(), notice(), to())["error"] == "e-mail is no longer configured"
+    assert send(told(), notice(), to_hook())["error"] == "the webhook is no longer configured"
+    assert send(told(), notice(), to())["final"] and send(told(), notice(), to_hook())["final"]
 
 
 # --- webhooks ---
@@ -220,8 +214,8 @@ def test_every_try_of_a_notice_carries_the_same_key(hook: Downstream) -> None:
 
 
 def test_several_webhooks_are_told_apart_by_their_place(hook: Downstream) -> None:
-    app = app_with(webhooks=[WebhookConfig(url=f"{hook.url}/{name}") for name in ("one", "two")])
-    assert [send(app, notice(), person) for person in recipients(app)] == [SENT] * 2
+    people = told(webhooks=[WebhookConfig(url=f"{hook.url}/{name}") for name in ("one", "two")])
+    assert [send(people, notice(), person) for person in recipients(people)] == [SENT] * 2
     assert [attempt.path for attempt in hook.attempts()] == ["/one", "/two"]
 
 
@@ -239,9 +233,9 @@ def test_a_webhook_that_refuses_ends_the_notice_only_if_another_try_is_useless(h
 
 
 def test_a_webhook_that_cannot_be_reached_is_tried_again(hook: Downstream) -> None:
-    app = hooked(hook.url)
+    people = hooked(hook.url)
     hook.stop()
-    assert send(app, notice(), to_hook()) == {
+    assert send(people, notice(), to_hook()) == {
         "sent": False,
         "final": False,
         "retry_after_seconds": None,
@@ -275,7 +269,7 @@ def test_what_a_mail_service_answers_is_not_quoted() -> None:
 
 @pytest.mark.parametrize("head", [b"X: ", b"\r\n"], ids=["head", "body"])
 def test_a_channel_that_answers_without_end_does_not_hold_the_host_up(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rowpost.notices._SEND_SECONDS", 0.5)
+    monkeypatch.setattr("rowpost.notices.channels._SEND_SECONDS", 0.5)
 
     def drip(connection: socket.socket, number: int) -> None:
         server.read_request(connection)
@@ -285,10 +279,10 @@ def test_a_channel_that_answers_without_end_does_not_hold_the_host_up(head: byte
                 connection.sendall(b"x")
 
     with RawServer(drip) as server:
-        app = mailing_to(server, WebhookConfig(url=server.url))
+        people = mailing_to(server, WebhookConfig(url=server.url))
         late = {"sent": False, "final": False, "retry_after_seconds": None, "error": "no answer in time"}
-        assert send(app, notice(), to()) == late
-        assert send(app, notice(), to_hook()) == (late if head.strip() else SENT)
+        assert send(people, notice(), to()) == late
+        assert send(people, notice(), to_hook()) == (late if head.strip() else SENT)
 
 
 @pytest.mark.parametrize("person", [to(), to_hook()], ids=["mail", "webhook"])
@@ -354,8 +348,8 @@ def test_one_row_is_one_row(rows: int, said: str) -> None:
 def test_texts_are_made_of_the_notices_fields_alone(kind: Kind, mail: EmailService, hook: Downstream) -> None:
     # A notice has no field for row values; whatever else is put in does not come out.
     carrying = notice(kind, since=None, last_error=None, key={"Id": "row-value"}, row="row-value")
-    app = app_with(EmailConfig(sender="a@example.com", recipients=["ops@example.com"], connection=mail.connection_string))
-    assert send(app, carrying, to()) == SENT
+    people = told(EmailConfig(sender="a@example.com", recipients=["ops@example.com"], connection=mail.connection_string))
+    assert send(people, carrying, to()) == SENT
     (message,) = mail.messages()
     assert "row-value" not in f"{message.subject}{message.plain_text}" and "Failing since: -" in str(message.plain_text)
     assert set(Notice.__annotations__) == {"id", "kind", "table", "rows", "round", "since", "at", "last_error", "versions"}

@@ -16,7 +16,7 @@ def test_retry_now_while_the_target_is_still_down_counts_each_round_once(relay: 
     before = max(record[3] for record in relay.ledger())
     assert relay.stack.host is not None
     assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/retry").status_code == 202
-    relay.insert(*LATER)  # they close the gate again, before all that was ordered is tried
+    relay.insert(*LATER)  # they open the circuit breaker again, before all that was ordered is tried
     relay.advance(600)
     assert max(record[3] for record in relay.ledger()) <= before + 5
 

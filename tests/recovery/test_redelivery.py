@@ -7,9 +7,11 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 
-from rowpost.config import TableConfig
-from rowpost.recovery import _lease_sql
-from rowpost.tables import Table, TableColumn
+from rowpost.config.sections import TableConfig
+from rowpost.database.columns import TableColumn
+from rowpost.database.table import Table
+from rowpost.recovery.plan import LAPSED_SECONDS
+from rowpost.recovery.redeliver import REDELIVER_AT_MOST
 from tests.harness.running_relay import Relay
 
 
@@ -37,7 +39,7 @@ def test_a_host_killed_in_the_middle_of_a_redelivery_tries_the_row_again(relay: 
     host, api = relay.stack.host, relay.stack.downstream
     assert host is not None
     before = len(relay.posts(1))
-    relay.stack.sql.inject(pattern="rp_l varchar", application="rowpost", action="drop_before", times=1000)
+    relay.stack.sql.inject(pattern="rowpost: settle.sql", application="rowpost", action="drop_before", times=1000)
     relay.advance(hours=1)  # the row is leased and posted, and the settlement never arrives
     assert len(relay.posts(1)) > before
     host.kill()
@@ -94,7 +96,8 @@ def test_nobody_posts_a_row_whose_redelivery_is_in_flight(relay: Relay) -> None:
     relay.execute("UPDATE rowpost.Ledger SET NextAttempt = SYSUTCDATETIME()")
     key = TableColumn("OrderId", "int", 4, 10, 0)
     table = Table(TableConfig(name="dbo.Orders"), "dbo.Orders", (key,), (key,), None)
-    relay.execute(_lease_sql(table), 80)  # recovery has leased the row, and its post takes its time
+    take = table.statement("lease_for_redelivery", at_most=REDELIVER_AT_MOST, lapsed_seconds=LAPSED_SECONDS)
+    relay.execute(take, 80)  # recovery has leased the row, and its post takes its time
     before = len(relay.posts(1))
     for order in (50, 51):
         relay.insert(order)

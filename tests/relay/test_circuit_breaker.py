@@ -1,5 +1,5 @@
-"""The gate: closed in an outage, so that the target is asked next to nothing; open at the first success; never closed by bad rows
-alone."""
+"""The circuit breaker: in an outage it opens, and the target is asked next to nothing. The first answer about a row closes it. Bad
+rows alone never open it."""
 
 from __future__ import annotations
 
@@ -13,54 +13,59 @@ from tests.harness.running_relay import CONFIG, Relay, changed_config
 ROWS = range(1, 31)
 
 
-def gate(relay: Relay) -> Any:
-    return relay.status()["gate"]
+def breaker(relay: Relay) -> Any:
+    return relay.status()["circuit_breaker"]
 
 
-def close_gate(relay: Relay) -> None:
+def closed(relay: Relay) -> bool:
+    return breaker(relay) == {"state": "closed", "openings": 0, "open_until": None}
+
+
+def open_breaker(relay: Relay) -> None:
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(*ROWS)
-    assert relay.advance(900, until=lambda: (gate(relay) or {"round": 0})["round"] >= 5)
+    assert relay.advance(900, until=lambda: breaker(relay)["openings"] >= 5)
+    assert breaker(relay)["state"] == "open"
 
 
 def test_an_outage_costs_the_target_next_to_nothing(relay: Relay) -> None:
     began = relay.time.now()
-    close_gate(relay)
+    open_breaker(relay)
     assert 230 <= (relay.time.now() - began).total_seconds() <= 300  # the built-in attempts: five, a minute apart
-    assert len(relay.posts()) <= 5 * 12  # each of them a batch that its circuit breaker ends
+    assert len(relay.posts()) <= 5 * 12  # each of them a batch that its failures end
     before = len(relay.posts())
     for order in range(100, 130):  # new changes all along
         relay.insert(order)
         relay.advance(120)
-    assert gate(relay)["round"] > 3
-    # Probes after 1, 2, 4, 8, 15 and 15 minutes; a probe is a batch that its circuit breaker ends.
+    assert breaker(relay)["openings"] > 3
+    # Probes after 1, 2, 4, 8, 15 and 15 minutes; a probe is a batch that its failures end.
     assert 3 <= len(relay.posts()) - before <= 7 * 12
     reason = dict(relay.execute("SELECT RowKey, LastError FROM rowpost.Ledger"))['{"OrderId":129}']
     assert reason == "not tried: the target is known to be down"
 
 
-def test_the_first_success_opens_the_gate_and_every_waiting_row_is_delivered_at_once(relay: Relay) -> None:
-    close_gate(relay)
+def test_the_first_success_closes_it_and_every_waiting_row_is_delivered_at_once(relay: Relay) -> None:
+    open_breaker(relay)
     relay.advance(hours=5)  # each row's own next attempt is up to an hour away
     relay.stack.downstream.set_mode("up")
     assert relay.advance(960, until=lambda: all(relay.accepted(order) for order in ROWS)), relay.ledger()
-    assert gate(relay) is None
+    assert closed(relay)
     assert relay.ledger() == []
 
 
-def test_a_poison_row_does_not_close_the_gate(relay: Relay) -> None:
+def test_a_poison_row_does_not_open_it(relay: Relay) -> None:
     relay.stack.downstream.add_rule(match={"key": {"OrderId": 1}}, status=500)
     relay.insert(1)
     for order in range(2, 20):
         relay.advance(60)
         relay.insert(order)
         assert relay.advance(60, until=lambda order=order: relay.accepted(order) is not None)  # type: ignore[misc]
-    assert gate(relay) is None
+    assert closed(relay)
     assert len(relay.posts(1)) > 5
 
 
-def test_an_operator_opens_the_gate(relay: Relay) -> None:
-    close_gate(relay)
+def test_an_operator_closes_it(relay: Relay) -> None:
+    open_breaker(relay)
     relay.advance(hours=3)
     relay.stack.downstream.set_mode("up")
     host = relay.stack.host
@@ -70,7 +75,7 @@ def test_an_operator_opens_the_gate(relay: Relay) -> None:
     assert relay.advance(30, until=lambda: all(relay.accepted(order) for order in ROWS))
 
 
-def test_a_poison_row_that_changes_does_not_close_the_gate(make_relay: Callable[..., Relay]) -> None:
+def test_a_poison_row_that_changes_does_not_open_it(make_relay: Callable[..., Relay]) -> None:
     relay = make_relay(CONFIG.replace('timeout = "5s"', 'timeout = "5s"\nbreaker_failures = 2'))
     relay.reject(1, status=500)
     relay.insert(1)
@@ -81,7 +86,7 @@ def test_a_poison_row_that_changes_does_not_close_the_gate(make_relay: Callable[
     relay.advance(2)
     relay.insert(2)
     assert relay.advance(5, until=lambda: relay.accepted(2) is not None)
-    assert relay.status()["gate"] is None
+    assert closed(relay)
 
 
 @pytest.mark.parametrize("status", [500, 503])
@@ -104,7 +109,7 @@ def test_rows_among_many_that_the_target_always_fails_on_are_delivered(make_rela
     assert relay.advance(hours=2, until=lambda: all(relay.accepted(order) for order in range(31, 41)))
 
 
-def test_the_gate_opens_soon_though_old_poison_rows_wait_too(make_relay: Callable[..., Relay]) -> None:
+def test_it_closes_soon_though_old_poison_rows_wait_too(make_relay: Callable[..., Relay]) -> None:
     relay = make_relay(changed_config(max_delay='"6h"', window='"160h"'))
     for order in range(1, 9):
         relay.reject(order, status=500)
@@ -113,11 +118,11 @@ def test_the_gate_opens_soon_though_old_poison_rows_wait_too(make_relay: Callabl
         relay.insert(1000 + order)  # a success between
         relay.advance(30)
     relay.advance(hours=30)
-    assert (relay.status()["gate"], relay.status()["detached"]) == (None, 8)
+    assert (closed(relay), relay.status()["detached"]) == (True, 8)
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(*range(100, 140))
     relay.advance(hours=20)
-    assert relay.status()["gate"] is not None
+    assert not closed(relay)
     relay.stack.downstream.set_mode("up")
     assert relay.advance(16 * 60, until=lambda: all(relay.accepted(order) for order in range(100, 140)))
 
@@ -130,11 +135,11 @@ def test_rows_that_fail_once_more_when_the_target_is_back_do_not_wait_for_a_late
         if order % 4:
             relay.reject(order, status=503, times=1)
     relay.stack.downstream.set_mode("up")
-    assert relay.advance(hours=2, until=lambda: relay.status()["gate"] is None)
+    assert relay.advance(hours=2, until=lambda: closed(relay))
     assert relay.advance(900, until=lambda: all(relay.accepted(order) for order in range(1, 41)))
 
 
-def test_a_retry_after_of_some_rows_does_not_keep_the_gate_closed_for_all(make_relay: Callable[..., Relay]) -> None:
+def test_a_retry_after_of_some_rows_does_not_keep_it_open_for_all(make_relay: Callable[..., Relay]) -> None:
     relay = make_relay(CONFIG.replace("[retry]\n", "[retry]\nattempts = 1\n"))
     for order in range(1, 6):
         relay.reject(order, status=429, retry_after=7200)

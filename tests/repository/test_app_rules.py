@@ -68,7 +68,7 @@ def test_nothing_is_deployed_but_the_app() -> None:
     found = {path.relative_to(ROOT) for path in deployed(ROOT, ignored_patterns())}
     assert {path.name for path in found if len(path.parts) == 1} == FILES
     assert {path.parts[0] for path in found if len(path.parts) > 1} == PACKAGES
-    assert [path for path in found if len(path.parts) > 1 and path.suffix != ".py"] == []
+    assert [path for path in found if len(path.parts) > 1 and path.suffix not in (".py", ".sql")] == []
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_a_missing_setting_ends_the_start_with_one_sentence(copy: Path, setting:
     done = run(copy, "import function_app", **{setting: None})
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("rowpost.config.ConfigError: ") and setting in last and "missing or empty" in last
+    assert last.startswith("rowpost.config.errors.ConfigError: ") and setting in last and "missing or empty" in last
 
 
 def test_the_core_needs_no_functions_and_imports_nothing_heavy(copy: Path) -> None:

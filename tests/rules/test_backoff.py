@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rowpost.backoff import Backoff
+from rowpost.rules.backoff import Backoff
 
 FIRST = st.floats(1, 86400)
 FACTORS = st.floats(1.05, 100)

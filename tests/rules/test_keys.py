@@ -11,9 +11,10 @@ import pytest
 import simplejson
 from hypothesis import given, settings
 
-from rowpost.claim import ClaimedRow, payload_keys
-from rowpost.ledger import key_hash, key_text, to_json
-from rowpost.tables import JsonValue, Table
+from rowpost.database.table import Table
+from rowpost.relay.claim import payload_keys
+from rowpost.rules.json_text import JsonValue, to_json
+from rowpost.rules.row import ClaimedRow, key_hash, key_text
 from tests.harness.rows import DECIMALS, KEYS, column, exact, table
 
 
@@ -93,12 +94,13 @@ def test_a_decimal_is_written_with_exactly_its_digits(value: Decimal) -> None:
 def test_the_keys_of_a_payload_keep_the_digits_that_are_left() -> None:
     keys = decimal_key("Amount")
     payload = '[{"Operation":0,"Item":{"Amount":12345678901234567890.12,"Other":1}},{"Operation":2,"Item":{"Amount":1E-07}}]'
-    assert to_json(payload_keys(keys, payload)) == '[{"rp_i":0,"Amount":12345678901234567890.12},{"rp_i":1,"Amount":0.0000001}]'
+    text = to_json(payload_keys(keys, payload))
+    assert text == '[{"number":0,"key":{"Amount":12345678901234567890.12}},{"number":1,"key":{"Amount":0.0000001}}]'
     mixed = table((column("Id", "uniqueidentifier", 16), column("Size", "real"), column("Name", "nvarchar", 40)))
     item = {"Id": "6F9619FF-8B86-D011-B42D-00C04FC964FF", "Size": 0.10000000149011612, "Name": "Ä"}
     text = to_json(payload_keys(mixed, json.dumps([{"Operation": 1, "Item": item}])))
-    assert text == '[{"rp_i":0,"Id":"6f9619ff-8b86-d011-b42d-00c04fc964ff","Size":0.1,"Name":"Ä"}]'
+    assert text == '[{"number":0,"key":{"Id":"6f9619ff-8b86-d011-b42d-00c04fc964ff","Size":0.1,"Name":"Ä"}}]'
 
 
 def test_a_key_that_the_payload_lacks_is_null() -> None:
-    assert payload_keys(decimal_key("Amount"), '[{"Operation":0,"Item":{"amount":1}}]') == [{"rp_i": 0, "Amount": None}]
+    assert payload_keys(decimal_key("Amount"), '[{"Operation":0,"Item":{"amount":1}}]') == [{"number": 0, "key": {"Amount": None}}]

@@ -78,7 +78,7 @@ BY_SEED = {
     "late-delays": 5005,
     "redeliver-without-lease": 7013,
     "trust-the-trigger": 301872,
-    "post-behind-the-gate": 8021,
+    "post-behind-the-breaker": 8021,
     "count-all-failures": 8000,
     "settle-stale": 8005,
     "dead-at-once": 8002,

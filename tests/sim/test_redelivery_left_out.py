@@ -18,8 +18,9 @@ def change(at: float, do: str) -> Action:
     return Action(at, "change", {"ops": [{"do": do, "id": number, "stamp": int(at)} for number in ROWS]})
 
 
-# All rows change twice behind the closed gate. Those that recovery redelivers when it opens, but the breaker leaves out, get a
-# lease that calls the second change done, while the ledger knows of the first only: it dies with the window of the first failure.
+# All rows change twice behind the open circuit breaker. When it is half-open recovery redelivers them, and the batch stops before
+# some are tried. These get a lease that calls the second change done, while the ledger knows of the first only: it would die with the
+# window of the first failure.
 PLAN = Plan(
     0,
     "rowpost",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from rowpost.claim import ClaimedRow
-from rowpost.config import DownstreamConfig, Duration
-from rowpost.delivery import Answer, Deliverer
-from rowpost.envelope import Event, build_event
+from rowpost.config.sections import DownstreamConfig, Duration
+from rowpost.rules.answer import Answer
+from rowpost.rules.row import ClaimedRow
+from rowpost.target.delivery import Deliverer
+from rowpost.target.event import Event, build_event
 
 SECRET_VALUE = "value-of-the-row"
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)

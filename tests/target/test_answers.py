@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emulators.downstream import Downstream
-from rowpost.config import Duration
-from rowpost.delivery import Answer, Verdict, retry_after_seconds
+from rowpost.config.sections import Duration
+from rowpost.rules.answer import Answer, Verdict, retry_after_seconds
 from tests.harness.certificates import self_signed
 from tests.harness.raw_server import OK, RawServer, reset
 from tests.target.posting import SECRET_VALUE, SHORT, deliverer, events, post

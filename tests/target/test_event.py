@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowpost.claim import ClaimedRow
-from rowpost.envelope import Event, build_event, event_id
-from rowpost.ledger import key_text, to_json
-from rowpost.tables import JsonValue
+from rowpost.rules.json_text import JsonValue, to_json
+from rowpost.rules.row import ClaimedRow, key_text
+from rowpost.target.event import Event, build_event, event_id
 from tests.harness.rows import KEYS, VALUES, exact, row
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from emulators.downstream import Downstream
-from rowpost.config import Duration
-from rowpost.delivery import Answer, Verdict
+from rowpost.config.sections import Duration
+from rowpost.rules.answer import Answer, Verdict
 from tests.harness.raw_server import OK, RawServer
 from tests.target.posting import SECRET_VALUE, SHORT, deliverer, events, post
 

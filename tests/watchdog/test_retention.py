@@ -56,7 +56,7 @@ def test_a_row_in_hand_when_its_process_ended_is_delivered_though_change_trackin
     assert host is not None
     relay.insert(1)
     relay.advance(400)
-    relay.stack.sql.inject(action="drop_before", pattern="rp_l varchar", application="rowpost", times=1000)
+    relay.stack.sql.inject(action="drop_before", pattern="rowpost: settle.sql", application="rowpost", times=1000)
     relay.reject(2, status=500)
     relay.insert(2)
     relay.advance(5)

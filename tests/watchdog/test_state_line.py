@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from rowpost.app import App
-from rowpost.connection_string import translate
-from rowpost.database import Database
-from rowpost.status import STATE_LINE, table_status
+from rowpost.config.connection_string import translate
+from rowpost.database.connection import Database
+from rowpost.operations.status import STATE_LINE, table_status
 from tests.harness.running_relay import Relay, changed_config
 
 

@@ -24,7 +24,7 @@ from requests.adapters import HTTPAdapter
 
 import emulators.functions_host.durable.engine as engine
 import emulators.functions_host.invocation as invocation
-import rowpost.delivery
+import rowpost.target.delivery
 from devtools.sim.inside.scheduler import Scheduler
 from devtools.sim.inside.waiting import Pool, threading_for, wait_for
 
@@ -101,9 +101,9 @@ def _put(patches: _Patches, running: Running) -> None:
     poller = sys.modules.get("azure.core.polling._poller")
     if poller is not None:
         patches.put(poller, "threading", threading_module)
-    patches.put(rowpost.delivery, "ThreadPoolExecutor", lambda *args, **kwargs: Pool(current, *args, **kwargs))
+    patches.put(rowpost.target.delivery, "ThreadPoolExecutor", lambda *args, **kwargs: Pool(current, *args, **kwargs))
     patches.put(
-        rowpost.delivery,
+        rowpost.target.delivery,
         "wait",
         lambda futures, timeout=None, return_when="ALL_COMPLETED": wait_for(current, futures, timeout, return_when),
     )

@@ -37,7 +37,7 @@ from emulators.sql_server.engine import Database
 from emulators.sql_server.locks import LockManager, LockTimeout
 from emulators.sql_server.results import SqlError
 from infra.prepare_database import prepare
-from rowpost.config import load_config
+from rowpost.config.loading import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
 NAIVE_APP = Path(__file__).resolve().parents[1] / "naive_app"
