@@ -70,7 +70,7 @@ def test_a_key_that_changed_its_case_is_redelivered_once(make_relay: Callable[..
 def test_recovery_does_not_spin_in_the_second_before_a_row_is_due(relay: Relay) -> None:
     orphan(relay)
     relay.advance(hours=3)
-    assert [row[1] for row in relay.ledger()] == ["held"]
+    assert [row[1] for row in relay.ledger()] == ["detached"]
     # Due late in a second; recovery looks early in the same second.
     relay.execute(
         "UPDATE rowpost.Ledger SET NextAttempt = DATEADD(millisecond, 900, DATEADD(second, 100, CAST(CONVERT(nvarchar(19), "

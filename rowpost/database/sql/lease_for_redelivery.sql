@@ -14,7 +14,7 @@ SET XACT_ABORT ON;
 DECLARE @lease int = ?, @lock int;
 DECLARE @next TABLE (KeyHash char(64) NOT NULL PRIMARY KEY);
 DECLARE @due TABLE (KeyHash char(64) NOT NULL PRIMARY KEY, Tracked bigint NULL);
--- Some more than are taken, since a newer change of a row may be in the trigger's hands.
+-- Some more than are taken, since a newer change of a row may be in the hands of the trigger.
 INSERT INTO @next (KeyHash)
 SELECT TOP (2 * {at_most}) g.KeyHash
   FROM rowpost.Ledger g
@@ -38,7 +38,7 @@ SELECT TOP ({at_most}) x.KeyHash, x.Version
          WHERE g.State = 'detached' AND g.NextAttempt <= SYSUTCDATETIME() AND {lost_to_the_trigger}) x
  WHERE x.Number = 1
  ORDER BY x.NextAttempt;
--- A newer change is the ledger's from now on: its lease will say that it is done with.
+-- A newer change belongs to the ledger from now on: its lease will say that it is done with.
 UPDATE g
    SET ChangeVersion = d.Tracked, LastTried = NULL, LastStatus = NULL, LastError = N'{not_tried}: the row has changed'
   FROM @due d
@@ -58,7 +58,7 @@ SELECT {key_of_k}, {redelivered_version}, 1, DATEADD(second, @lease, @now)
   JOIN rowpost.Ledger g ON g.TableName = {table_name} AND g.KeyHash = d.KeyHash
  CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
  WHERE NOT EXISTS (SELECT 1 FROM {leases} l WHERE {same_key_l_k});
--- The event's version is that of the row's last change, or the later one that a resync has given it.
+-- The version of the event is that of the last change of the row, or the later one that a resync has given it.
 SELECT g.RowKey, g.KeyHash, CASE WHEN d.Tracked > g.ChangeVersion THEN d.Tracked ELSE g.ChangeVersion END, COALESCE(d.Tracked, 0)
   FROM @due d
   JOIN rowpost.Ledger g ON g.TableName = {table_name} AND g.KeyHash = d.KeyHash;
