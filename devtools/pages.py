@@ -1,0 +1,76 @@
+"""The blocks of ``docs/architecture.md`` that are made from the code: the rooms of the core, and the states of a row.
+
+``python -m devtools.pages`` brings them up to date; a test tells when they are not.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import grimp
+
+from rowpost.rules.lifecycle import diagram, table
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
+_BLOCK = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def rooms() -> str:
+    """Who imports whom among the rooms of ``rowpost/``, as a flowchart; an arrow that others together stand for is left out."""
+    graph = grimp.build_graph("rowpost")
+    modules = graph.find_children("rowpost")
+    arrows = {
+        (upper, lower)
+        for upper in modules
+        for lower in modules
+        if upper != lower and graph.direct_import_exists(importer=upper, imported=lower, as_packages=True)
+    }
+    reached = {upper: _reachable(upper, arrows) for upper in modules}
+    needed = [
+        (upper, lower)
+        for upper, lower in sorted(arrows)
+        if not any((upper, middle) in arrows and lower in reached[middle] for middle in modules - {lower})
+    ]
+    lines = ["flowchart TB", "  subgraph core [rowpost]"]
+    lines += [f"    {_short(upper)} --> {_short(lower)}" for upper, lower in needed]
+    outside = ["database -->|T-SQL| S[(SQL Server)]", "target -->|HTTP| D[API]", "notices -->|mail, HTTP| P[people]"]
+    return "\n".join([*lines, "  end", *(f"  {line}" for line in outside)])
+
+
+def _reachable(start: str, arrows: set[tuple[str, str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        here = waiting.pop()
+        new = {lower for upper, lower in arrows if upper == here} - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _short(module: str) -> str:
+    return module.removeprefix("rowpost.")
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "rooms": lambda: f"```mermaid\n{rooms()}\n```",
+    "lifecycle": lambda: f"```mermaid\n{diagram()}\n```\n\n{table()}",
+}
+
+
+def updated(text: str) -> str:
+    """A page with each of its blocks as the code has it now."""
+    return _BLOCK.sub(lambda match: f"<!-- generated: {match[1]} -->\n{BLOCKS[match[1]]()}\n<!-- end -->", text)
+
+
+def main() -> int:
+    """Bring the page up to date."""
+    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""The life of a row: every fate takes its state and its lease action from the one table of transitions."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rowpost.database.statements import COMMON
+from rowpost.rules.answer import Answer, Verdict
+from rowpost.rules.backoff import Backoff, RetryPolicy
+from rowpost.rules.fate import Fate, fate_before_posting, fate_behind_open_breaker, fate_of_answer
+from rowpost.rules.lifecycle import LIVE, NO_RECORD, TRANSITIONS, Event, Lease, State, allowed
+from rowpost.rules.row import ClaimedRow, LedgerRecord
+
+POLICIES = st.builds(RetryPolicy, st.integers(1, 5), st.just(Backoff(60, 2, 3600)), st.booleans())
+RECORDS = st.none() | st.builds(
+    LedgerRecord, st.integers(1, 9), st.sampled_from(State), st.integers(0, 9), st.integers(0, 9), st.integers(-99, 999), st.none()
+)
+ROWS = st.builds(
+    ClaimedRow, st.just({"Id": 1}), st.integers(1, 9), st.integers(0, 4), st.booleans(), st.just({}), st.booleans(), RECORDS
+)
+ANSWERS = st.builds(Answer, st.sampled_from(Verdict), st.none(), st.just("HTTP 503"), st.none() | st.integers(0, 9999))
+
+
+def fates(row: ClaimedRow, answer: Answer, policy: RetryPolicy, redelivered: bool) -> list[Fate]:
+    found = [fate_of_answer(row, answer, policy, redelivered=redelivered), fate_behind_open_breaker(row, 60)]
+    early = fate_before_posting(row)
+    return [*found, *([early] if early is not None else [])]
+
+
+@given(ROWS, ANSWERS, POLICIES, st.booleans())
+def test_a_fate_follows_from_a_state_in_which_it_can_happen(
+    row: ClaimedRow, answer: Answer, policy: RetryPolicy, redelivered: bool
+) -> None:
+    before = row.record.state if row.record is not None else NO_RECORD
+    for fate in fates(row, answer, policy, redelivered):
+        transition = TRANSITIONS[fate.event]
+        assert before in transition.sources
+        assert transition.keeps or allowed(before, fate.state)
+
+
+@given(ROWS, ANSWERS, POLICIES, st.booleans())
+def test_a_row_that_is_still_to_be_delivered_keeps_its_lease_unless_recovery_holds_one_of_its_own(
+    row: ClaimedRow, answer: Answer, policy: RetryPolicy, redelivered: bool
+) -> None:
+    for fate in fates(row, answer, policy, redelivered):
+        assert fate.failed == (fate.lease is not Lease.RELEASE)
+        mine = fate.by_recovery()
+        assert mine.lease is Lease.RELEASE and (mine.failed, mine.state) == (fate.failed, fate.state)
+        if fate.failed:
+            assert fate.state in LIVE or TRANSITIONS[fate.event].keeps, "what fails has a record, or keeps what it has"
+        if fate.lease is Lease.HOLD:
+            assert fate.wait_seconds > 0
+
+
+def test_every_state_can_be_reached_and_left() -> None:
+    changes = [transition for transition in TRANSITIONS.values() if not transition.keeps]
+    for state in State:
+        assert any(transition.target is state and NO_RECORD in transition.sources | LIVE for transition in changes)
+        assert any(transition.target is NO_RECORD and state in transition.sources for transition in changes)
+    assert TRANSITIONS.keys() == set(Event)
+
+
+def test_what_is_no_transition_is_not_allowed() -> None:
+    assert not allowed(State.DEAD, State.HELD)
+    assert not allowed(NO_RECORD, State.HELD)
+    assert not allowed(State.RETRYING, "lost")
+    assert allowed(State.HELD, State.HELD) and allowed(State.HELD, State.DEAD) and allowed(State.DEAD, NO_RECORD)
+
+
+def test_statements_take_the_states_of_an_event_from_the_table() -> None:
+    assert COMMON["to_lease_lost"] == "'detached'"
+    assert COMMON["from_lease_lost"] == "'held', 'retrying'"
+    for event, transition in TRANSITIONS.items():
+        if not transition.keeps:
+            assert COMMON[f"from_{event}"].count("'") == 2 * len(transition.sources - {NO_RECORD})
