@@ -116,3 +116,9 @@ def test_a_neighbour_that_came_late_is_seen_though_an_earlier_change_of_it_had_f
     once = replace(first, outcome="refused", status=500, at=later(healthy, first.at, -0.5))
     found = check(replace(healthy, changes=late, attempts=[once, *healthy.attempts]))  # type: ignore[arg-type]
     assert {violation.key for violation in found if violation.rule == "neighbours"} == {'{"Id":1}', '{"Id":2}'}
+
+
+def test_a_record_that_goes_a_way_of_its_own_is_seen(healthy: Record) -> None:
+    index = max(index for index, look in enumerate(healthy.looks) if look.ledger.get(ROW, ("",))[_STATE] == "held")
+    dead = with_ledger(healthy.looks[index], _0="dead")
+    assert "transitions" in broken(healthy, looks=[*healthy.looks[:index], dead, *healthy.looks[index:]])

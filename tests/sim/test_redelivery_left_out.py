@@ -19,8 +19,8 @@ def change(at: float, do: str) -> Action:
 
 
 # All rows change twice behind the open circuit breaker. When it is half-open recovery redelivers them, and the batch stops before
-# some are tried. These get a lease that calls the second change done, while the ledger knows of the first only: it would die with the
-# window of the first failure.
+# some are tried. These get a lease that calls the second change done, while the ledger knows of the first only: it would die with
+# the window of the first failure.
 PLAN = Plan(
     0,
     "rowpost",
