@@ -140,5 +140,5 @@ def test_what_never_ends_is_seen(healthy: Record) -> None:
 
 
 def test_a_row_that_nobody_tries_any_more_is_seen(healthy: Record) -> None:
-    look = Look(at=PLAN.length + 2000, cursor=1, ledger={'{"Id":3}': ("held", 1, 5, 1, 60, None)})
+    look = Look(at=PLAN.length + 2000, cursor=1, ledger={'{"Id":3}': ("detached", 1, 5, 1, 60, None)})
     assert broken(healthy, looks=[*healthy.looks, look]) == {"stalled"}
