@@ -31,7 +31,7 @@ from devtools.npm_tools import Azurite, available
 from devtools.real_database import RealDatabase
 from devtools.stack import ROOT, Stack
 from emulators.clock import Clock
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from emulators.email_service import EmailService, Fault
 from infra.prepare_database import known_settings
 

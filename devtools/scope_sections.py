@@ -12,27 +12,25 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from emulators import downstream_rules, email_service, functions_host
+from emulators import email_service, functions_host
+from emulators.downstream import rules as downstream_rules
 from emulators.functions_host import indexing
 from emulators.functions_host.durable import config as durable_config
 from emulators.functions_host.durable import walker
 from emulators.functions_host.durable.rpc import ManagementApi
 from emulators.functions_host.sql_trigger import connection_string
-from emulators.sql_server import (
-    catalog_procedures,
-    compile_expression,
-    compile_functions,
-    datatypes,
-    engine,
-    errors,
-    faults,
-    keywords,
-    options,
-    syntax,
-    system_procedures,
-)
-from emulators.sql_server.catalogue_columns import SYSTEM_VIEWS
-from emulators.sql_server.function_table import SIMPLE_FUNCTIONS
+from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
+from emulators.sql_server.compiler import expressions as compile_expression
+from emulators.sql_server.compiler.functions import calls as compile_functions
+from emulators.sql_server.compiler.functions.table import SIMPLE_FUNCTIONS
+from emulators.sql_server.engine import database as engine
+from emulators.sql_server.engine import options
+from emulators.sql_server.parser import keywords
+from emulators.sql_server.parser import tree as syntax
+from emulators.sql_server.procedures import catalogue as catalog_procedures
+from emulators.sql_server.procedures import system as system_procedures
+from emulators.sql_server.values import datatypes, errors
+from emulators.sql_server.wire import faults
 
 ROOT = Path(__file__).resolve().parents[1]
 SQL_SERVER = ROOT / "emulators" / "sql_server"

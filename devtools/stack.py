@@ -16,7 +16,7 @@ import pyodbc
 
 from devtools.data import TABLES_SQL
 from emulators.clock import clock_from_spec
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from emulators.email_service import EmailService
 from emulators.launch import FunctionsHost, SqlServer, run_script
 from emulators.odbc import odbc_driver

@@ -46,7 +46,7 @@ from typing import Any, Literal
 import simplejson
 
 from emulators.clock import Clock, clock_from_spec
-from emulators.downstream_rules import Delivery, made
+from emulators.downstream.rules import Delivery, made
 from emulators.http_server import (
     Answer,
     BadRequest,

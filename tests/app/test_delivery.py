@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emulators.clock import clock_from_spec
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from rowpost.claim import ClaimedRow
 from rowpost.config import DownstreamConfig, Duration
 from rowpost.delivery import Answer, Deliverer, Verdict, retry_after_seconds

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from emulators.clock import clock_from_spec
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from emulators.email_service import EmailService
 from rowpost.app import App
 from rowpost.config import Config, DownstreamConfig, EmailConfig, NotificationsConfig, TableConfig, WebhookConfig

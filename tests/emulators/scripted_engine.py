@@ -13,19 +13,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from emulators.clock import Clock
-from emulators.sql_server.control import ControlPort
-from emulators.sql_server.results import (
-    Column,
-    Event,
-    Message,
-    Parameter,
-    ResultSet,
-    RowsAffected,
-    SqlError,
-    SqlType,
-)
-from emulators.sql_server.server import Server
 from emulators.sql_server.tds.tls import tls_contexts
+from emulators.sql_server.values.results import Column, Event, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from emulators.sql_server.wire.control import ControlPort
+from emulators.sql_server.wire.server import Server
 
 INT = SqlType("int")
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from emulators.clock import Clock
-from emulators.sql_server.engine import Database, Session
-from emulators.sql_server.results import ResultSet, SqlError
+from emulators.sql_server.engine.database import Database, Session
+from emulators.sql_server.values.results import ResultSet, SqlError
 
 SETUP = """
 ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 2 DAYS);

@@ -7,10 +7,10 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulators.sql_server.results import SqlType
 from emulators.sql_server.tds.reader import ByteReader
 from emulators.sql_server.tds.types import read_type_info, write_type_info
 from emulators.sql_server.tds.values import encoder, read_value
+from emulators.sql_server.values.results import SqlType
 
 BATCH, RPC, ATTENTION, TRANSACTION_MANAGER, LOGIN7, PRELOGIN = 1, 3, 6, 14, 16, 18
 RESET, RESET_KEEP_TRANSACTION = 0x08, 0x10

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from emulators.clock import VirtualTime, clock_from_spec
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 
 ROOT = Path(__file__).resolve().parents[2]
 

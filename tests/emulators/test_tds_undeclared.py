@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from emulators.sql_server.results import Column, SqlError, SqlType
-from emulators.sql_server.undeclared_parameters import describe_undeclared_parameters
+from emulators.sql_server.values.results import Column, SqlError, SqlType
+from emulators.sql_server.wire.undeclared_parameters import describe_undeclared_parameters
 
 TABLES = {
     "dbo.Orders": {

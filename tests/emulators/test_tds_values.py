@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulators.sql_server.binding import convert
-from emulators.sql_server.declarations import parse_declarations
-from emulators.sql_server.results import SqlError, SqlType
 from emulators.sql_server.tds import temporal
 from emulators.sql_server.tds.reader import ByteReader, ProtocolError
 from emulators.sql_server.tds.types import read_type_info, write_type_info
 from emulators.sql_server.tds.values import encoder, read_value, write_typed_value
+from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.wire.binding import convert
+from emulators.sql_server.wire.declarations import parse_declarations
 
 MAX = SqlType("nvarchar", -1)
 

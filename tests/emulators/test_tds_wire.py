@@ -23,7 +23,7 @@ import pyodbc
 import pytest
 
 from emulators.odbc import odbc_driver
-from emulators.sql_server.results import SqlType
+from emulators.sql_server.values.results import SqlType
 from tests.emulators import tds_client
 from tests.emulators.tds_client import BY_REFERENCE, TdsClient
 

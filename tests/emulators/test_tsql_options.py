@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from emulators.sql_server.options import NUMBER, RULES, SWITCH, Rule
+from emulators.sql_server.engine.options import NUMBER, RULES, SWITCH, Rule
 from tests.emulators.tsql import Client, Server
 from tests.emulators.tsql_fixtures import client, server  # noqa: F401
 

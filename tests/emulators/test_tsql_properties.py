@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from emulators.sql_server.results import Parameter, SqlError, SqlType
+from emulators.sql_server.values.results import Parameter, SqlError, SqlType
 from tests.emulators.tsql import Client, Server
 
 generated = settings(max_examples=80, deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulators.sql_server.results import SqlError
+from emulators.sql_server.values.results import SqlError
 from tests.emulators.tsql import Client, Server
 from tests.emulators.tsql_fixtures import client, server  # noqa: F401
 

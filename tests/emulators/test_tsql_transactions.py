@@ -364,7 +364,7 @@ def test_reset_is_a_new_connection(table: Client) -> None:
 
 
 def test_unknown_database(server: Server) -> None:  # noqa: F811
-    from emulators.sql_server.results import SqlError
+    from emulators.sql_server.values.results import SqlError
 
     with pytest.raises(SqlError) as caught:
         server.client(database="nosuch")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulators.sql_server.datatypes import decode_decimal, encode_decimal
-from emulators.sql_server.results import Parameter, SqlType
+from emulators.sql_server.values.datatypes import decode_decimal, encode_decimal
+from emulators.sql_server.values.results import Parameter, SqlType
 from tests.emulators.tsql import Client, Server
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from emulators.clock import Clock
-from emulators.sql_server.engine import Database, Session
-from emulators.sql_server.results import Column, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from emulators.sql_server.engine.database import Database, Session
+from emulators.sql_server.values.results import Column, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
 
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
