@@ -22,8 +22,9 @@ from typing import Any
 import pyodbc
 import requests
 
+from devtools.scripts import run_script
 from devtools.stack import ROOT
-from emulators.launch import DownstreamProcess, FunctionsHost, SqlServer, run_script
+from emulators.launch import DownstreamProcess, FunctionsHost, SqlServer
 from emulators.odbc import odbc_driver
 from emulators.process import StandIn
 from infra.prepare_database import prepare

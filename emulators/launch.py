@@ -3,7 +3,7 @@
 Each is used in a ``with`` statement, or through ``start()`` and ``stop()``::
 
     with SqlServer(folder, "real") as server, DownstreamProcess(folder, "real") as api:
-        run_script(server.connect(), Path("infra/sql/tables.sql"))
+        server.connect().execute("CREATE TABLE dbo.Notes (Id int PRIMARY KEY)")
 
 A stand-in that is started again keeps its ports and its data, so what was configured with them stays valid. None
 outlives the process that started it.
@@ -20,7 +20,7 @@ import pyodbc
 import requests
 import simplejson
 
-from emulators.odbc import odbc_driver, run_script
+from emulators.odbc import odbc_driver
 from emulators.process import StandIn, StandInError, start_together
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "FunctionsHost",
     "SqlServer",
     "StandInError",
-    "run_script",
     "start_together",
 ]
 

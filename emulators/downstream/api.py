@@ -34,40 +34,22 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from emulators.clock import Clock, clock_from_spec
+from emulators.clock import Clock
+from emulators.controls import made
+from emulators.downstream.attempt import Attempt
 from emulators.downstream.page import render
-from emulators.downstream.rules import Mode, Rule, Settings, made
+from emulators.downstream.rules import Mode, Rule, Settings
 from emulators.downstream.store import Change, RowState, Store
-from emulators.http_server import Answer, BadRequest, Hangup, HttpServer, Request, command_line, serve_until_terminated
+from emulators.http_server import Answer, BadRequest, Hangup, HttpServer, Request
 
 _COUNTERS = ("requests", "events", "accepted", "repeated", "stale", "conflicting", "noted", "refused")
 _CLOUD_EVENT, _CLOUD_EVENT_BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One delivery of one event. ``status`` is None if the connection was reset instead of an answer."""
-
-    number: int
-    request: int
-    at: str
-    method: str
-    path: str
-    headers: dict[str, str] = field(repr=False)
-    event_id: str | None
-    table: str | None
-    key: dict[str, Any] | str | None
-    version: int | None
-    operation: str | None
-    status: int | None
-    outcome: str
-    body: Any = field(repr=False)
 
 
 class Downstream:
@@ -192,7 +174,7 @@ class Downstream:
         if request.path == "/oauth2/token" and request.method == "POST":
             return self._give_token(request)
         if request.method == "GET" and request.path == "/":
-            return Answer(200, render(self), content_type="text/html; charset=utf-8")
+            return Answer(200, self._page(), content_type="text/html; charset=utf-8")
         if request.method not in ("POST", "PUT", "PATCH"):
             return Answer(405, {"error": "deliver with POST, PUT or PATCH"}, {"Allow": "POST, PUT, PATCH"})
         with self._changed:
@@ -207,6 +189,10 @@ class Downstream:
         if answer.status == 0:
             raise Hangup
         return answer
+
+    def _page(self) -> str:
+        tables = {name: self.state(name) for name in self.store.tables()}
+        return render(self.clock.now(), self.mode.mode, self.counters(), tables, self.attempts())
 
     def _present_mode(self, path: str) -> Mode:
         if self.mode.until is not None and self.clock.now() >= datetime.fromisoformat(self.mode.until):
@@ -382,13 +368,3 @@ def _media_type(request: Request) -> str:
 
 def _retry_after(value: int | str | None) -> dict[str, str]:
     return {} if value is None else {"Retry-After": str(value)}
-
-
-def main() -> None:
-    options = command_line("Stand-in for the HTTP API that rows are posted to.").parse_args()
-    downstream = Downstream(clock_from_spec(options.clock), Path(options.data) if options.data else None, host=options.host)
-    serve_until_terminated(downstream.start, downstream.close, options.port)
-
-
-if __name__ == "__main__":
-    main()

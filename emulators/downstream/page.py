@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from emulators.downstream.attempt import Attempt
+from emulators.downstream.store import RowState
 from emulators.http_server import to_json
-
-if TYPE_CHECKING:
-    from emulators.downstream.api import Downstream
 
 _ROWS_SHOWN, _ATTEMPTS_SHOWN = 25, 40
 _STYLE = """
@@ -24,20 +24,19 @@ th { font-weight: 600; border-bottom: 1px solid #d0d7de } td { border-bottom: 1p
 """
 
 
-def render(downstream: Downstream) -> str:
+def render(now: datetime, mode: str, counters: dict[str, int], tables: dict[str, list[RowState]], attempts: list[Attempt]) -> str:
     """HTML without any outside asset; it loads itself again every two seconds."""
-    counters = " · ".join(f"{value} {name}" for name, value in downstream.counters().items())
-    sections = [_table(downstream, name) for name in downstream.store.tables()] or ["<p>No row has arrived yet.</p>"]
+    totals = " · ".join(f"{value} {name}" for name, value in counters.items())
+    sections = [_table(name, states) for name, states in tables.items()] or ["<p>No row has arrived yet.</p>"]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">'
         f"<title>Downstream API</title><style>{_STYLE}</style><h1>Downstream API</h1>"
-        f"<p>{downstream.clock.now():%Y-%m-%d %H:%M:%S} UTC · {escape(downstream.mode.mode)} · {escape(counters)}</p>"
-        f"{''.join(sections)}{_attempts(downstream)}</html>"
+        f"<p>{now:%Y-%m-%d %H:%M:%S} UTC · {escape(mode)} · {escape(totals)}</p>"
+        f"{''.join(sections)}{_attempts(attempts)}</html>"
     )
 
 
-def _table(downstream: Downstream, name: str) -> str:
-    states = downstream.state(name)
+def _table(name: str, states: list[RowState]) -> str:
     latest = sorted(states, key=lambda state: state.at, reverse=True)[:_ROWS_SHOWN]
     rows = "".join(
         f"<tr{_class('gone', state.operation == 'delete')}><td>{_code(state.key)}<td>{_text(state.version)}"
@@ -48,8 +47,8 @@ def _table(downstream: Downstream, name: str) -> str:
     return f"<h2>{escape(name)}: {len(states)} rows, the latest {len(latest)}</h2><table>{heads}{rows}</table>"
 
 
-def _attempts(downstream: Downstream) -> str:
-    latest = list(reversed(downstream.attempts()))[:_ATTEMPTS_SHOWN]
+def _attempts(attempts: list[Attempt]) -> str:
+    latest = list(reversed(attempts))[:_ATTEMPTS_SHOWN]
     rows = "".join(
         f"<tr><td>{attempt.number}<td>{_text(attempt.at[11:23])}<td>{_text(attempt.table)}<td>{_code(attempt.key)}"
         f"<td>{_text(attempt.version)}<td{_class('bad', attempt.status is None or attempt.status >= 300)}>"

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from emulators.controls import Delivery
 from emulators.downstream.store import Change
-from emulators.http_server import BadRequest
-
-Delivery = Literal["normal", "reset_after_accept"]
-T = TypeVar("T")
 
 
 @dataclass
@@ -98,16 +94,3 @@ class Settings:
     oauth: dict[str, Any] | None = None
     accepted_status: int = 202
     batch: Literal["all_or_nothing", "per_event", "unsupported"] = "all_or_nothing"
-
-
-def made(kind: Callable[..., T], values: Any) -> T:
-    """``kind(**values)``.
-
-    Raises:
-        BadRequest: a name that ``kind`` does not have.
-    """
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    unknown = set(values) - known if isinstance(values, dict) else {"(not an object)"}
-    if unknown:
-        raise BadRequest(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
-    return kind(**values)

@@ -12,7 +12,7 @@ import pytest
 
 from emulators.clock import clock_from_spec
 from emulators.downstream.api import Downstream
-from emulators.email_service import EmailService
+from emulators.email_service.service import EmailService
 from rowpost.app import App
 from rowpost.config import Config, DownstreamConfig, EmailConfig, NotificationsConfig, TableConfig, WebhookConfig
 from rowpost.connection_string import OdbcConnection

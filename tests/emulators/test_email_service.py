@@ -20,7 +20,7 @@ from azure.core.credentials import AccessToken, AzureKeyCredential
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from emulators.clock import VirtualTime, clock_from_spec
-from emulators.email_service import EmailService
+from emulators.email_service.service import EmailService
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = AzureKeyCredential("c2VjcmV0")

@@ -378,7 +378,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from emulators.clock import Clock
-from emulators.sql_server.engine import Database
+from emulators.sql_server.engine.database import Database
 session = Database(Path(sys.argv[1]), Clock()).open_session("sa", "w", "h", None)
 def run(sql):
     for event in session.execute(sql): pass

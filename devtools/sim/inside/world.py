@@ -30,7 +30,7 @@ from devtools.sim.plan import TABLE, Action, Plan
 from devtools.sim.record import Choice, Record
 from devtools.sim.scenario import LEASES, STATEMENTS, relay_toml, table_sql
 from emulators.downstream.api import Downstream
-from emulators.email_service import EmailService
+from emulators.email_service.service import EmailService
 from emulators.functions_host.settings import AppSettings, load_host_json
 from emulators.sql_server.engine.database import Database
 from emulators.sql_server.storage.locks import LockManager, LockTimeout

@@ -6,7 +6,7 @@ from typing import Any
 
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.scope import NO_CONSTANT, Typed, Unit
-from emulators.sql_server.runtime.registration import conversion_key
+from emulators.sql_server.runtime.conversion import conversion_key
 from emulators.sql_server.values.conversions import converter
 from emulators.sql_server.values.datatypes import (
     BINARIES,

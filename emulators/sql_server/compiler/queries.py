@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
-from emulators.sql_server.compiler.functions.calls import AGGREGATES, refuse_aggregates
+from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, refuse_aggregates
 from emulators.sql_server.compiler.json import json_object
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, BoundCte, Scope, Typed
 from emulators.sql_server.compiler.sources import SourceCompiler

@@ -7,7 +7,7 @@ from typing import TypeVar
 from emulators.sql_server.catalogue.model import Table, quote
 from emulators.sql_server.compiler.assignments import AssignmentCompiler, variables_in
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
-from emulators.sql_server.compiler.functions.calls import refuse_aggregates
+from emulators.sql_server.compiler.functions.aggregates import refuse_aggregates
 from emulators.sql_server.compiler.output import alias_of, highest_parameter, output_converters
 from emulators.sql_server.compiler.plans import DmlPlan, MergeAction, Plan, SelectPlan
 from emulators.sql_server.compiler.queries import shown_type, type_or_int

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import random
 import sqlite3
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -14,13 +13,10 @@ from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, system_vie
 from emulators.sql_server.objects.extended_properties import listed
 from emulators.sql_server.objects.security import allows, has_permission_by_name, logins, roles_of
 from emulators.sql_server.parser.names import split_name
-from emulators.sql_server.runtime.json import Number, dump, load
 from emulators.sql_server.runtime.registration import guarded
 from emulators.sql_server.storage.locks import MODES, LockTimeout
 from emulators.sql_server.storage.session import Session
-from emulators.sql_server.values import datetimes
 from emulators.sql_server.values.datatypes import encode_decimal, max_length_bytes, precision_scale, system_type_id, system_types
-from emulators.sql_server.values.messages import format_message
 from emulators.sql_server.values.results import SqlError
 
 _VERSION_NUMBER = "16.0.4165.4"
@@ -322,13 +318,9 @@ class SessionFunctions:
         if not isinstance(table, Table) or table.identity is None or table.identity.identity is None:
             return None
         row = self.session.store.run('SELECT last FROM "$identity" WHERE object_id = ?', (table.object_id,)).fetchone()
-        from decimal import Decimal
-
         return encode_decimal(Decimal(row[0] if row and row[0] is not None else table.identity.identity[0]))
 
     def _identity_part(self, table_name: str | None, place: int) -> str | None:
-        from decimal import Decimal
-
         found = self._object(table_name)
         table = self._table(found[0]) if found else None
         identity = table.identity.identity if isinstance(table, Table) and table.identity else None
@@ -357,62 +349,6 @@ class SessionFunctions:
 
     def host_name(self) -> str:
         return self.session.host
-
-
-def _switch_offset(text: str | None, offset: str | None) -> str | None:
-    if text is None or offset is None:
-        return None
-    return f"{text[:27]} {offset}"
-
-
-def _to_offset(text: str | None, offset: str | None) -> str | None:
-    if text is None or offset is None:
-        return None
-    minutes = (int(offset[1:3]) * 60 + int(offset[4:6])) * (-1 if offset[0] == "-" else 1)
-    return datetimes.make(datetimes.ticks_of(text), minutes, "datetimeoffset", 7)
-
-
-def _format_message(template: str | None, *arguments: Any) -> str | None:
-    return None if template is None else format_message(template, list(arguments))
-
-
-def _json_row(names: str, kinds: str, include_nulls: int, *values: Any) -> str:
-    """One object of FOR JSON; a dot in a name nests."""
-    row: dict[str, Any] = {}
-    for name, kind, value in zip(load(names), kinds, values, strict=True):
-        if value is None and not include_nulls:
-            continue
-        holder = row
-        *parents, last = name.split(".")
-        for parent in parents:
-            holder = holder.setdefault(parent, {})
-        holder[last] = value if value is None or kind == "t" else load(value) if value[:1] in "[{" else Number(value)
-    return dump(row)
-
-
-class JsonRows:
-    """The array of FOR JSON."""
-
-    def __init__(self) -> None:
-        self.rows: list[str] = []
-        self.root, self.bare, self.rooted = "", 0, 0
-
-    def step(self, row: str, root: str, bare: int, rooted: int) -> None:
-        self.rows.append(row)
-        self.root, self.bare, self.rooted = root, bare, rooted
-
-    def finalize(self) -> str | None:
-        if not self.rows:
-            return None
-        body = ",".join(self.rows)
-        text = body if self.bare else f"[{body}]"
-        return f"{{{dump(self.root)}:{text}}}" if self.rooted else text
-
-
-def _base64(value: bytes | None) -> str | None:
-    import base64
-
-    return None if value is None else base64.b64encode(value).decode()
 
 
 def register_session_functions(session: Session, connection: sqlite3.Connection, report: Callable[[SqlError], None]) -> None:
@@ -465,18 +401,4 @@ def register_session_functions(session: Session, connection: sqlite3.Connection,
     }
     for name, count in counts.items():
         connection.create_function(f"k_{name}", count, guarded(getattr(functions, name), report))
-    for name, count, function in (
-        ("k_random", 0, random.random),
-        ("k_pi", 0, lambda: math.pi),
-        ("k_null", 0, lambda: None),
-        ("k_context_info", 0, lambda: None),
-        ("k_atan2", 2, lambda a, b: None if a is None or b is None else math.atan2(a, b)),
-        ("k_switch_offset", 2, _switch_offset),
-        ("k_to_offset", 2, _to_offset),
-        ("k_format_message", -1, _format_message),
-        ("k_json_row", -1, _json_row),
-        ("k_base64", 1, _base64),
-        ("k_list_properties", 7, partial(listed, session)),
-    ):
-        connection.create_function(name, count, guarded(function, report))
-    connection.create_aggregate("k_json_rows", 4, JsonRows)
+    connection.create_function("k_list_properties", 7, guarded(partial(listed, session), report))

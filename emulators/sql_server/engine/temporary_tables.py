@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulators.sql_server.catalogue.model import Table
-from emulators.sql_server.objects.table_builder import TableBuilder
+from emulators.sql_server.objects.table_storage import create_storage
 from emulators.sql_server.storage.store import Store
 
 _TEMPORARY_KEYS: dict[tuple[tuple[str, int, int], ...], int] = {(): 0}
@@ -67,7 +67,7 @@ class TemporaryTables:
         self._filled = {key: version for key, version in self._filled.items() if key in existing}
         for table, rows in kept:
             if f"t{table.object_id}" not in existing:
-                TableBuilder(self).create_storage(table)
+                create_storage(self.store, table)
             else:
                 self.store.run(f"DELETE FROM {table.storage}")
             if rows:

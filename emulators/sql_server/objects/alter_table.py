@@ -9,6 +9,7 @@ from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
 from emulators.sql_server.objects.table_builder import TableBuilder
+from emulators.sql_server.objects.table_storage import build_index, drop_index
 from emulators.sql_server.parser.batches import parse_condition, parse_expression, parse_query
 from emulators.sql_server.parser.tree import AlterTable
 from emulators.sql_server.parser.walk import columns_in
@@ -64,7 +65,7 @@ class TableAlterer(TableBuilder):
             if isinstance(added, Index):
                 if added.constraint == "PRIMARY KEY":
                     self._refuse_nulls(table, added)
-                self._build_index(table, added)
+                build_index(self.store, table, added)
             elif isinstance(added, (Check, ForeignKey)):
                 added.untrusted = node.check_existing is False
                 if not added.untrusted:
@@ -238,7 +239,7 @@ class TableAlterer(TableBuilder):
                 "on the table. Change tracking requires a primary key constraint on the table. Disable change tracking before "
                 "dropping the constraint.",
             )
-        self._drop_index_storage(table, index)
+        drop_index(self.store, table, index)
         table.indexes.remove(index)
 
     def _alter_column(self, table: Table, node: AlterTable) -> None:
@@ -267,7 +268,7 @@ class TableAlterer(TableBuilder):
     def _rebuild(self, table: Table, values: dict[str, str]) -> None:
         """Copy all rows into a table of the new shape."""
         for index in table.indexes:
-            self._drop_index_storage(table, index)
+            drop_index(self.store, table, index)
         old = f'"o{table.object_id}"'
         self.store.run(f"ALTER TABLE {table.storage} RENAME TO {old}")
         columns = ", ".join(["__rowid INTEGER PRIMARY KEY", *(storage_column(column) for column in table.stored)])
@@ -277,4 +278,4 @@ class TableAlterer(TableBuilder):
         self.store.run(f"INSERT INTO {table.storage} (__rowid, {names}) SELECT __rowid, {sources} FROM {old}")
         self.store.run(f"DROP TABLE {old}")
         for index in table.indexes:
-            self._build_index(table, index)
+            build_index(self.store, table, index)

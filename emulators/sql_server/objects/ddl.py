@@ -11,6 +11,7 @@ from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
 from emulators.sql_server.objects.alter_table import TableAlterer
 from emulators.sql_server.objects.table_builder import temporary_id
+from emulators.sql_server.objects.table_storage import build_index, create_storage, drop_index
 from emulators.sql_server.parser.batches import parse_query
 from emulators.sql_server.parser.tree import (
     AlterDatabase,
@@ -82,7 +83,7 @@ class Ddl(TableAlterer):
             if catalogue.object_named(schema.name, name) is not None:
                 raise sql_error(2714, name)
             table = self.build(node.definition, schema.name, name, catalogue.new_id())
-            self.create_storage(table)
+            create_storage(self.store, table)
             self.session.owner.identities.pop(table.object_id, None)
             catalogue.put_table(table)
             self.store.save_catalogue()
@@ -107,7 +108,7 @@ class Ddl(TableAlterer):
 
     def put_temporary(self, table: Table) -> None:
         """Create the storage of a #table or table variable and make it known."""
-        self.create_storage(table)
+        create_storage(self.store, table)
         self.session.temporary_identities.pop(table.object_id, None)
         self.session.add_temporary(f"@{table.name}" if table.variable else table.name, table)
 
@@ -129,7 +130,7 @@ class Ddl(TableAlterer):
         with self.store.writing(found):
             table = copy.deepcopy(found)
             index = self._indexed(table, node)
-            self._build_index(table, index)
+            build_index(self.store, table, index)
             self.store.change_catalogue().put_table(table)
             self.store.save_catalogue()
 
@@ -147,7 +148,7 @@ class Ddl(TableAlterer):
             raise sql_error(1088, node.table[-1])
         table = copy.deepcopy(found)
         index = self._indexed(table, node)
-        self._build_index(table, index)
+        build_index(self.store, table, index)
         self.session.add_temporary(table.name, table)
 
     def create_schema(self, node: CreateSchema) -> None:
@@ -275,7 +276,7 @@ class Ddl(TableAlterer):
                 f"{index.constraint} constraint enforcement.",
             )
         table = copy.deepcopy(found)
-        self._drop_index_storage(table, index)
+        drop_index(self.store, table, index)
         table.indexes = [other for other in table.indexes if other.index_id != index.index_id]
         self.store.change_catalogue().put_table(table)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
 import zlib
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, constraints_of, quote, storage_column
+from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, constraints_of
 from emulators.sql_server.compiler.scope import Scope, Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
@@ -24,8 +23,8 @@ from emulators.sql_server.parser.tree import (
 )
 from emulators.sql_server.parser.walk import walk
 from emulators.sql_server.storage.session import Session
-from emulators.sql_server.storage.writer import check_query, index_condition, own_columns_scope, shown
-from emulators.sql_server.values.datatypes import INT, INTEGERS, STRINGS
+from emulators.sql_server.storage.writer import check_query, own_columns_scope
+from emulators.sql_server.values.datatypes import INT, INTEGERS
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError
 
@@ -262,53 +261,3 @@ class TableBuilder:
                         raise sql_error(1785, key.name, table.name)
                     reached.append(child_id)
                     waiting += children.get(child_id, []) if goes_on else []
-
-    # --- storage ---
-
-    def create_storage(self, table: Table) -> None:
-        columns = ", ".join(["__rowid INTEGER PRIMARY KEY", *(storage_column(column) for column in table.stored)])
-        self.store.run(f"CREATE TABLE {table.storage} ({columns})")
-        for index in table.indexes:
-            self._create_index_storage(table, index)
-
-    def _index_name(self, table: Table, index: Index, kind: str) -> str:
-        return f'"i{table.object_id}_{index.index_id}{kind}"'
-
-    def _create_index_storage(self, table: Table, index: Index) -> None:
-        """SQLite lets NULLs repeat in a unique index, SQL Server does not: such an index gets a twin over expressions. One over
-        computed columns is never unique, so that it needs no storage to be right."""
-        if any(column is not None and column.computed is not None for column in (table.column(name) for name, _ in index.columns)):
-            return
-        where = f" WHERE {index_condition(self.store, table, index.where)}" if index.where else ""
-        prefix = "temp." if table.temporary else ""
-        columns = ", ".join(f"{quote(name)}{' DESC' if descending else ''}" for name, descending in index.columns)
-        own = [table.column(name) for name, _ in index.columns]
-        nullable = index.unique and any(column is not None and column.nullable for column in own)
-        unique = "UNIQUE " if index.unique and not nullable else ""
-        on = f'"t{table.object_id}"'
-        self.store.run(f"CREATE {unique}INDEX {prefix}{self._index_name(table, index, '')} ON {on} ({columns}){where}")
-        if nullable:
-            terms = ", ".join(
-                f"IFNULL({quote(column.name)}, X'00'){' COLLATE ' + column.sqlite_collation if column.type.name in STRINGS else ''}"
-                for column in own
-                if column is not None
-            )
-            self.store.run(f"CREATE UNIQUE INDEX {prefix}{self._index_name(table, index, 'u')} ON {on} ({terms}){where}")
-
-    def _drop_index_storage(self, table: Table, index: Index) -> None:
-        for kind in ("", "u"):
-            self.store.run(f"DROP INDEX IF EXISTS {self._index_name(table, index, kind)}")
-
-    def _build_index(self, table: Table, index: Index) -> None:
-        """Create an index over existing rows. Raises SqlError 1505."""
-        try:
-            self._create_index_storage(table, index)
-        except sqlite3.IntegrityError:
-            names = ", ".join(quote(name) for name, _ in index.columns)
-            row = self.store.rows(f"SELECT {names} FROM {table.storage} GROUP BY {names} HAVING COUNT(*) > 1 LIMIT 1")[0]
-            values = ", ".join(
-                shown(value, column)
-                for value, (name, _) in zip(row, index.columns, strict=True)
-                if (column := table.column(name)) is not None
-            )
-            raise sql_error(1505, table.full_name, index.name, values) from None

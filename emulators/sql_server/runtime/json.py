@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from decimal import Context, Decimal
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from emulators.sql_server.values.errors import sql_error
-from emulators.sql_server.values.results import SqlError
 
-_EXACT = Context(prec=100)
 _STEP = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([A-Za-z_\u0080-\uffff$][\w$]*))|\[(\d+)\]')
 
 
@@ -260,40 +257,20 @@ def open_json_with(text: str | None, path: str | None, specification: str) -> st
     return json.dumps(rows)
 
 
-def from_base64(text: str | None) -> bytes | None:
-    """The bytes of a binary column of OPENJSON. Raises SqlError 13609 when the text is not base64."""
-    if text is None:
-        return None
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise sql_error(13609, text[:1], 0) from None
-
-
-def string_split(text: str | None, separator: str | None) -> str:
-    """Rows [value, ordinal] of STRING_SPLIT."""
-    if text is None or not separator:
-        return "[]"
-    return json.dumps([[part, position] for position, part in enumerate(text.split(separator), 1)])
-
-
-def generate_series(start: str | None, stop: str | None, step: str | None) -> str:
-    """Rows [value] of GENERATE_SERIES, as texts; without a step it counts towards the end. Raises SqlError 4199."""
-    if start is None or stop is None or step is None:
-        return "[]"
-    value, last = Decimal(start), Decimal(stop)
-    by = Decimal(step) if step else Decimal(1 if value <= last else -1)
-    if by == 0:
-        raise SqlError(4199, "Argument value 0 is invalid for argument 3 of generate_series function.")
-    rows = []
-    while (value <= last) if by > 0 else (value >= last):
-        rows.append([f"{value:f}"])
-        value = _EXACT.add(value, by)
-    return json.dumps(rows)
-
-
 def path_exists(text: str | None, path: str | None) -> int | None:
     """JSON_PATH_EXISTS"""
     if text is None or path is None:
         return None
     return int(find(load(text), path) is not _MISSING)
+
+
+FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "k_json_value": (2, json_value),
+    "k_json_query": (2, json_query),
+    "k_is_json": (1, is_json),
+    "k_json_modify": (4, json_modify),
+    "k_open_json": (2, open_json),
+    "k_open_json_with": (3, open_json_with),
+    "k_path_exists": (2, path_exists),
+}
+"""Number of arguments and implementation of each, by its name in SQLite."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from emulators.sql_server.values.results import SqlError
 from emulators.sql_server.values.utf16 import units
@@ -87,3 +89,10 @@ def index_of_pattern(pattern: str | None, text: str | None) -> int | None:
     core = like_pattern(pattern.strip("%"), "", False).pattern
     found = re.compile(("" if begins else ".*?") + f"({core})" + ("" if ends else ".*"), re.DOTALL | re.IGNORECASE).fullmatch(text)
     return units(text[: found.start(1)]) + 1 if found else 0
+
+
+FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "k_like": (4, like),
+    "k_pattern_index": (2, index_of_pattern),
+}
+"""Number of arguments and implementation of each, by its name in SQLite."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from decimal import Decimal
 from typing import Any
 
 from emulators.sql_server.catalogue.model import ForeignKey, Index, Table, TableColumn, quote
@@ -10,7 +11,7 @@ from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.compiler.tracking import key_columns
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
-from emulators.sql_server.runtime.registration import mask_of
+from emulators.sql_server.runtime.masks import mask_of
 from emulators.sql_server.storage.store import Store
 from emulators.sql_server.values.datatypes import (
     BINARIES,
@@ -148,8 +149,6 @@ class TableWriter:
         return max(known, stored[0]) if step > 0 else min(known, stored[0])
 
     def _identity_form(self, number: int, column: TableColumn) -> Any:
-        from decimal import Decimal
-
         if column.type.name in DECIMALS:
             return encode_decimal(Decimal(number))
         low, high = INTEGER_RANGES[column.type.name]

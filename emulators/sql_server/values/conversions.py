@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 import uuid
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
@@ -182,8 +183,6 @@ def _to_decimal(source: SqlType, target: SqlType) -> Converter:
 
 
 def _to_float(source: SqlType, target: SqlType) -> Converter:
-    import struct
-
     single = target.name == "real"
 
     def finish(value: float) -> float:

@@ -1,55 +1,22 @@
-"""Built-in functions: argument checks, result types, SQLite text."""
+"""Calls of built-in functions: which one a name means, and those that need no file of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from emulators.sql_server.compiler.conversion import refuse_large_object
+from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, WINDOW_ONLY, WINDOW_VALUES, AggregateFunctions
+from emulators.sql_server.compiler.functions.conditionals import ConditionalFunctions
+from emulators.sql_server.compiler.functions.dates import DateFunctions
+from emulators.sql_server.compiler.functions.numbers import NumberFunctions
+from emulators.sql_server.compiler.functions.strings import StringFunctions
 from emulators.sql_server.compiler.functions.table import SIMPLE_FUNCTIONS
-from emulators.sql_server.compiler.functions.values import ValueFunctions
 from emulators.sql_server.compiler.scope import Scope, Typed
-from emulators.sql_server.parser.tree import (
-    Exists,
-    Expression,
-    FunctionCall,
-    InQuery,
-    Literal,
-    Null,
-    OrderItem,
-    Quantified,
-    ScalarQuery,
-    Star,
-    Window,
-)
-from emulators.sql_server.parser.walk import walk
-from emulators.sql_server.values.datatypes import (
-    BIGINT,
-    DATETIME,
-    DATETIME2,
-    DATETIMEOFFSET,
-    DECIMALS,
-    FLOAT,
-    FLOATS,
-    INT,
-    NUMBERS,
-    STRINGS,
-    UNICODE_STRINGS,
-    decimal_type,
-    display,
-)
+from emulators.sql_server.parser.tree import FunctionCall, Null
+from emulators.sql_server.values.datatypes import BIGINT, DATETIME, DATETIME2, DATETIMEOFFSET, FLOAT, STRINGS
 from emulators.sql_server.values.errors import sql_error, unsupported
-from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.values.results import SqlType
 
-AGGREGATES = frozenset({"COUNT", "COUNT_BIG", "SUM", "AVG", "MIN", "MAX", "STRING_AGG"})
-_WINDOW_ONLY = {
-    "ROW_NUMBER": BIGINT,
-    "RANK": BIGINT,
-    "DENSE_RANK": BIGINT,
-    "NTILE": BIGINT,
-    "PERCENT_RANK": FLOAT,
-    "CUME_DIST": FLOAT,
-}
-_WINDOW_VALUES = frozenset({"LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE"})
 _NOW = {
     "SYSDATETIME": ("local", DATETIME2),
     "SYSUTCDATETIME": ("utc", DATETIME2),
@@ -61,17 +28,7 @@ _NOW = {
 _MATH = frozenset({"SQRT", "EXP", "LOG10", "SIN", "COS", "TAN", "ASIN", "ACOS", "ATAN", "RADIANS", "DEGREES", "LOG", "SQUARE"})
 
 
-def refuse_aggregates(node: Expression, number: int) -> None:
-    """Raises SqlError 4108 for a window function, and ``number`` for an aggregate, where neither may stand."""
-    for part in walk(node):
-        if isinstance(part, FunctionCall):
-            if part.over is not None:
-                raise sql_error(4108)
-            if part.name in AGGREGATES:
-                raise sql_error(number)
-
-
-class FunctionCompiler(ValueFunctions):
+class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, NumberFunctions, StringFunctions):
     """Compiles calls of built-in functions."""
 
     def function(self, node: FunctionCall, scope: Scope) -> Typed:
@@ -81,7 +38,7 @@ class FunctionCompiler(ValueFunctions):
             raise unsupported(f"function {node.schema}.{name}")
         if name in AGGREGATES:
             return self._aggregate(node, scope)
-        if name in _WINDOW_ONLY or name in _WINDOW_VALUES:
+        if name in WINDOW_ONLY or name in WINDOW_VALUES:
             return self._window_function(node, scope)
         if node.over is not None or node.order:
             raise sql_error(102, "OVER")
@@ -120,206 +77,6 @@ class FunctionCompiler(ValueFunctions):
         self._count(node, 1, 2 if node.name == "LOG" else 1)
         values = [self.cast(value, FLOAT).sql for value in self._values(node, scope)]
         return Typed(f"k_math('{node.name.lower()}', {values[0]}, {values[1] if len(values) > 1 else 'NULL'})", FLOAT)
-
-    # --- aggregates and windows ---
-
-    def _refuse_nested(self, node: FunctionCall) -> None:
-        """Raises SqlError 130, 4109."""
-        for part in (part for argument in node.arguments for part in walk(argument)):
-            if isinstance(part, FunctionCall) and part.over is not None:
-                raise sql_error(4109)
-            aggregate = isinstance(part, FunctionCall) and part.name in AGGREGATES
-            if node.over is None and (aggregate or isinstance(part, (ScalarQuery, Exists, InQuery, Quantified))):
-                raise sql_error(130)
-        if node.over is not None:
-            for part in walk([node.over.partition, node.over.order]):
-                if isinstance(part, FunctionCall) and part.over is not None:
-                    raise sql_error(4109)
-
-    def _aggregate(self, node: FunctionCall, scope: Scope) -> Typed:
-        self._refuse_nested(node)
-        scope.free += 1
-        try:
-            typed = self._aggregate_call(node, scope)
-        finally:
-            scope.free -= 1
-        if node.over is not None:
-            if node.distinct:
-                raise sql_error(102, "distinct")
-            typed.sql = self._wrap_over(typed.sql, node.over, scope)
-        return typed
-
-    def _wrap_over(self, sql: str, window: Window, scope: Scope) -> str:
-        over = self._over(window, scope)
-        start = sql.find("\x02")
-        if start < 0:
-            return f"{sql} OVER ({over})"
-        return sql.replace("\x02", f" OVER ({over})")
-
-    def _aggregate_call(self, node: FunctionCall, scope: Scope) -> Typed:
-        name, distinct = node.name, "DISTINCT " if node.distinct else ""
-        windowed = node.over is not None
-        mark = "\x02" if windowed else ""
-        if name in ("COUNT", "COUNT_BIG"):
-            self._count(node, 1)
-            result = INT if name == "COUNT" else BIGINT
-            if isinstance(node.arguments[0], Star):
-                return Typed(f"COUNT(*){mark}", result, nullable=False)
-            operand = self.value(node.arguments[0], scope)
-            return Typed(f"COUNT({distinct}{self.sort_key(operand) if distinct else operand.sql}){mark}", result, nullable=False)
-        if name == "STRING_AGG":
-            return self._string_agg(node, scope)
-        if name not in ("SUM", "AVG", "MIN", "MAX"):
-            raise unsupported(name)
-        self._count(node, 1)
-        operand = self.value(node.arguments[0], scope)
-        kind = operand.type or INT
-        if name in ("MIN", "MAX"):
-            if kind.name == "bit":
-                raise sql_error(8117, "bit", name.lower())
-            key = self.sort_key(operand) if kind.name != "datetimeoffset" else operand.sql
-            return Typed(f"{name}({key}){mark}", kind, operand.collation)
-        if kind.name not in NUMBERS or kind.name == "bit":
-            raise sql_error(8117, display(kind, False), name.lower())
-        return self._sum_or_average(name, operand, kind, distinct, mark)
-
-    def _sum_or_average(self, name: str, operand: Typed, kind: SqlType, distinct: str, mark: str) -> Typed:
-        if kind.name in FLOATS:
-            return Typed(f"{name}({distinct}{operand.sql}){mark}", FLOAT)
-        if kind.name in DECIMALS:
-            money = kind.name in ("money", "smallmoney")
-            total = SqlType("money", 0, 19, 4) if money else decimal_type(38, kind.scale)
-            text = f"k_decimal_sum({distinct}{operand.sql}){mark}"
-            if name == "SUM":
-                return Typed(text, total)
-            count = self.cast(Typed(f"COUNT({distinct}{operand.sql}){mark}", BIGINT), decimal_type(19, 0)).sql
-            result = total if money else decimal_type(38, max(6, kind.scale))
-            return Typed(f"k_decimal('/', {text}, NULLIF({count}, 'P00.'), {result.precision}, {result.scale})", result)
-        result = BIGINT if kind.name == "bigint" else INT
-        total_sql = f"SUM({distinct}{operand.sql}){mark}"
-        if name == "SUM":
-            return Typed(f"k_int({total_sql}, '{result.name}')", result)
-        return Typed(f"({total_sql} / COUNT({distinct}{operand.sql}){mark})", result)
-
-    def _string_agg(self, node: FunctionCall, scope: Scope) -> Typed:
-        self._count(node, 2)
-        if node.distinct or node.over is not None:
-            raise sql_error(102, "STRING_AGG")
-        value, separator = self._values(node, scope)
-        text = self._text(value)
-        order = []
-        for item in node.order:
-            key = self.value(item.expression, scope)
-            order += [
-                key.sql if key.type is None or key.type.name != "datetimeoffset" else self.sort_key(key),
-                str(int(item.descending)),
-            ]
-        assert text.type is not None
-        unicode = text.type.name in UNICODE_STRINGS
-        result = SqlType("nvarchar" if unicode else "varchar", -1 if text.type.length < 0 else 4000 if unicode else 8000)
-        return Typed(f"k_string_agg({', '.join([self._text(separator).sql, text.sql, *order])})", result, value.collation)
-
-    def _over(self, window: Window, scope: Scope) -> str:
-        parts = []
-        if window.partition:
-            parts.append("PARTITION BY " + ", ".join(self.sort_key(self.value(item, scope)) for item in window.partition))
-        if window.order:
-            parts.append("ORDER BY " + ", ".join(self._window_key(item, scope) for item in window.order))
-        if window.frame:
-            parts.append(window.frame)
-        return " ".join(parts)
-
-    def _window_key(self, item: OrderItem, scope: Scope) -> str:
-        if isinstance(item.expression, Literal):
-            raise SqlError(
-                5308,
-                "Windowed functions, aggregates and NEXT VALUE FOR functions do not support integer indices as ORDER BY clause "
-                "expressions.",
-            )
-        return self.sort_key(self.value(item.expression, scope)) + (" DESC" if item.descending else "")
-
-    def _window_function(self, node: FunctionCall, scope: Scope) -> Typed:
-        if node.over is None or (not node.over.order):
-            raise sql_error(4112, node.name)
-        self._refuse_nested(node)
-        if node.name in _WINDOW_ONLY:
-            self._count(node, 1 if node.name == "NTILE" else 0)
-            arguments = ", ".join(value.sql for value in self._values(node, scope))
-            return Typed(f"{node.name}({arguments}) OVER ({self._over(node.over, scope)})", _WINDOW_ONLY[node.name], nullable=False)
-        self._count(node, 1, 3 if node.name in ("LAG", "LEAD") else 1)
-        values = self._values(node, scope)
-        kind = values[0].type or INT
-        if len(values) > 1 and isinstance(values[1].constant, int) and values[1].constant < 0:
-            raise SqlError(8730, "Offset parameter for Lag and Lead functions cannot be a negative value.")
-        if len(values) == 3:
-            values[2] = self.cast(values[2], kind)
-        return Typed(
-            f"{node.name}({', '.join(v.sql for v in values)}) OVER ({self._over(node.over, scope)})", kind, values[0].collation
-        )
-
-    # --- conditionals ---
-
-    def _fn_isnull(self, node: FunctionCall, scope: Scope) -> Typed:
-        self._count(node, 2)
-        first, second = self._values(node, scope)
-        kind = first.type or second.type or INT
-        return Typed(
-            f"IFNULL({first.sql}, {self.cast(second, kind).sql})",
-            kind,
-            first.collation,
-            nullable=first.nullable and second.nullable,
-        )
-
-    def _fn_coalesce(self, node: FunctionCall, scope: Scope) -> Typed:
-        if len(node.arguments) < 2:
-            raise sql_error(189, "coalesce", "2 to N")
-        values = self._values(node, scope)
-        common = self.unify(*values)
-        return Typed(
-            f"COALESCE({', '.join(self.cast(value, common).sql for value in values)})",
-            common,
-            self.collation_of(*values),
-            nullable=all(value.nullable for value in values),
-        )
-
-    def _fn_nullif(self, node: FunctionCall, scope: Scope) -> Typed:
-        self._count(node, 2)
-        first, second = self._values(node, scope)
-        return Typed(
-            f"(CASE WHEN {self.comparison('=', first, second)} THEN NULL ELSE {first.sql} END)", first.type or INT, first.collation
-        )
-
-    def _fn_iif(self, node: FunctionCall, scope: Scope) -> Typed:
-        self._count(node, 3)
-        test = self.condition(node.arguments[0], scope)
-        return self.choose([test], [self.value(node.arguments[1], scope)], self.value(node.arguments[2], scope))
-
-    def _fn_choose(self, node: FunctionCall, scope: Scope) -> Typed:
-        if len(node.arguments) < 2:
-            raise sql_error(189, "choose", "2 to N")
-        index = self.cast(self.value(node.arguments[0], scope), INT).sql
-        values = [self.value(argument, scope) for argument in node.arguments[1:]]
-        return self.choose([f"{index} = {number}" for number in range(1, len(values) + 1)], values, Typed("NULL", None))
-
-    def _extreme(self, node: FunctionCall, scope: Scope, op: str) -> Typed:
-        values = self._values(node, scope)
-        common = self.unify(*values)
-        best = self.cast(values[0], common)
-        for value in values[1:]:
-            other = self.cast(value, common)
-            better = f"{best.sql} IS NULL OR {self.comparison(op, other, best)}"
-            best = Typed(
-                f"(CASE WHEN {other.sql} IS NOT NULL AND ({better}) THEN {other.sql} ELSE {best.sql} END)", common, best.collation
-            )
-        return best
-
-    def _fn_greatest(self, node: FunctionCall, scope: Scope) -> Typed:
-        return self._extreme(node, scope, ">")
-
-    def _fn_least(self, node: FunctionCall, scope: Scope) -> Typed:
-        return self._extreme(node, scope, "<")
-
-    # --- the session and the database ---
 
     def _fn_change_tracking_current_version(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 0)

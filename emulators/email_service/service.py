@@ -38,98 +38,20 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import simplejson
 
-from emulators.clock import Clock, clock_from_spec
-from emulators.downstream.rules import Delivery, made
-from emulators.http_server import (
-    Answer,
-    BadRequest,
-    Hangup,
-    HttpServer,
-    Request,
-    command_line,
-    serve_until_terminated,
-    to_json,
-)
+from emulators.clock import Clock
+from emulators.controls import made
+from emulators.email_service.faults import EmailMode, Fault
+from emulators.email_service.message import EmailAttempt, Message, addresses
+from emulators.http_server import Answer, BadRequest, Hangup, HttpServer, Request, to_json
 
 _STATUS_PATH = "/emails/operations/"
-
-
-@dataclass
-class EmailMode:
-    """How the whole service behaves; ``down`` answers every send and status with ``status``."""
-
-    mode: Literal["up", "down"] = "up"
-    status: int = 503
-    retry_after: int | None = None
-    answer: Delivery = "normal"
-
-
-@dataclass
-class Fault:
-    """What happens to sends to a mailbox.
-
-    Attributes:
-        mailbox: address of a recipient, in any case; None is every one.
-        kind: ``throttle`` answers 429; ``reject`` answers 400; ``drop`` accepts, and the operation fails: nothing is
-            delivered.
-        times: so many sends, then the fault is spent; None is for ever.
-        until: ISO 8601 instant of the clock at which it ends.
-        retry_after: seconds, of a ``throttle``; None sends no such header.
-        code: of the error; None is the usual one of the kind.
-    """
-
-    mailbox: str | None = None
-    kind: Literal["throttle", "reject", "drop"] = "throttle"
-    times: int | None = None
-    until: str | None = None
-    retry_after: int | None = None
-    code: str | None = None
-
-    def applies(self, recipients: list[str], now: datetime) -> bool:
-        if self.times is not None and self.times <= 0:
-            return False
-        if self.until is not None and now >= datetime.fromisoformat(self.until):
-            return False
-        return self.mailbox is None or self.mailbox.lower() in (address.lower() for address in recipients)
-
-
-@dataclass(frozen=True)
-class Message:
-    """One accepted message. ``at`` is the instant (ISO 8601) at which it was accepted; ``failure`` is why it was
-    dropped."""
-
-    operation_id: str
-    at: str
-    sender: str
-    to: list[str]
-    subject: str
-    plain_text: str | None
-    html: str | None
-    failure: str | None
-    request: dict[str, Any]
-
-    @property
-    def recipients(self) -> list[str]:
-        return _addresses(self.request)
-
-
-@dataclass(frozen=True)
-class EmailAttempt:
-    """One send that was asked for. ``status`` is None if the connection was reset instead of an answer."""
-
-    number: int
-    at: str
-    operation_id: str | None
-    recipients: list[str]
-    subject: str | None
-    status: int | None
 
 
 class EmailService:
@@ -287,7 +209,7 @@ class EmailService:
             if known.request != body:
                 return _error(400, "BadRequest", "This Operation-Id belongs to another message.")
             return self._accepted(known, request)
-        fault = self._fault_for(_addresses(body))
+        fault = self._fault_for(addresses(body))
         if fault is not None and fault.kind == "throttle":
             return _error(429, fault.code or "TooManyRequests", "Rate limit reached.", fault.retry_after)
         if fault is not None and fault.kind == "reject":
@@ -342,7 +264,7 @@ class EmailService:
     def _record(self, request: Request, status: int | None) -> None:
         try:
             body = request.json()
-            recipients, subject = _addresses(body), body["content"]["subject"]
+            recipients, subject = addresses(body), body["content"]["subject"]
         except (BadRequest, AttributeError, KeyError, TypeError):
             recipients, subject = [], None
         operation_id = request.headers.get("Operation-Id")
@@ -369,11 +291,6 @@ class EmailService:
         return Answer(204)
 
 
-def _addresses(body: dict[str, Any]) -> list[str]:
-    recipients = body["recipients"]
-    return [entry["address"] for kind in ("to", "cc", "bcc") for entry in recipients.get(kind) or []]
-
-
 def _problem(body: Any) -> str | None:
     """What is wrong with a message, or None."""
     if not isinstance(body, dict):
@@ -391,22 +308,9 @@ def _problem(body: Any) -> str | None:
         for entry in recipients.get(kind) or []:
             if not isinstance(entry, dict) or "@" not in str(entry.get("address")):
                 return f"recipients.{kind} holds something that is not an e-mail address."
-    return None if _addresses(body) else "At least one recipient is required."
+    return None if addresses(body) else "At least one recipient is required."
 
 
 def _error(status: int, code: str, message: str, retry_after: int | None = None) -> Answer:
     headers = {"x-ms-error-code": code} | ({} if retry_after is None else {"Retry-After": str(retry_after)})
     return Answer(status, {"error": {"code": code, "message": message}}, headers)
-
-
-def main() -> None:
-    parser = command_line("Stand-in for Azure Communication Services e-mail.")
-    parser.add_argument("--running-seconds", type=float, default=0.0, help="how long an operation says Running")
-    options = parser.parse_args()
-    data = Path(options.data) if options.data else None
-    service = EmailService(clock_from_spec(options.clock), data, options.running_seconds, options.host)
-    serve_until_terminated(service.start, service.close, options.port)
-
-
-if __name__ == "__main__":
-    main()
