@@ -12,22 +12,23 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from emulators import email_service, functions_host
+from emulators import functions_host
 from emulators.downstream import rules as downstream_rules
-from emulators.functions_host import indexing
+from emulators.email_service import faults as email_faults
+from emulators.functions_host.app import indexing
 from emulators.functions_host.durable import config as durable_config
 from emulators.functions_host.durable import walker
 from emulators.functions_host.durable.rpc import ManagementApi
 from emulators.functions_host.sql_trigger import connection_string
+from emulators.sql_server import engine
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
-from emulators.sql_server.compiler import expressions as compile_expression
-from emulators.sql_server.compiler.functions import calls as compile_functions
+from emulators.sql_server.compiler.expressions import GLOBALS
+from emulators.sql_server.compiler.functions import aggregates
+from emulators.sql_server.compiler.functions.calls import MATH, NOW, FunctionCompiler
 from emulators.sql_server.compiler.functions.table import SIMPLE_FUNCTIONS
-from emulators.sql_server.engine import database as engine
 from emulators.sql_server.engine import options
-from emulators.sql_server.parser import keywords
-from emulators.sql_server.parser import tree as syntax
-from emulators.sql_server.procedures import catalogue as catalog_procedures
+from emulators.sql_server.parser import keywords, tree
+from emulators.sql_server.procedures import catalogue as catalogue_procedures
 from emulators.sql_server.procedures import system as system_procedures
 from emulators.sql_server.values import datatypes, errors
 from emulators.sql_server.wire import faults
@@ -143,7 +144,7 @@ def _concrete(kind: type[Any]) -> list[type[Any]]:
 
 
 def statements() -> str:
-    return "\n".join(f"- {line}" for line in sorted(_STATEMENTS[kind.__name__] for kind in _concrete(syntax.Statement)))
+    return "\n".join(f"- {line}" for line in sorted(_STATEMENTS[kind.__name__] for kind in _concrete(tree.Statement)))
 
 
 def refusals() -> list[str]:
@@ -168,19 +169,19 @@ def _text(node: ast.expr) -> str:
 
 
 def refused_statements() -> str:
-    rest = {"Functions": keywords.REFUSED_FUNCTIONS, "Procedures": system_procedures._REFUSED}
+    rest = {"Functions": keywords.REFUSED_FUNCTIONS, "Procedures": system_procedures.REFUSED}
     return "\n\n".join([_words(refusals()), *(f"{title}: {_words(names)}" for title, names in rest.items())])
 
 
 def functions() -> str:
-    methods = {name[4:].upper() for name in dir(compile_functions.FunctionCompiler) if name.startswith("_fn_")}
-    scalar = methods | set(SIMPLE_FUNCTIONS) | set(compile_functions._MATH) | set(compile_functions._NOW)
+    methods = {name[4:].upper() for name in dir(FunctionCompiler) if name.startswith("_fn_")}
+    scalar = methods | set(SIMPLE_FUNCTIONS) | MATH | set(NOW)
     scalar -= set(refusals())
-    windows = set(compile_functions._WINDOW_ONLY) | set(compile_functions._WINDOW_VALUES)
-    globals_ = {f"@@{name.upper()}" for name in compile_expression._GLOBALS}
+    windows = set(aggregates.WINDOW_ONLY) | aggregates.WINDOW_VALUES
+    globals_ = {f"@@{name.upper()}" for name in GLOBALS}
     groups = {
         "Scalar": scalar | {"CAST", "TRY_CAST", "CONVERT", "TRY_CONVERT"},
-        "Aggregates": set(compile_functions.AGGREGATES),
+        "Aggregates": set(aggregates.AGGREGATES),
         "Windows": windows,
         "Table-valued": {"OPENJSON", "CHANGETABLE", "STRING_SPLIT", "GENERATE_SERIES", "fn_listextendedproperty"},
         "Variables of the server": globals_,
@@ -189,7 +190,7 @@ def functions() -> str:
 
 
 def types() -> str:
-    types_ = set(datatypes._SYSTEM_TYPES) | {"sysname"}
+    types_ = set(datatypes.SYSTEM_TYPES) | {"sysname"}
     return f"{_words(types_)}\n\nAs columns that hold only NULL: {_words(datatypes.ASSEMBLY_TYPES)}"
 
 
@@ -198,7 +199,7 @@ def views() -> str:
 
 
 def procedures() -> str:
-    own, catalogue = set(system_procedures._PROCEDURES), set(catalog_procedures._PROCEDURES)
+    own, catalogue = set(system_procedures.PROCEDURES), set(catalogue_procedures.PROCEDURES)
     return f"Called by batches and clients: {_words(own | catalogue)}"
 
 
@@ -213,7 +214,7 @@ def set_options() -> str:
 
 
 def error_numbers() -> str:
-    return ", ".join(str(number) for number in sorted(errors._CATALOGUE))
+    return ", ".join(str(number) for number in sorted(errors.CATALOGUE))
 
 
 def engine_differences() -> str:
@@ -267,7 +268,7 @@ def durable_settings() -> str:
     source = inspect.getsource(durable_config.DurableConfig.read)
     names = set(re.findall(r'number\("(\w+)"|given\.pop\("(\w+)"', source))
     honoured = {first or second for first, second in names}
-    ignored = _words(durable_config._IGNORED)
+    ignored = _words(durable_config.IGNORED)
     return f"Honoured: {_words(honoured)}\n\nRead and without effect: {ignored}\n\nAny other key fails the start."
 
 
@@ -299,8 +300,8 @@ def scenarios() -> str:
 
 
 def connection_keywords() -> str:
-    known = _words(connection_string._KEYWORDS)
-    return f"Translated: {known}\n\nRead and without effect: {_words(connection_string._WITHOUT_EFFECT)}"
+    known = _words(connection_string.KEYWORDS)
+    return f"Translated: {known}\n\nRead and without effect: {_words(connection_string.WITHOUT_EFFECT)}"
 
 
 # --- downstream API, e-mail ---
@@ -311,7 +312,7 @@ def downstream() -> str:
 
 
 def email() -> str:
-    return _fields(email_service.EmailMode, email_service.Fault)
+    return _fields(email_faults.EmailMode, email_faults.Fault)
 
 
 SECTIONS: dict[str, Callable[[], str]] = {

@@ -52,7 +52,7 @@ from emulators.sql_server.values.datatypes import (
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
 
-_GLOBALS: dict[str, SqlType] = {
+GLOBALS: dict[str, SqlType] = {
     "rowcount": INT,
     "trancount": INT,
     "error": INT,
@@ -128,7 +128,7 @@ class ExpressionCompiler(ConversionCompiler):
         return Typed(self.unit.bind("variable", node.name), self.unit.variable_type(node.name))
 
     def _compile_globalvariable(self, node: GlobalVariable, scope: Scope) -> Typed:
-        declared = _GLOBALS.get(node.name)
+        declared = GLOBALS.get(node.name)
         if declared is None:
             raise sql_error(137, f"@@{node.name}")
         return Typed(self.unit.bind("global", node.name), declared)

@@ -152,9 +152,9 @@ def catalog_procedure(
     session: BatchSession, procedure: str, arguments: Sequence[tuple[str, Parameter]]
 ) -> Iterator[Event | SqlError] | None:
     """The events of a catalog procedure; None if ``procedure`` is not one."""
-    if procedure not in _PROCEDURES:
+    if procedure not in PROCEDURES:
         return None
-    names, columns, produce = _PROCEDURES[procedure]
+    names, columns, produce = PROCEDURES[procedure]
     given = {
         name or (names[index] if index < len(names) else f"argument {index}"): parameter.value
         for index, (name, parameter) in enumerate(arguments)
@@ -363,7 +363,7 @@ _COLUMN_ARGUMENTS = (
     "odbcver",
     "fusepattern",
 )
-_PROCEDURES: dict[str, _Procedure] = {
+PROCEDURES: dict[str, _Procedure] = {
     "sp_datatype_info": _DATA_TYPE_INFO,
     "sp_datatype_info_90": _DATA_TYPE_INFO,
     "sp_datatype_info_100": _DATA_TYPE_INFO,

@@ -25,14 +25,14 @@ Events = Iterator[Event | SqlError]
 
 def call(interpreter: Interpreter, name: str, shown: str, arguments: list[Argument]) -> Events:
     """Run a procedure; its return value goes to ``interpreter.return_value``. Raises SqlError 2812 for an unknown one."""
-    procedure = _PROCEDURES.get(name)
+    procedure = PROCEDURES.get(name)
     if procedure is not None:
         yield from procedure(interpreter, arguments) or ()
         return
     given = [(argument, Parameter(_external(value, kind), kind)) for argument, value, kind, _ in arguments]
     events = catalog_procedure(interpreter.session, name, given)
     if events is None:
-        raise unsupported(shown) if name in _REFUSED else sql_error(2812, shown)
+        raise unsupported(shown) if name in REFUSED else sql_error(2812, shown)
     yield from events
 
 
@@ -206,7 +206,7 @@ def _reset_connection(interpreter: Interpreter, arguments: list[Argument]) -> No
     interpreter.session.reset()
 
 
-_PROCEDURES: dict[str, Any] = {
+PROCEDURES: dict[str, Any] = {
     "sp_getapplock": _get_app_lock,
     "sp_releaseapplock": _release_app_lock,
     "sp_executesql": _execute_sql,
@@ -227,5 +227,5 @@ sp_helpdb sp_helpfile sp_helpindex sp_helptext sp_helpuser sp_lock sp_msforeachd
 sp_refreshview sp_server_info sp_settriggerorder sp_spaceused sp_sproc_columns sp_stored_procedures sp_tableoption sp_unbindefault
 sp_updatestats sp_who sp_who2 sp_xml_preparedocument sp_xml_removedocument xp_cmdshell xp_logevent xp_msver xp_sprintf xp_sscanf
 """
-_REFUSED = frozenset(_NAMES.split())
+REFUSED = frozenset(_NAMES.split())
 """Procedures of the real server that are not here; any other unknown name gives error 2812 as there."""

@@ -102,7 +102,7 @@ _PRECEDENCE = [
 ]
 _RANK = {name: len(_PRECEDENCE) - position for position, name in enumerate(_PRECEDENCE)}
 
-_SYSTEM_TYPES: dict[str, tuple[int, int]] = {
+SYSTEM_TYPES: dict[str, tuple[int, int]] = {
     "image": (34, 34),
     "text": (35, 35),
     "uniqueidentifier": (36, 36),
@@ -140,17 +140,17 @@ _CONTEXT = Context(prec=120, rounding=ROUND_HALF_UP)
 
 def system_type_id(name: str) -> int:
     """system_type_id of sys.types."""
-    return 240 if name in ASSEMBLY_TYPES else _SYSTEM_TYPES[name][0]
+    return 240 if name in ASSEMBLY_TYPES else SYSTEM_TYPES[name][0]
 
 
 def user_type_id(name: str) -> int:
     """user_type_id of sys.types."""
-    return ASSEMBLY_TYPES.get(name) or _SYSTEM_TYPES[name][1]
+    return ASSEMBLY_TYPES.get(name) or SYSTEM_TYPES[name][1]
 
 
 def system_types() -> list[str]:
     """All type names."""
-    return list(_SYSTEM_TYPES)
+    return list(SYSTEM_TYPES)
 
 
 def decimal_type(precision: int, scale: int) -> SqlType:
@@ -177,7 +177,7 @@ def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
         return SqlType(name, -1)
     if name in ("sql_variant", "cursor", "vector", "json"):
         raise sql_error(40517, f"data type {name}")
-    if name not in _SYSTEM_TYPES:
+    if name not in SYSTEM_TYPES:
         raise sql_error(2715, 1, name)
     first = arguments[0] if arguments else None
     if name in ("decimal", "numeric"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from emulators.sql_server.values.results import SqlError
 
-_CATALOGUE: dict[int, tuple[int, str]] = {
+CATALOGUE: dict[int, tuple[int, str]] = {
     102: (15, "Incorrect syntax near '{0}'."),
     105: (15, "Unclosed quotation mark after the character string '{0}'."),
     107: (15, "The column prefix '{0}' does not match with a table name or alias name used in the query."),
@@ -364,7 +364,7 @@ _SCOPE_ABORTING = frozenset(
 
 def sql_error(number: int, *arguments: Any, state: int = 1) -> SqlError:
     """The error ``number`` with its severity and text."""
-    severity, template = _CATALOGUE[number]
+    severity, template = CATALOGUE[number]
     return SqlError(number, template.format(*arguments), severity, state)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulators.functions_host.routes import Route
+from emulators.functions_host.http.routes import Route
 from emulators.functions_host.settings import ConfigurationError
 from emulators.launch import FunctionsHost
 from emulators.tests.functions_host.world import APPS, World

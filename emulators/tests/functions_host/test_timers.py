@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulators.clock import VirtualTime
-from emulators.functions_host.schedules import CronSchedule, parse_schedule
+from emulators.functions_host.timers.schedules import CronSchedule, parse_schedule
 from emulators.launch import FunctionsHost
 from emulators.tests.functions_host.world import World
 

@@ -14,14 +14,7 @@ from emulators.functions_host.sql_trigger.errors import ListenerError
 from emulators.functions_host.sql_trigger.identity import Identity, lease_table, site_function_id
 from emulators.functions_host.sql_trigger.monitor import Row, advance_target
 from emulators.functions_host.sql_trigger.names import TableName
-from emulators.functions_host.sql_trigger.payload import (
-    Change,
-    Column,
-    changes_json,
-    double_token,
-    rewrite_date_like,
-    value_token,
-)
+from emulators.functions_host.sql_trigger.payload import Change, Column, changes_json, double_token, rewrite_date_like, value_token
 from emulators.functions_host.sql_trigger.settings import TriggerSettings
 from emulators.functions_host.sql_trigger.statements import key_rows
 from emulators.functions_host.sql_trigger.table import KeyColumn

@@ -17,7 +17,7 @@ from emulators.sql_server.values.datatypes import BIGINT, DATETIME, DATETIME2, D
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlType
 
-_NOW = {
+NOW = {
     "SYSDATETIME": ("local", DATETIME2),
     "SYSUTCDATETIME": ("utc", DATETIME2),
     "GETDATE": ("local3", DATETIME),
@@ -25,7 +25,7 @@ _NOW = {
     "CURRENT_TIMESTAMP": ("local3", DATETIME),
     "SYSDATETIMEOFFSET": ("offset", DATETIMEOFFSET),
 }
-_MATH = frozenset({"SQRT", "EXP", "LOG10", "SIN", "COS", "TAN", "ASIN", "ACOS", "ATAN", "RADIANS", "DEGREES", "LOG", "SQUARE"})
+MATH = frozenset({"SQRT", "EXP", "LOG10", "SIN", "COS", "TAN", "ASIN", "ACOS", "ATAN", "RADIANS", "DEGREES", "LOG", "SQUARE"})
 
 
 class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, NumberFunctions, StringFunctions):
@@ -42,16 +42,16 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
             return self._window_function(node, scope)
         if node.over is not None or node.order:
             raise sql_error(102, "OVER")
-        if name in _NOW:
+        if name in NOW:
             self._count(node, 0)
-            kind, declared = _NOW[name]
+            kind, declared = NOW[name]
             return Typed(self.unit.bind("now", kind), declared, nullable=False)
         if name in SIMPLE_FUNCTIONS:
             return self._simple(node, scope)
         method: Callable[[FunctionCall, Scope], Typed] | None = getattr(self, f"_fn_{name.lower()}", None)
         if method is not None:
             return method(node, scope)
-        if name in _MATH:
+        if name in MATH:
             return self._math(node, scope)
         raise sql_error(195, node.name)
 

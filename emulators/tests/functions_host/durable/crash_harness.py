@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emulators.clock import AcceleratedClock
+from emulators.functions_host.app.indexing import IndexedFunction, load_app
+from emulators.functions_host.app.invocation import Invoker
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Engine, Functions
 from emulators.functions_host.durable.entities import EntityRunner
@@ -26,8 +28,6 @@ from emulators.functions_host.durable.operations import Operations
 from emulators.functions_host.durable.orchestrations import OrchestrationRunner
 from emulators.functions_host.durable.store import Store
 from emulators.functions_host.durable.work import WorkSet
-from emulators.functions_host.indexing import IndexedFunction, load_app
-from emulators.functions_host.invocation import Invoker
 from emulators.functions_host.settings import AppSettings, load_settings
 
 _INSTANCE = "grand"

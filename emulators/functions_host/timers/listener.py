@@ -13,10 +13,10 @@ from typing import Any
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
-from emulators.functions_host.indexing import IndexedFunction
-from emulators.functions_host.invocation import Invoker
-from emulators.functions_host.schedules import Schedule, parse_schedule
+from emulators.functions_host.app.indexing import IndexedFunction
+from emulators.functions_host.app.invocation import Invoker
 from emulators.functions_host.settings import AppSettings, ConfigurationError
+from emulators.functions_host.timers.schedules import Schedule, parse_schedule
 
 
 class ScheduleMonitor:

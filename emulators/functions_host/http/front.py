@@ -13,12 +13,12 @@ from aiohttp import web
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
+from emulators.functions_host.app.indexing import IndexedFunction
+from emulators.functions_host.app.invocation import FunctionFailed, Invoker
 from emulators.functions_host.console import CONSOLE_PATH, Console
 from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, ManagementApi
-from emulators.functions_host.indexing import IndexedFunction
-from emulators.functions_host.invocation import FunctionFailed, Invoker
-from emulators.functions_host.keys import Keys
-from emulators.functions_host.routes import Route
+from emulators.functions_host.http.keys import Keys
+from emulators.functions_host.http.routes import Route
 from emulators.functions_host.settings import ConfigurationError, section
 
 _MAX_BODY_BYTES = 210_000_000  # of the function routes, as in the real host

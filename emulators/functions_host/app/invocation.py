@@ -19,13 +19,13 @@ import azure.functions as func
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
+from emulators.functions_host.app.indexing import IndexedFunction
+from emulators.functions_host.app.invocation_book import InvocationBook
 from emulators.functions_host.host_log import current_function
-from emulators.functions_host.indexing import IndexedFunction
-from emulators.functions_host.invocation_book import InvocationBook
 from emulators.functions_host.settings import AppSettings, ConfigurationError, parse_time_span
 
 _HOST_FILES = (
-    str(Path(__file__).parent),
+    str(Path(__file__).parents[1]),
     *(str(Path(asyncio.__file__).parents[1] / name) for name in ("concurrent", "importlib")),
     "<frozen importlib",
 )
