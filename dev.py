@@ -60,7 +60,8 @@ def test_commands(args: list[str]) -> list[list[str]]:
         say(f"{' and '.join(programs)} are missing: the tests {what} are left out")
     left_out += [marker for marker, setting in OPT_IN_TESTS.items() if not os.environ.get(setting)]
     selection = ["-m", " and ".join(f"not {marker}" for marker in left_out)] if left_out else []
-    return [["-m", "pytest", f"--hypothesis-seed={seed}", *parallel, *selection, *args]]
+    settings = ["-c", "pyproject.toml", "--rootdir=."]  # those of this folder, also for tests below one that has its own
+    return [["-m", "pytest", *settings, f"--hypothesis-seed={seed}", *parallel, *selection, *args]]
 
 
 def check_commands(args: list[str]) -> list[list[str]]:

@@ -209,8 +209,8 @@ def relay(directory: Path, batches: int) -> list[Figure]:
     ]
 
 
-def stand_ins(directory: Path, batches: int) -> Table:
-    """The figures of the stand-ins, and of a healthy relay."""
+def emulators(directory: Path, batches: int) -> Table:
+    """The figures of the emulators, and of a healthy relay."""
     commit, echo = commit_ms(directory), echo_ms()
     figures = [Figure("SQLite commit", commit), Figure("TCP round trip", echo)]
     figures += durable(directory, commit) + sql(directory, echo) + relay(directory, batches)
@@ -230,7 +230,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
         "--outage", type=int, nargs="?", const=20_000, metavar="ROWS", help="also play an outage of so many rows (20000)"
     )
     parser.add_argument("--hours", type=int, default=HOURS, help=f"how long the target is down in it ({HOURS})")
-    parser.add_argument("--only", choices=("stand-ins", "recovery", "outage"), help="one part alone")
+    parser.add_argument("--only", choices=("emulators", "recovery", "outage"), help="one part alone")
     given = parser.parse_args(arguments)
     console = console or Console(width=None if sys.stdout.isatty() else _COLUMNS)
 
@@ -241,9 +241,9 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
         given.outage = 20_000
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        if given.only in (None, "stand-ins"):
-            say("stand-ins and a healthy relay …")
-            console.print(stand_ins(directory, given.batches))
+        if given.only in (None, "emulators"):
+            say("emulators and a healthy relay …")
+            console.print(emulators(directory, given.batches))
         if given.only in (None, "recovery"):
             say("recovery …")
             sizes = [size for size in SIZES if size < given.rows] + [given.rows]

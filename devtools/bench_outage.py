@@ -1,6 +1,6 @@
 """An outage from its first minute to the last delivered row, in virtual time: what it costs the target, the host and the database.
 
-The whole app runs on the stand-ins. Work takes no virtual time, so the time to recover is what the app waits, not what it works.
+The whole app runs on the emulators. Work takes no virtual time, so the time to recover is what the app waits, not what it works.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What recovery costs with many rows held: round trips, statements, seconds, and how long the trigger's lock is kept.
 
-The app's own functions run against the SQL stand-in over the wire. Only the rows are put there by plain SQL.
+The app's own functions run against the SQL emulator over the wire. Only the rows are put there by plain SQL.
 """
 
 from __future__ import annotations

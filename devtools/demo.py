@@ -1,6 +1,6 @@
-"""``dev.py demo``: the whole job on real rows, a week in under a minute, on the embedded stand-ins in virtual time.
+"""``dev.py demo``: the whole job on real rows, a week in under a minute, on the embedded emulators in virtual time.
 
-What happens is decided here; what is reported is read off the stand-ins afterwards: the database, the API and the mailboxes.
+What happens is decided here; what is reported is read off the emulators afterwards: the database, the API and the mailboxes.
 """
 
 from __future__ import annotations
@@ -346,9 +346,9 @@ def _print(console: Console, demo: Demo, books: list[Reconciliation], report: di
         console.print(f"[red]PROBLEM[/red] {problem}", highlight=False)
     if isinstance(demo.time, RealTime):
         closing = "a real SQL Server, Core Tools and Azurite; an hour of the scenario took five seconds. The API and the mail\n"
-        closing += "service are stand-ins."
+        closing += "service are emulators."
     else:
-        closing = "the embedded stand-ins, in virtual time: the SQL Server, the Functions host, the API and the mail service\n"
+        closing = "the embedded emulators, in virtual time: the SQL Server, the Functions host, the API and the mail service\n"
         closing += "live in emulators/ and are spoken to over the wire by the unmodified app.\nThe same on the real parts: "
         closing += "`docker compose up --detach sql`, then `python3 dev.py demo --real` (docs/local.md)."
     console.print(f"\nThis ran on {closing}", highlight=False)
@@ -362,13 +362,13 @@ def _print(console: Console, demo: Demo, books: list[Reconciliation], report: di
 
 def main() -> int:
     """Run the scenario; 0 only if nothing is lost and the poison row is the only dead letter."""
-    parser = argparse.ArgumentParser(prog="dev.py demo", description="The whole job on the embedded stand-ins, in virtual time.")
+    parser = argparse.ArgumentParser(prog="dev.py demo", description="The whole job on the embedded emulators, in virtual time.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write a machine-readable report")
     parser.add_argument("--real", action="store_true", help="on a real SQL Server, Core Tools and Azurite (docs/local.md)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep data and logs in this folder")
     options = parser.parse_args()
     console = Console(soft_wrap=True)
-    parts = "a real SQL Server, Core Tools and Azurite, in real time" if options.real else "the embedded stand-ins, in virtual time"
+    parts = "a real SQL Server, Core Tools and Azurite, in real time" if options.real else "the embedded emulators, in virtual time"
     console.print(f"Rowpost demo on {parts}: a week of the app's life.", highlight=False)
     started = monotonic()
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,7 +1,7 @@
 """The demo's scenario on the real parts: a SQL Server that runs already, Core Tools (``func``) and Azurite, in real time.
 
-``dev.py demo --real`` hands these to the same scenario that runs on the stand-ins in virtual time. The downstream API and the mail
-service are the stand-ins: nobody else's would obey. Durations shrink: one hour of the scenario is five seconds, in a copy of
+``dev.py demo --real`` hands these to the same scenario that runs on the emulators in virtual time. The downstream API and the mail
+service are the emulators: nobody else's would obey. Durations shrink: one hour of the scenario is five seconds, in a copy of
 relay.toml that is written for the purpose. What cannot shrink is the trigger's own minute between two attempts.
 
 The SQL Server is the one of the setting ``ROWPOST_REAL_SQL`` (SqlClient's connection string of an administrator), else that of
@@ -130,7 +130,7 @@ class RealTime:
 
 
 class ScenarioClock(Clock):
-    """Dates the record of the stand-ins as the scenario does."""
+    """Dates the record of the emulators as the scenario does."""
 
     def __init__(self, time: RealTime) -> None:
         self._time = time
@@ -254,7 +254,7 @@ class RealStack(Stack):
         return self.time.scenario(database_utc.replace(tzinfo=UTC))
 
     def start_services(self) -> None:
-        """A database, Azurite, and the stand-ins of the API and the mail service; ends the program if there is no SQL Server."""
+        """A database, Azurite, and the emulators of the API and the mail service; ends the program if there is no SQL Server."""
         try:
             self.database.create(_SERVER_READY_SECONDS)
         except pyodbc.Error as error:

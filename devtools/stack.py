@@ -1,4 +1,4 @@
-"""All stand-ins and the app, wired together: what the demo, ``start`` and the tests run.
+"""All emulators and the app, wired together: what the demo, ``start`` and the tests run.
 
 The database is prepared with the very scripts that prepare a real one (infra/sql/), and the app is the unmodified
 function_app.py: it sees nothing but its settings.
@@ -37,9 +37,9 @@ class Stack:
         config: the app's relay.toml.
         tables_sql: a script that makes the user's tables, or None to leave that to the caller.
         settings: app settings over those that the wiring needs.
-        downstream_url: an API of the user's instead of the stand-in.
+        downstream_url: an API of the user's instead of the emulator.
         sql_port, port: of the database and of the app's HTTP; 0 is any free one.
-        data: whether the downstream and e-mail stand-ins keep what they took in ``directory``.
+        data: whether the downstream and e-mail emulators keep what they took in ``directory``.
         sql_server: a database that runs already, for a second stack on it.
     """
 

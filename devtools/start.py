@@ -13,7 +13,7 @@ from devtools.data import TABLES_SQL
 from devtools.host_lines import Follower
 from devtools.stack import ROOT, Stack
 from emulators.functions_host.console import CONSOLE_PATH
-from emulators.launch import StandInError
+from emulators.launch import EmulatorError
 from rowpost.config import ConfigError
 
 _INSERT = """INSERT INTO dbo.Airports (Faa, Name, Lat, Lon, Alt, Tz, Dst, TzName)
@@ -24,12 +24,12 @@ _LOOK_SECONDS = 0.25
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="dev.py start", description="Run the app on the embedded stand-ins.")
+    parser = argparse.ArgumentParser(prog="dev.py start", description="Run the app on the embedded emulators.")
     parser.add_argument("--config", type=Path, default=ROOT / "relay.toml", help="another relay.toml")
     parser.add_argument("--data", type=Path, default=ROOT / ".local", help="folder of data and logs")
     parser.add_argument("--sql-port", type=int, default=14330)
     parser.add_argument("--port", type=int, default=7071, help="of the app's HTTP API")
-    parser.add_argument("--downstream", metavar="URL", help="an API of yours instead of the stand-in")
+    parser.add_argument("--downstream", metavar="URL", help="an API of yours instead of the emulator")
     parser.add_argument("--speed", type=float, default=1.0, help="run the clock so many times as fast")
     parser.add_argument("--tables", type=Path, help="a script with tables of yours (default: the demo's tables)")
     return parser.parse_args()
@@ -40,7 +40,7 @@ def describe(stack: Stack) -> str:
     assert stack.host is not None
     lines = [
         "",
-        "Everything runs on stand-ins: no SQL Server, no Azure. Ctrl-C ends it; the next start goes on where it was.",
+        "Everything runs on emulators: no SQL Server, no Azure. Ctrl-C ends it; the next start goes on where it was.",
         "",
         f"  app        {stack.host.url}/api/status",
         f"  console    {stack.host.url}{CONSOLE_PATH}/   (functions, leases, instances, log)",
@@ -92,11 +92,11 @@ def main() -> int:
         while not ended.wait(_LOOK_SECONDS):
             for line in log.lines():
                 print(line, flush=True)
-    except (ConfigError, StandInError) as error:
+    except (ConfigError, EmulatorError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     finally:
-        with contextlib.suppress(StandInError):
+        with contextlib.suppress(EmulatorError):
             stack.stop()
     print("stopped", flush=True)
     return 0

@@ -1,11 +1,11 @@
-"""Start, stop and kill the stand-ins as processes.
+"""Start, stop and kill the emulators as processes.
 
 Each is used in a ``with`` statement, or through ``start()`` and ``stop()``::
 
     with SqlServer(folder, "real") as server, DownstreamProcess(folder, "real") as api:
         server.connect().execute("CREATE TABLE dbo.Notes (Id int PRIMARY KEY)")
 
-A stand-in that is started again keeps its ports and its data, so what was configured with them stays valid. None
+An emulator that is started again keeps its ports and its data, so what was configured with them stays valid. None
 outlives the process that started it.
 """
 
@@ -21,14 +21,14 @@ import requests
 import simplejson
 
 from emulators.odbc import odbc_driver
-from emulators.process import StandIn, StandInError, start_together
+from emulators.process import Emulator, EmulatorError, start_together
 
 __all__ = [
     "DownstreamProcess",
     "EmailServiceProcess",
+    "EmulatorError",
     "FunctionsHost",
     "SqlServer",
-    "StandInError",
     "start_together",
 ]
 
@@ -45,8 +45,8 @@ def _ask(method: str, url: str, body: Any = None) -> Any:
     return simplejson.loads(answer.text, use_decimal=True) if answer.text else None
 
 
-class SqlServer(StandIn):
-    """The stand-in for SQL Server. Its data file is ``<directory>/<name>.db``.
+class SqlServer(Emulator):
+    """The emulator of SQL Server. Its data file is ``<directory>/<name>.db``.
 
     Args:
         directory: for data and log.
@@ -137,8 +137,8 @@ class SqlServer(StandIn):
         self._control("DELETE", "/faults")
 
 
-class FunctionsHost(StandIn):
-    """The stand-in for the Functions host, with one app. Its data lie in ``<directory>/<name>/``.
+class FunctionsHost(Emulator):
+    """The emulator of the Functions host, with one app. Its data lie in ``<directory>/<name>/``.
 
     Args:
         app_dir: folder of ``function_app.py`` and ``host.json``.
@@ -181,7 +181,7 @@ class FunctionsHost(StandIn):
         return requests.request(method, f"{self.url}{path}", **{"timeout": 60, **options})
 
 
-class DownstreamProcess(StandIn):
+class DownstreamProcess(Emulator):
     """The downstream API; the methods are those of :class:`emulators.downstream.Downstream`, over HTTP."""
 
     def __init__(self, directory: Path, clock_spec: str, port: int = 0, *, name: str = "downstream") -> None:
@@ -221,7 +221,7 @@ class DownstreamProcess(StandIn):
         _ask("POST", f"{self.url}/_control/reset")
 
 
-class EmailServiceProcess(StandIn):
+class EmailServiceProcess(Emulator):
     """The e-mail service; the methods are those of :class:`emulators.email_service.EmailService`, over HTTP."""
 
     def __init__(
@@ -240,7 +240,7 @@ class EmailServiceProcess(StandIn):
     @property
     def connection_string(self) -> str:
         """Endpoint and key; see emulators/email_service.py on plain HTTP."""
-        return f"endpoint={self.url}/;accesskey=cm93cG9zdC1zdGFuZC1pbg=="
+        return f"endpoint={self.url}/;accesskey=cm93cG9zdC1lbXVsYXRvcg=="
 
     def set_mode(self, mode: str = "up", **values: Any) -> None:
         """Behave so from now on; values as in :class:`emulators.email_service.EmailMode`."""

@@ -179,7 +179,7 @@ def cursor(record: Record) -> Iterator[Violation]:
 
 
 def harness(record: Record) -> Iterator[Violation]:
-    """The stand-ins themselves did not trip."""
+    """The emulators themselves did not trip."""
     for problem in record.problems:
         yield Violation("harness", problem)
 

@@ -23,7 +23,7 @@ class Observer:
     Args:
         record: of the run.
         execute: runs a statement as an administrator.
-        downstream, email: the stand-ins.
+        downstream, email: the emulators.
         now: seconds since the start.
     """
 

@@ -1,4 +1,4 @@
-"""Runs a plan over the wire: the real app in processes of the Functions host stand-in, real driver and kills, virtual time."""
+"""Runs a plan over the wire: the real app in processes of the Functions host emulator, real driver and kills, virtual time."""
 
 from __future__ import annotations
 

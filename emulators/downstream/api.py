@@ -1,4 +1,4 @@
-"""Stand-in for the HTTP API that rows are posted to: ``python -m emulators.downstream --clock real --port 0``.
+"""Emulator of the HTTP API that rows are posted to: ``python -m emulators.downstream --clock real --port 0``.
 
 POST, PUT or PATCH to any path delivers: one CloudEvent (``application/cloudevents+json``), a batch of them
 (``application/cloudevents-batch+json``), or plain JSON. What is no row change (a chat message, say) is kept as a

@@ -1,4 +1,4 @@
-"""The page that the downstream stand-in shows to people: rows as they stand, and the last attempts."""
+"""The page that the downstream emulator shows to people: rows as they stand, and the last attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the downstream stand-in can be told to behave: modes of the whole API, rules for single events, settings."""
+"""How the downstream emulator can be told to behave: modes of the whole API, rules for single events, settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-in for Azure Communication Services e-mail: ``python -m emulators.email_service --clock real --port 0``.
+"""Emulator of Azure Communication Services e-mail: ``python -m emulators.email_service --clock real --port 0``.
 
 Speaks what azure-communication-email 1.x sends:
 
@@ -20,7 +20,7 @@ POST reset      forget everything, answer normally again
 ==============  ========================================================================================================
 
 **Plain HTTP.** ``EmailClient.from_connection_string`` drops the scheme of the endpoint and speaks HTTPS always; a
-client for this stand-in is made with ``EmailClient("http://127.0.0.1:port", AzureKeyCredential(base64 key))``. A token
+client for this emulator is made with ``EmailClient("http://127.0.0.1:port", AzureKeyCredential(base64 key))``. A token
 credential is refused by azure-core over plain HTTP unless ``enforce_https=False`` is given with the call.
 
 **Waiting.** The SDK's poller asks for the status at once, and then sleeps real time between two questions, by
@@ -109,7 +109,7 @@ class EmailService:
     @property
     def connection_string(self) -> str:
         """As the portal shows it, but for the scheme; see the note on plain HTTP above."""
-        return f"endpoint={self.url}/;accesskey=cm93cG9zdC1zdGFuZC1pbg=="
+        return f"endpoint={self.url}/;accesskey=cm93cG9zdC1lbXVsYXRvcg=="
 
     # --- control ---
 

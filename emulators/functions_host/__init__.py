@@ -1,4 +1,4 @@
-"""A stand-in for the Azure Functions host that runs an unmodified ``function_app.py`` on the real SDKs.
+"""An emulator of the Azure Functions host that runs an unmodified ``function_app.py`` on the real SDKs.
 
 Host and language worker are one process here. The app is loaded by the worker's rules, its functions get their values through the
 SDK's own converters, and the durable engine speaks the SDK's protocol, stored in SQLite instead of Azure Storage.

@@ -1,4 +1,4 @@
-"""``python -m emulators.sql_server``: run the stand-in for SQL Server."""
+"""``python -m emulators.sql_server``: run the emulator of SQL Server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The downstream stand-in, asked over HTTP as the app and the tests of the app ask it."""
+"""The downstream emulator, asked over HTTP as the app and the tests of the app ask it."""
 
 from __future__ import annotations
 

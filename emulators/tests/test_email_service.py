@@ -1,4 +1,4 @@
-"""The e-mail stand-in, through the real azure-communication-email client."""
+"""The e-mail emulator, through the real azure-communication-email client."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_token_credential_needs_an_explicit_leave_over_plain_http(service: Ema
 
 
 def test_a_connection_string_always_means_https(service: EmailService) -> None:
-    """Why a client for the stand-in is made from endpoint and key; fails when the SDK learns to keep the scheme."""
+    """Why a client for the emulator is made from endpoint and key; fails when the SDK learns to keep the scheme."""
     with pytest.raises(ServiceRequestError, match=r"SSL|TLS"):
         EmailClient.from_connection_string(service.connection_string, retry_total=0).begin_send(message())
 

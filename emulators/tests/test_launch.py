@@ -1,4 +1,4 @@
-"""Starting, killing and restarting stand-ins as processes."""
+"""Starting, killing and restarting emulators as processes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulators.launch import DownstreamProcess, EmailServiceProcess, FunctionsHost, StandInError, start_together
+from emulators.launch import DownstreamProcess, EmailServiceProcess, EmulatorError, FunctionsHost, start_together
 from emulators.odbc import odbc_driver
-from emulators.process import StandIn
+from emulators.process import Emulator
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGE = {"table": "dbo.T", "operation": "upsert", "key": {"Id": 1}, "version": 5, "row": {"Id": 1}}
@@ -101,23 +101,23 @@ def test_the_functions_host_sees_the_given_settings_only(tmp_path: Path) -> None
 
 def test_one_that_ends_before_it_is_ready_shows_its_log(tmp_path: Path) -> None:
     broken = DownstreamProcess(tmp_path, "no such clock")
-    with pytest.raises(StandInError, match=r"unknown clock 'no such clock'"):
+    with pytest.raises(EmulatorError, match=r"unknown clock 'no such clock'"):
         broken.start()
     assert not broken.running
 
 
 def test_one_that_does_not_get_ready_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "silent.py").write_text("import time; time.sleep(60)")
-    silent = StandIn("silent", "silent", tmp_path, [], {})
+    silent = Emulator("silent", "silent", tmp_path, [], {})
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(StandInError, match="not ready within"):
+    with pytest.raises(EmulatorError, match="not ready within"):
         silent.start(timeout_seconds=0.5)
     assert not silent.running
 
 
 def test_if_one_of_several_fails_none_is_left(tmp_path: Path) -> None:
     good, bad = DownstreamProcess(tmp_path, "real"), EmailServiceProcess(tmp_path, "no such clock")
-    with pytest.raises(StandInError):
+    with pytest.raises(EmulatorError):
         start_together(good, bad)
     assert not good.running
     start_together(good)
@@ -130,7 +130,7 @@ def test_waiting_ends_when_the_process_does(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError, match="rain did not hold"):
             api.wait_until(lambda: False, timeout_seconds=0.05, what="rain")
         os.kill(api.pid, signal.SIGKILL)
-        with pytest.raises(StandInError, match="ended while"):
+        with pytest.raises(EmulatorError, match="ended while"):
             api.wait_until(lambda: False)
 
 
@@ -147,7 +147,7 @@ def test_none_outlives_a_killed_starter(tmp_path: Path) -> None:
     starter.wait()
     deadline = time.monotonic() + 10
     while is_alive(pid):
-        assert time.monotonic() < deadline, "the stand-in outlived its starter"
+        assert time.monotonic() < deadline, "the emulator outlived its starter"
         time.sleep(0.02)
 
 

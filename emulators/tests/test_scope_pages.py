@@ -1,4 +1,4 @@
-"""The pages on the stand-ins say what the code says."""
+"""The pages on the emulators say what the code says."""
 
 from __future__ import annotations
 

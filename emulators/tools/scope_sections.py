@@ -1,4 +1,4 @@
-"""What the stand-ins' code says about their scope, as Markdown: one function a section of emulators/docs/."""
+"""What the emulators' code says about their scope, as Markdown: one function a section of emulators/docs/."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def statements() -> str:
 
 
 def refusals() -> list[str]:
-    """The texts of all refusals in the code of the stand-in; … stands for what varies."""
+    """The texts of all refusals in the code of the emulator; … stands for what varies."""
     found: set[str] = set()
     for file in sorted(SQL_SERVER.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""Posting: every answer a target can give, and what it does to the batch. At the wire, with the downstream stand-in."""
+"""Posting: every answer a target can give, and what it does to the batch. At the wire, with the downstream emulator."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_a_retry_after_date_counts_from_the_date_of_the_answer(raw: RawServer) -
     assert post(raw.url).retry_after_seconds == 86400
 
 
-def test_a_retry_after_date_of_the_stand_in(api: Downstream) -> None:
+def test_a_retry_after_date_of_the_emulator(api: Downstream) -> None:
     until = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=600), usegmt=True)
     api.set_mode("down", retry_after=until)
     found = post(api.url).retry_after_seconds

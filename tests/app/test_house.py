@@ -235,7 +235,7 @@ def test_a_file_of_the_app_keeps_the_rules(path: Path) -> None:
         assert not outside | {name for name in found if name.partition(".")[0] in PACKAGES - {"rowpost"} | {"function_app"}}
 
 
-def test_the_stand_ins_do_not_import_the_app() -> None:
+def test_the_emulators_do_not_import_the_app() -> None:
     for path in (ROOT / "emulators").rglob("*.py"):
         found = {name.partition(".")[0] for name in imports(ast.parse(path.read_text(encoding="utf-8")))}
         assert not found & (PACKAGES | {"function_app", "tests", "devtools"}), named(path)

@@ -1,4 +1,4 @@
-"""infra/sql/ on the stand-in for SQL Server, by the very code that runs on Azure: once, again, and for a new identity."""
+"""infra/sql/ on the emulator of SQL Server, by the very code that runs on Azure: once, again, and for a new identity."""
 
 from __future__ import annotations
 

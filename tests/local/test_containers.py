@@ -24,7 +24,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encod
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 LOCAL: dict[str, str] = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-STAND_INS = ["api", "mail"]
+EMULATORS = ["api", "mail"]
 
 
 def listening(service: str) -> set[int]:
@@ -94,8 +94,8 @@ def test_azurite_is_the_same_version_in_its_container_and_from_npm() -> None:
     assert SERVICES["azurite"]["image"].endswith(f"/azurite:{wanted}")
 
 
-@pytest.mark.parametrize("service", STAND_INS)
-def test_a_stand_ins_command_serves_what_its_health_check_asks(service: str) -> None:
+@pytest.mark.parametrize("service", EMULATORS)
+def test_an_emulators_command_serves_what_its_health_check_asks(service: str) -> None:
     python, *arguments = SERVICES[service]["command"]
     (port,) = listening(service)
     assert python == "python" and arguments[-2:] == ["--port", str(port)] and arguments[-4:-2] == ["--host", "0.0.0.0"]

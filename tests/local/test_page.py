@@ -1,4 +1,4 @@
-"""The page of the downstream stand-in, in a real browser: what a person who runs ``dev.py start`` looks at."""
+"""The page of the downstream emulator, in a real browser: what a person who runs ``dev.py start`` looks at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's scenario on real parts: what can be checked without them. A stand-in for ``func`` is put on the PATH."""
+"""The demo's scenario on real parts: what can be checked without them. A script in the place of ``func`` is put on the PATH."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole app on the stand-ins, in virtual time: what the tests of this folder drive through the wire."""
+"""The whole app on the emulators, in virtual time: what the tests of this folder drive through the wire."""
 
 from __future__ import annotations
 

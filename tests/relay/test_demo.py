@@ -28,5 +28,5 @@ def test_the_books_of_the_demo_balance(tmp_path: Path) -> None:
     lines = run.stdout.strip().splitlines()[-4:]
     assert [line.split()[:-1] for line in lines] == [["rows", "changed"], ["delivered"], ["lost"], ["dead-lettered"]]
     assert [int(line.split()[-1]) for line in lines] == [report[k] for k in ("rows_changed", "delivered", "lost", "dead_lettered")]
-    assert "stand-ins" in run.stdout
+    assert "emulators" in run.stdout
     assert "demo --real" in run.stdout

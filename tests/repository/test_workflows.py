@@ -92,7 +92,7 @@ def test_every_supported_python_is_tested() -> None:
     assert {"python dev.py check", "python dev.py test"} <= set(commands(jobs()["check"]))
 
 
-def test_the_same_scenario_runs_on_the_real_parts_and_on_the_stand_ins() -> None:
+def test_the_same_scenario_runs_on_the_real_parts_and_on_the_emulators() -> None:
     job = jobs()["scenario"]
     runs = [command for command in commands(job) if command.startswith("python dev.py demo")]
     assert [("--real" in command) for command in runs] == [False, True]

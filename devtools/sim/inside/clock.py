@@ -1,4 +1,4 @@
-"""The clock of the stand-ins inside the simulation."""
+"""The clock of the emulators inside the simulation."""
 
 from __future__ import annotations
 

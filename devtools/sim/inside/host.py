@@ -1,4 +1,4 @@
-"""One worker: the Functions host stand-in's own parts and the unmodified app, on the simulation's loop."""
+"""One worker: the Functions host emulator's own parts and the unmodified app, on the simulation's loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP inside the simulation: the app's own client libraries, down to the adapter, call the stand-ins of the services directly."""
+"""HTTP inside the simulation: the app's own client libraries, down to the adapter, call the emulators of the services directly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a plan in process: the real app on the stand-ins' own modules, one thread, every step decided by the seed."""
+"""Runs a plan in process: the real app on the emulators' own modules, one thread, every step decided by the seed."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class InsideWorld:
             "SqlConnectionString": connection,
             "DOWNSTREAM_URL": f"http://{_API}/rows",
             "DOWNSTREAM_API_KEY": _API_KEY,
-            "EMAIL_CONNECTION_STRING": f"endpoint=http://{_MAIL}/;accesskey=cm93cG9zdC1zdGFuZC1pbg==",
+            "EMAIL_CONNECTION_STRING": f"endpoint=http://{_MAIL}/;accesskey=cm93cG9zdC1lbXVsYXRvcg==",
             "EMAIL_SENDER": "rowpost@example.com",
             "ALERT_WEBHOOK_URL": f"http://{_API}/alerts",
         }

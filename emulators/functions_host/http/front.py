@@ -136,7 +136,7 @@ class HttpFront:
         if lower.startswith("/admin/"):
             return await self._admin(request, path)
         if lower == "/" and not (self._prefix == "" and any(e.route.template == "" for e in self._functions)):
-            return web.Response(text=f"The Functions host stand-in is up and running. Status page: {CONSOLE_PATH}/\n")
+            return web.Response(text=f"The Functions host emulator is up and running. Status page: {CONSOLE_PATH}/\n")
         below = self._below_prefix(path)
         if below is not None:
             for entry in self._functions:
@@ -242,7 +242,7 @@ class HttpFront:
         if [part.lower() for part in parts] == ["host", "status"] and request.method == "GET":
             # Ours: how often the SDK's client has called, which the real host does not tell.
             return web.json_response(
-                {"state": "Running", "version": "4.0.0.0", "versionDetails": "stand-in", "durableCalls": self._durable_calls}
+                {"state": "Running", "version": "4.0.0.0", "versionDetails": "emulator", "durableCalls": self._durable_calls}
             )
         if len(parts) == 2 and parts[0].lower() == "functions" and request.method == "POST":
             try:

@@ -29,7 +29,7 @@ from emulators.sql_server.values.datatypes import INT, encode_decimal, to_extern
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import Column, Event, Parameter, SqlError, SqlType
 
-VERSION = "Microsoft SQL Server 2022 (RTM-CU17) (stand-in) - 16.0.4165.4 (X64) \n\tDeveloper Edition (64-bit) on Linux <X64>"
+VERSION = "Microsoft SQL Server 2022 (RTM-CU17) (emulator) - 16.0.4165.4 (X64) \n\tDeveloper Edition (64-bit) on Linux <X64>"
 _VOLATILE_VIEWS = frozenset(
     {
         "sys.change_tracking_tables",

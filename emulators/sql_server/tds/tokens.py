@@ -21,7 +21,7 @@ ENV_BEGIN, ENV_COMMIT, ENV_ROLLBACK, ENV_RESET = 8, 9, 10, 18
 
 TDS_7_2 = 0x72090002
 TDS_7_4 = 0x74000004
-SERVER_NAME = "rowpost-sql-stand-in"
+SERVER_NAME = "rowpost-sql-emulator"
 SERVER_VERSION = (16, 0, 4175)
 """SQL Server 2022."""
 

@@ -179,7 +179,7 @@ def read_type_info(reader: ByteReader) -> WireType:
             )  # the schema collection's database, owner and name
         return WireType(token, -1, SqlType("xml"))
     what = (
-        f"{_UNSUPPORTED[token]} parameters are not supported by the stand-in" if token in _UNSUPPORTED else "Data type is unknown"
+        f"{_UNSUPPORTED[token]} parameters are not supported by the emulator" if token in _UNSUPPORTED else "Data type is unknown"
     )
     raise SqlError(
         8009,

@@ -137,14 +137,14 @@ class Connection:
         if fault is not None:
             return [fault.error(0, request.user, request.database or self._shared.database_name, tokens.SERVER_NAME)]
         if request.tds_version < tokens.TDS_7_2:
-            return [SqlError(18456, "TDS versions before 7.2 are not supported by the stand-in.", 14)]
+            return [SqlError(18456, "TDS versions before 7.2 are not supported by the emulator.", 14)]
         if request.integrated:
             text = "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication."
             return [SqlError(18452, text, 14)]
         if login.FEATURE_FEDERATED_AUTHENTICATION in request.features:
-            return [SqlError(18456, "Microsoft Entra authentication is not supported by the stand-in.", 14)]
+            return [SqlError(18456, "Microsoft Entra authentication is not supported by the emulator.", 14)]
         if request.unsupported:
-            return [SqlError(18456, f"Not supported by the stand-in at login: {', '.join(request.unsupported)}.", 14)]
+            return [SqlError(18456, f"Not supported by the emulator at login: {', '.join(request.unsupported)}.", 14)]
         refused = SqlError(18456, f"Login failed for user '{request.user}'.", 14)
         if not self._shared.database.authenticate(request.user, request.password):
             return [refused]
@@ -198,7 +198,7 @@ class Connection:
                 reader.skip_headers()
                 self._transaction_request(reader)
             elif kind == packets.BULK_LOAD:
-                raise SqlError(4002, "Bulk load is not supported by the stand-in.")
+                raise SqlError(4002, "Bulk load is not supported by the emulator.")
             else:
                 raise ProtocolError(f"packet type {kind}")
         except Cancelled:
@@ -219,7 +219,7 @@ class Connection:
 
     def _reset(self, keep_transaction: bool) -> None:
         if keep_transaction and self._session.in_transaction:
-            raise SqlError(50000, "RESETCONNECTIONSKIPTRAN within a transaction is not supported by the stand-in")
+            raise SqlError(50000, "RESETCONNECTIONSKIPTRAN within a transaction is not supported by the emulator")
         self._session.reset()
         self._procedures.reset()
         self._transaction = 0
@@ -333,7 +333,7 @@ class Connection:
         if request not in _TRANSACTION_TEXT:
             raise SqlError(
                 50000,
-                f"transaction-manager request {request} is not supported by the stand-in: distributed transactions",
+                f"transaction-manager request {request} is not supported by the emulator: distributed transactions",
             )
         self._shared.statistics.transaction(self._application)
 
@@ -368,7 +368,7 @@ class Connection:
         level = reader.u8()
         if level:
             if level not in _ISOLATION_LEVELS:
-                raise SqlError(50000, f"isolation level {level} is not supported by the stand-in")
+                raise SqlError(50000, f"isolation level {level} is not supported by the emulator")
             for _ in self._session.execute(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION_LEVELS[level]}", {}):
                 pass
         self._session.begin()

@@ -52,7 +52,7 @@ def parse_declarations(text: str) -> tuple[Declaration, ...]:
         if match is None:
             raise SqlError(102, f"Incorrect syntax near '{text[position : position + 40].strip()}'.", 15)
         if match["readonly"]:
-            raise SqlError(8009, f"Parameter @{match['name']}: table-valued parameters are not supported by the stand-in.")
+            raise SqlError(8009, f"Parameter @{match['name']}: table-valued parameters are not supported by the emulator.")
         declared = _type_of(match["type"], match["first"], match["second"])
         declarations.append(Declaration(match["name"].lower(), declared, bool(match["output"]), match["default"]))
         position = match.end()

@@ -187,7 +187,7 @@ class RemoteProcedures:
 
     def _other(self, call: Call) -> SqlError | None:
         if call.procedure.startswith(("sp_cursor", "procedure number")):
-            raise SqlError(50000, f"{call.procedure} is not supported by the stand-in: server cursors do not exist here")
+            raise SqlError(50000, f"{call.procedure} is not supported by the emulator: server cursors do not exist here")
         return self._call_procedure(call.procedure, call.arguments)
 
     def _call_procedure(self, procedure: str, sent: list[Argument], handle: tuple[str, int] | None = None) -> SqlError | None:

@@ -22,9 +22,9 @@ class Cancelled(Exception):
 
 
 def internal_error(error: Exception) -> SqlError:
-    """What a client gets for a defect of the stand-in; the traceback goes to stderr."""
+    """What a client gets for a defect of the emulator; the traceback goes to stderr."""
     print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
-    return SqlError(50000, f"internal error of the stand-in: {type(error).__name__}: {error}")
+    return SqlError(50000, f"internal error of the emulator: {type(error).__name__}: {error}")
 
 
 class ResultWriter:

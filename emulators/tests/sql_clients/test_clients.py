@@ -1,6 +1,6 @@
-"""What each client for SQL Server can do with the stand-in: a table of clients × features.
+"""What each client for SQL Server can do with the emulator: a table of clients × features.
 
-A complete run writes what it saw to emulators/docs/clients.json, from which the page on the stand-in is made.
+A complete run writes what it saw to emulators/docs/clients.json, from which the page on the emulator is made.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a client with Microsoft's driver sees of each fault, and what became of its transaction, read back by another connection.
 
-A complete run writes what it saw to emulators/docs/faults.json, from which the page on the stand-in is made.
+A complete run writes what it saw to emulators/docs/faults.json, from which the page on the emulator is made.
 """
 
 from __future__ import annotations

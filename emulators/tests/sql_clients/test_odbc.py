@@ -1,4 +1,4 @@
-"""The SQL Server stand-in as a whole, through pyodbc and Microsoft's driver: values, catalog, bulk inserts, transactions."""
+"""The SQL Server emulator as a whole, through pyodbc and Microsoft's driver: values, catalog, bulk inserts, transactions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several real connections to the SQL Server stand-in: waits, deadlocks, logins, and a server that is killed under them."""
+"""Several real connections to the SQL Server emulator: waits, deadlocks, logins, and a server that is killed under them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pyodbc
 import pytest
 
-from emulators.launch import SqlServer, StandInError
+from emulators.launch import EmulatorError, SqlServer
 from emulators.sql_server.tds.tls import tls_contexts
 
 
@@ -144,7 +144,7 @@ def test_a_given_certificate(tmp_path: Path) -> None:
             assert connection.execute("SELECT 1").fetchval() == 1
         with pytest.raises(pyodbc.OperationalError, match="doesn't match"):
             pyodbc.connect(f"{string};ServerCertificate={other}")
-    with pytest.raises(StandInError, match=r"there is no file .*missing\.pem"):
+    with pytest.raises(EmulatorError, match=r"there is no file .*missing\.pem"):
         SqlServer(tmp_path, "real", certificate=tmp_path / "missing.pem", name="second").__enter__()
 
 
@@ -184,7 +184,7 @@ def test_killed_under_a_client_it_keeps_what_it_acknowledged(tmp_path: Path) -> 
     ("option", "named"), [("Language=Deutsch", "language Deutsch"), ("AttachDBFileName=other.mdf", "AttachDBFileName")]
 )
 def test_what_a_login_asks_for_in_vain_is_named(server: SqlServer, option: str, named: str) -> None:
-    with pytest.raises(pyodbc.InterfaceError, match=rf"Not supported by the stand-in at login: {named}\. \(18456\)"):
+    with pytest.raises(pyodbc.InterfaceError, match=rf"Not supported by the emulator at login: {named}\. \(18456\)"):
         pyodbc.connect(f"{server.odbc_connection_string};{option}")
 
 

@@ -21,7 +21,7 @@ def virtual_time(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualTi
 
 @pytest.fixture(scope="module")
 def sql_server(tmp_path_factory: pytest.TempPathFactory, virtual_time: VirtualTime) -> Iterator[SqlServer]:
-    """A SQL Server stand-in whose database has change tracking on."""
+    """A SQL Server emulator whose database has change tracking on."""
     with SqlServer(tmp_path_factory.mktemp("sql"), virtual_time.spec) as server:
         with server.connect() as connection:
             connection.execute("ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 14 DAYS, AUTO_CLEANUP = ON);")

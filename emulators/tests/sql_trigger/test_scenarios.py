@@ -1,4 +1,4 @@
-"""The SQL trigger's observable behaviour, one numbered scenario a test, against the SQL Server stand-in in virtual time.
+"""The SQL trigger's observable behaviour, one numbered scenario a test, against the SQL Server emulator in virtual time.
 
 Numbers 1-14 start-up, 15-25 delivery, 26-45 failure, 46-50 parking and recovery, 51-54 scaling and life cycle.
 """

@@ -1,4 +1,4 @@
-"""A world for tests of the SQL trigger: a SQL Server stand-in in its own process, virtual time, listeners on a loop in a thread.
+"""A world for tests of the SQL trigger: a SQL Server emulator in its own process, virtual time, listeners on a loop in a thread.
 
 Test modules assign the fixtures ``virtual_time``, ``sql_server`` and ``world`` to names of their own.
 """

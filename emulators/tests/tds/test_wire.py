@@ -1,4 +1,4 @@
-"""The wire of the SQL Server stand-in, as pyodbc with Microsoft's driver and a bare TDS client see it."""
+"""The wire of the SQL Server emulator, as pyodbc with Microsoft's driver and a bare TDS client see it."""
 
 from __future__ import annotations
 
@@ -392,7 +392,7 @@ def test_batch_that_goes_on_after_an_error(client: TdsClient) -> None:
 
 @pytest.mark.parametrize("sql", ["BUG", "BADROW"])
 def test_defect_of_the_engine_is_an_error_and_no_hang(connection: pyodbc.Connection, sql: str) -> None:
-    with pytest.raises(pyodbc.Error, match="internal error of the stand-in"):
+    with pytest.raises(pyodbc.Error, match="internal error of the emulator"):
         connection.execute(sql).fetchall()
     assert connection.execute("ROWS 1").fetchval() == 0
 

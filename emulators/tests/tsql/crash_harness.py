@@ -1,10 +1,10 @@
-"""Kill a process of the SQL Server stand-in's engine again and again while it commits, and look at what is left each time.
+"""Kill a process of the SQL Server emulator's engine again and again while it commits, and look at what is left each time.
 
 ``python -m emulators.tests.tsql.crash_harness FILE KILLS SEED`` prints one JSON line for each kill.
 
-All lives work on the same file; each is a fork, so that it starts in milliseconds. Most die at a random instant, some right before or right after a commit that
-nobody was told of. What transaction number n does follows from n alone, so the state after the first
-n of them is known exactly: rows, tables, and the version of each row's last change.
+All lives work on the same file; each is a fork, so that it starts in milliseconds. Most die at a random instant, some right before
+or right after a commit that nobody was told of. What transaction number n does follows from n alone, so the state after the first n
+of them is known exactly: rows, tables, and the version of each row's last change.
 """
 
 from __future__ import annotations

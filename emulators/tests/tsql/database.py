@@ -1,4 +1,4 @@
-"""A database of the SQL Server stand-in in this process, for tests of its T-SQL."""
+"""A database of the SQL Server emulator in this process, for tests of its T-SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Change tracking in the SQL Server stand-in: versions, net changes, masks, context, clean-up."""
+"""Change tracking in the SQL Server emulator: versions, net changes, masks, context, clean-up."""
 
 from __future__ import annotations
 

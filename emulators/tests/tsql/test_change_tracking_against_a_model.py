@@ -1,4 +1,4 @@
-"""Change tracking of the SQL Server stand-in against a model: random transactions, every version asked."""
+"""Change tracking of the SQL Server emulator against a model: random transactions, every version asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data definition and the catalogue of the SQL Server stand-in."""
+"""Data definition and the catalogue of the SQL Server emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of T-SQL as the documentation states them, written down a second time, against the stand-in on generated values."""
+"""Rules of T-SQL as the documentation states them, written down a second time, against the emulator on generated values."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def test_pieces_of_strings(client: Client, text: str, start: int, count: int, ne
     may_be_null = {"REPLICATE(@n, @c)", "SPACE(@c)", "STUFF(@t, @s, @c, @n)"}
     for expression, value in expected.items():
         if value is None and expression not in may_be_null:
-            continue  # half of a pair, which the stand-in leaves out
+            continue  # half of a pair, which the emulator leaves out
         assert asked(expression) == value, expression
 
 

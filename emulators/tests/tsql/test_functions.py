@@ -1,4 +1,4 @@
-"""Literals, conversions and functions of the SQL Server stand-in, as the documentation gives them."""
+"""Literals, conversions and functions of the SQL Server emulator, as the documentation gives them."""
 
 from __future__ import annotations
 

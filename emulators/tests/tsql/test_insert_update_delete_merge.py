@@ -1,4 +1,4 @@
-"""INSERT, UPDATE, DELETE, MERGE in the SQL Server stand-in."""
+"""INSERT, UPDATE, DELETE, MERGE in the SQL Server emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OPENJSON, JSON functions and FOR JSON in the SQL Server stand-in."""
+"""OPENJSON, JSON functions and FOR JSON in the SQL Server emulator."""
 
 from __future__ import annotations
 

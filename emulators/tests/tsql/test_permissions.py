@@ -1,4 +1,4 @@
-"""Logins, users, roles and permissions in the SQL Server stand-in."""
+"""Logins, users, roles and permissions in the SQL Server emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SELECT in the SQL Server stand-in: joins, grouping, windows, set operations, common tables, APPLY."""
+"""SELECT in the SQL Server emulator: joins, grouping, windows, set operations, common tables, APPLY."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
 
 from emulators.tests.tsql.database import Client, Server
-from infra.sql_script import read_script
 
 MANAGEMENT_STUDIO = """
 USE [rowpost]
@@ -146,8 +146,9 @@ GO
 
 
 def run(client: Client, script: str) -> None:
-    for batch in read_script(script):
-        client.rows(batch.text)
+    for batch in re.split(r"(?m)^GO$", script):
+        if batch.strip():
+            client.rows(batch)
 
 
 def test_a_script_of_management_studio(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""SET options of the SQL Server stand-in: each acts, is without effect by its nature, or is refused by name."""
+"""SET options of the SQL Server emulator: each acts, is without effect by its nature, or is refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions, locks, errors in batches, and what survives a kill, in the SQL Server stand-in."""
+"""Transactions, locks, errors in batches, and what survives a kill, in the SQL Server emulator."""
 
 from __future__ import annotations
 

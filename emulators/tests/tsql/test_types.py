@@ -1,4 +1,4 @@
-"""Types in the SQL Server stand-in: exact decimals, dates, strings, conversion and arithmetic."""
+"""Types in the SQL Server emulator: exact decimals, dates, strings, conversion and arithmetic."""
 
 from __future__ import annotations
 

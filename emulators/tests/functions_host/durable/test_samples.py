@@ -1,4 +1,4 @@
-"""The patterns that the documentation of Durable Functions teaches, as small apps, run unmodified on the host stand-in."""
+"""The patterns that the documentation of Durable Functions teaches, as small apps, run unmodified on the host emulator."""
 
 from __future__ import annotations
 
