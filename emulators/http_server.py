@@ -221,9 +221,9 @@ def serve_until_terminated(start: Callable[[int], int], stop: Callable[[], None]
     stop()
 
 
-def command_line(description: str) -> argparse.ArgumentParser:
+def command_line(module: str, description: str) -> argparse.ArgumentParser:
     """The options that the HTTP emulators share: ``--clock``, ``--host``, ``--port``, ``--data``."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--clock", default="real", help="specification of the clock, see emulators/clock.py")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; in a container, 0.0.0.0")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")

@@ -124,7 +124,7 @@ class SqlServer(Emulator):
         self._control("POST", "/stats/reset")
 
     def inject(self, **fault: Any) -> None:
-        """Plan a fault on the wire; values as in :class:`emulators.sql_server.faults.Fault`."""
+        """Plan a fault on the wire; values as in :class:`emulators.sql_server.wire.faults.Fault`."""
         self._control("POST", "/faults", fault)
 
     def faults(self) -> list[dict[str, Any]]:
@@ -182,22 +182,22 @@ class FunctionsHost(Emulator):
 
 
 class DownstreamProcess(Emulator):
-    """The downstream API; the methods are those of :class:`emulators.downstream.Downstream`, over HTTP."""
+    """The downstream API; the methods are those of :class:`emulators.downstream.api.Downstream`, over HTTP."""
 
     def __init__(self, directory: Path, clock_spec: str, port: int = 0, *, name: str = "downstream") -> None:
         arguments = ["--clock", clock_spec, "--data", str(directory.resolve() / f"{name}.jsonl")]
         super().__init__(name, "emulators.downstream", directory, arguments, {"--port": "port"}, {"port": port})
 
     def set_mode(self, mode: str = "up", **values: Any) -> None:
-        """Behave so from now on; values as in :class:`emulators.downstream_rules.Mode`."""
+        """Behave so from now on; values as in :class:`emulators.downstream.rules.Mode`."""
         _ask("POST", f"{self.url}/_control/mode", {"mode": mode, **values})
 
     def set_rules(self, rules: list[dict[str, Any]]) -> None:
-        """Replace the rules; each as in :class:`emulators.downstream_rules.Rule`."""
+        """Replace the rules; each as in :class:`emulators.downstream.rules.Rule`."""
         _ask("POST", f"{self.url}/_control/rules", rules)
 
     def set_settings(self, **values: Any) -> None:
-        """Replace the settings; values as in :class:`emulators.downstream_rules.Settings`."""
+        """Replace the settings; values as in :class:`emulators.downstream.rules.Settings`."""
         _ask("POST", f"{self.url}/_control/settings", values)
 
     def state(self, table: str | None = None) -> list[dict[str, Any]]:

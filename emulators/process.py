@@ -1,9 +1,4 @@
-"""Start, stop and kill the emulators as processes.
-
-Each is used in a ``with`` statement, or through ``start()`` and ``stop()``::
-
-    with SqlServer(folder, "real") as server, DownstreamProcess(folder, "real") as api:
-        server.connect().execute("CREATE TABLE dbo.Notes (Id int PRIMARY KEY)")
+"""One emulator as a process: start, stop, kill.
 
 An emulator that is started again keeps its ports and its data, so what was configured with them stays valid. None
 outlives the process that started it.

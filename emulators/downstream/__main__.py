@@ -10,7 +10,7 @@ from emulators.http_server import command_line, serve_until_terminated
 
 
 def main() -> None:
-    options = command_line("Emulator of the HTTP API that rows are posted to.").parse_args()
+    options = command_line("emulators.downstream", "Emulator of the HTTP API that rows are posted to.").parse_args()
     downstream = Downstream(clock_from_spec(options.clock), Path(options.data) if options.data else None, host=options.host)
     serve_until_terminated(downstream.start, downstream.close, options.port)
 

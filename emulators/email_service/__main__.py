@@ -10,7 +10,7 @@ from emulators.http_server import command_line, serve_until_terminated
 
 
 def main() -> None:
-    parser = command_line("Emulator of Azure Communication Services e-mail.")
+    parser = command_line("emulators.email_service", "Emulator of Azure Communication Services e-mail.")
     parser.add_argument("--running-seconds", type=float, default=0.0, help="how long an operation says Running")
     options = parser.parse_args()
     data = Path(options.data) if options.data else None

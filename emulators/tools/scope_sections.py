@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import re
@@ -23,13 +24,12 @@ from emulators.functions_host.sql_trigger import connection_string
 from emulators.sql_server import engine
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
 from emulators.sql_server.compiler.expressions import GLOBALS
-from emulators.sql_server.compiler.functions import aggregates
-from emulators.sql_server.compiler.functions.calls import MATH, NOW, FunctionCompiler
-from emulators.sql_server.compiler.functions.table import SIMPLE_FUNCTIONS
-from emulators.sql_server.engine import options
+from emulators.sql_server.compiler.functions import aggregates, calls, table
+from emulators.sql_server.engine import options, session_functions
 from emulators.sql_server.parser import keywords, tree
 from emulators.sql_server.procedures import catalogue as catalogue_procedures
 from emulators.sql_server.procedures import system as system_procedures
+from emulators.sql_server.runtime import registration
 from emulators.sql_server.values import datatypes, errors
 from emulators.sql_server.wire import faults
 
@@ -174,8 +174,8 @@ def refused_statements() -> str:
 
 
 def functions() -> str:
-    methods = {name[4:].upper() for name in dir(FunctionCompiler) if name.startswith("_fn_")}
-    scalar = methods | set(SIMPLE_FUNCTIONS) | MATH | set(NOW)
+    methods = {name[4:].upper() for name in dir(calls.FunctionCompiler) if name.startswith("_fn_")}
+    scalar = methods | set(table.SIMPLE_FUNCTIONS) | calls.MATH | set(calls.NOW)
     scalar -= set(refusals())
     windows = set(aggregates.WINDOW_ONLY) | aggregates.WINDOW_VALUES
     globals_ = {f"@@{name.upper()}" for name in GLOBALS}
@@ -187,6 +187,36 @@ def functions() -> str:
         "Variables of the server": globals_,
     }
     return "\n\n".join(f"**{title}**: {_words(names)}" for title, names in groups.items())
+
+
+def function_files() -> str:
+    """Where each function is: the file that compiles its calls, and the files of the SQLite functions that do the work."""
+    compiled: dict[str, set[str]] = {}
+
+    def add(module: str, names: Iterable[str]) -> None:
+        compiled.setdefault(module, set()).update(names)
+
+    add(aggregates.__name__, {*aggregates.AGGREGATES, *aggregates.WINDOW_ONLY, *aggregates.WINDOW_VALUES})
+    add(calls.__name__, {*calls.MATH, *calls.NOW})
+    for name, (target, *_) in table.SIMPLE_FUNCTIONS.items():
+        add(table.__name__, [f"{name} → {target}"])
+    for name, method in inspect.getmembers(calls.FunctionCompiler, inspect.isfunction):
+        if name.startswith("_fn_"):
+            targets = sorted(set(re.findall(r"\bk_\w+", inspect.getsource(method))))
+            add(method.__module__, [" → ".join([name.removeprefix("_fn_").upper(), ", ".join(targets)]).removesuffix(" → ")])
+    running: dict[str, set[str]] = {session_functions.__name__: set(session_functions.FUNCTIONS)}
+    for file in (SQL_SERVER / "runtime").glob("*.py"):
+        module = importlib.import_module(f"emulators.sql_server.runtime.{file.stem}")
+        if functions := getattr(module, "FUNCTIONS", None):
+            running[module.__name__] = set(functions)
+    running[registration.__name__] = set(registration.OTHERS)
+    rows = (sorted([f"`{_file(module)}`", _words(names)] for module, names in found.items()) for found in (compiled, running))
+    first, second = _table(["compiled in", "functions"], next(rows)), _table(["runs in", "functions of SQLite"], next(rows))
+    return f"{first}\n\n{second}"
+
+
+def _file(module: str) -> str:
+    return module.removeprefix("emulators.").replace(".", "/") + ".py"
 
 
 def types() -> str:
@@ -326,6 +356,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "engine-differences": engine_differences,
     "error-numbers": error_numbers,
     "fault-outcomes": fault_outcomes,
+    "function-files": function_files,
     "functions": functions,
     "host-differences": host_differences,
     "management-urls": management_urls,

@@ -141,7 +141,7 @@ class SourceCompiler(TableCompiler):
         explicit: bool = True,
     ) -> str:
         inner = self.unit.alias()
-        columns = self._named(compiled, alias, names)
+        columns = self.named_columns(compiled, alias, names)
         bound = Bound(
             alias,
             [
@@ -154,7 +154,7 @@ class SourceCompiler(TableCompiler):
         self.register(bound, scope)
         return f"({compiled.sql()}) AS {inner}"
 
-    def _named(self, compiled: CompiledQuery, alias: str, names: list[str]) -> list[tuple[str, Typed]]:
+    def named_columns(self, compiled: CompiledQuery, alias: str, names: list[str]) -> list[tuple[str, Typed]]:
         if names:
             if len(names) < len(compiled.columns):
                 raise sql_error(8158, alias)
@@ -221,7 +221,7 @@ class SourceCompiler(TableCompiler):
         """SQLite has no LATERAL: the rows of the subquery travel as a JSON array."""
         inner = self.unit.alias()
         packed, columns = [], []
-        for number, (name, typed) in enumerate(self._named(compiled, node.alias, node.columns)):
+        for number, (name, typed) in enumerate(self.named_columns(compiled, node.alias, node.columns)):
             kind = typed.type or INT
             value, element = f"_{number + 1}", f"json_extract({inner}.value, '$[{number}]')"
             if kind.name in BINARIES:

@@ -105,7 +105,7 @@ class StatementCompiler(AssignmentCompiler):
         ctes = self.bind_common_tables(node.ctes, getattr(node.source, "max_recursion", 100))
         table = self.target_table(node.target)
         explicit = table.object_id == identity_insert
-        given, named = self._insert_columns(table, node.columns, explicit)
+        given, named = self.insert_columns(table, node.columns, explicit)
         if node.source is None:
             rows: list[list[Expression]] = [[Default() for _ in given]]
             text, places = self._insert_values(table, given, rows, True)
@@ -363,7 +363,7 @@ class StatementCompiler(AssignmentCompiler):
             guarded = [f"CASE WHEN {target.rowid} IS NOT NULL THEN {value} END" for value in values]
             return guarded, MergeAction("UPDATE", start, [], changed)
         explicit = table.object_id == identity_insert
-        given, named = self._insert_columns(table, when.columns, explicit)
+        given, named = self.insert_columns(table, when.columns, explicit)
         row = when.values if when.values is not None else [Default() for _ in given]
         if len(row) != len(given):
             raise (sql_error(110 if len(row) > len(given) else 109) if named else sql_error(213))

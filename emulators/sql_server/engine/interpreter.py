@@ -359,7 +359,7 @@ class Interpreter(FlowStatements):
     def _insert_executed(self, statement: Insert, source: Execute | ExecuteString) -> Events:
         def make(compiler: StatementCompiler) -> tuple[Table, list[int]]:
             table = compiler.target_table(statement.target)
-            return table, compiler._insert_columns(table, statement.columns, False)[0]
+            return table, compiler.insert_columns(table, statement.columns, False)[0]
 
         table, given = self._plan(statement, make)
         if statement.output is not None:

@@ -19,6 +19,52 @@ from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values.datatypes import encode_decimal, max_length_bytes, precision_scale, system_type_id, system_types
 from emulators.sql_server.values.results import SqlError
 
+FUNCTIONS = {
+    "k_object_id": 2,
+    "k_object_name": 2,
+    "k_object_schema_name": 2,
+    "k_object_property": 2,
+    "k_schema_id": 1,
+    "k_schema_name": 1,
+    "k_column_property": 3,
+    "k_column_name": 2,
+    "k_column_length": 2,
+    "k_type_id": 1,
+    "k_type_name": 1,
+    "k_index_property": 3,
+    "k_index_column": 3,
+    "k_db_name": 1,
+    "k_db_id": 1,
+    "k_database_property": 2,
+    "k_server_property": 1,
+    "k_login": 0,
+    "k_user_name": 1,
+    "k_user_id": 1,
+    "k_login_id": 1,
+    "k_login_name": 1,
+    "k_login_sid": 0,
+    "k_login_of_sid": 1,
+    "k_has_permission": 3,
+    "k_is_member": 1,
+    "k_is_role_member": 2,
+    "k_is_server_role_member": 2,
+    "k_has_db_access": 1,
+    "k_error": 1,
+    "k_scope_identity": 0,
+    "k_xact_state": 0,
+    "k_row_count": 0,
+    "k_transaction_id": 0,
+    "k_applock_mode": 3,
+    "k_applock_test": 4,
+    "k_identity_current": 1,
+    "k_identity_seed": 1,
+    "k_identity_increment": 1,
+    "k_min_valid_version": 1,
+    "k_session_context": 1,
+    "k_app_name": 0,
+    "k_host_name": 0,
+}
+"""Number of arguments of each, by its name in SQLite; the method has the name without ``k_``."""
 _VERSION_NUMBER = "16.0.4165.4"
 
 
@@ -354,51 +400,6 @@ class SessionFunctions:
 def register_session_functions(session: Session, connection: sqlite3.Connection, report: Callable[[SqlError], None]) -> None:
     """Make them known to the session's connection."""
     functions = SessionFunctions(session)
-    counts = {
-        "object_id": 2,
-        "object_name": 2,
-        "object_schema_name": 2,
-        "object_property": 2,
-        "schema_id": 1,
-        "schema_name": 1,
-        "column_property": 3,
-        "column_name": 2,
-        "column_length": 2,
-        "type_id": 1,
-        "type_name": 1,
-        "index_property": 3,
-        "index_column": 3,
-        "db_name": 1,
-        "db_id": 1,
-        "database_property": 2,
-        "server_property": 1,
-        "login": 0,
-        "user_name": 1,
-        "user_id": 1,
-        "login_id": 1,
-        "login_name": 1,
-        "login_sid": 0,
-        "login_of_sid": 1,
-        "has_permission": 3,
-        "is_member": 1,
-        "is_role_member": 2,
-        "is_server_role_member": 2,
-        "has_db_access": 1,
-        "error": 1,
-        "scope_identity": 0,
-        "xact_state": 0,
-        "row_count": 0,
-        "transaction_id": 0,
-        "applock_mode": 3,
-        "applock_test": 4,
-        "identity_current": 1,
-        "identity_seed": 1,
-        "identity_increment": 1,
-        "min_valid_version": 1,
-        "session_context": 1,
-        "app_name": 0,
-        "host_name": 0,
-    }
-    for name, count in counts.items():
-        connection.create_function(f"k_{name}", count, guarded(getattr(functions, name), report))
+    for name, count in FUNCTIONS.items():
+        connection.create_function(name, count, guarded(getattr(functions, name.removeprefix("k_")), report))
     connection.create_function("k_list_properties", 7, guarded(partial(listed, session), report))

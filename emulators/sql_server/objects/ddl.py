@@ -177,7 +177,7 @@ class Ddl(TableAlterer):
                 raise sql_error(2714, node.name[-1])
             unit = Unit(catalogue, {}, {}, self.store.database.name)
             compiler = StatementCompiler(unit)
-            compiler._named(compiler.compile_query(parse_query(node.text), None), node.name[-1], node.columns)
+            compiler.named_columns(compiler.compile_query(parse_query(node.text), None), node.name[-1], node.columns)
             now = self.session.owner.local_text()
             object_id = existing.object_id if existing else catalogue.new_id()
             created = existing.created if existing else now

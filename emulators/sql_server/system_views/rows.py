@@ -1,4 +1,4 @@
-"""sys.* and INFORMATION_SCHEMA.*: columns of each view and how its rows come out of the catalogue.
+"""sys.*: how the rows of each view come out of the catalogue.
 
 The rows are put into temporary SQLite tables before a statement that names the view runs.
 """

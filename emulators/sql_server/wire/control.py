@@ -4,7 +4,7 @@
 GET    ``/stats``       ``applications``: counters and last statements by application name
 POST   ``/stats/reset`` counters to zero
 GET    ``/faults``      planned faults
-POST   ``/faults``      plan a fault (:class:`emulators.sql_server.faults.Fault`)
+POST   ``/faults``      plan a fault (:class:`emulators.sql_server.wire.faults.Fault`)
 DELETE ``/faults``      forget all
 ====== ================ ==================================================================
 """
