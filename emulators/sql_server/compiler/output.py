@@ -57,7 +57,7 @@ class OutputCompiler(QueryCompiler):
             raise sql_error(271, column.name)
         return table.stored.index(column)
 
-    def _insert_columns(self, table: Table, names: list[str], explicit: bool) -> tuple[list[int], bool]:
+    def insert_columns(self, table: Table, names: list[str], explicit: bool) -> tuple[list[int], bool]:
         if names:
             given = [self._stored_place(table, name) for name in names]
             for place, name in zip(given, names, strict=True):
@@ -163,7 +163,7 @@ class OutputCompiler(QueryCompiler):
 
     def _output_target(self, node: Output, items: list[Typed]) -> tuple[Table, list[int], list[Typed], str]:
         table = self.table_variable(node.into) if isinstance(node.into, str) else self.find_table(node.into or ())
-        given, _ = self._insert_columns(table, node.into_columns, False)
+        given, _ = self.insert_columns(table, node.into_columns, False)
         if len(given) != len(items):
             raise sql_error(121 if len(items) > len(given) else 120)
         cast = [self.cast(item, table.stored[place].type, cut=False) for item, place in zip(items, given, strict=True)]
