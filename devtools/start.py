@@ -13,7 +13,7 @@ from devtools.data import TABLES_SQL
 from devtools.host_lines import Follower
 from devtools.stack import ROOT, Stack
 from emulators.functions_host.console import CONSOLE_PATH
-from emulators.launch import EmulatorError
+from emulators.process import EmulatorError
 from rowpost.config import ConfigError
 
 _INSERT = """INSERT INTO dbo.Airports (Faa, Name, Lat, Lon, Alt, Tz, Dst, TzName)

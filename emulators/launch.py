@@ -21,16 +21,7 @@ import requests
 import simplejson
 
 from emulators.odbc import odbc_driver
-from emulators.process import Emulator, EmulatorError, start_together
-
-__all__ = [
-    "DownstreamProcess",
-    "EmailServiceProcess",
-    "EmulatorError",
-    "FunctionsHost",
-    "SqlServer",
-    "start_together",
-]
+from emulators.process import Emulator
 
 
 def _ask(method: str, url: str, body: Any = None) -> Any:

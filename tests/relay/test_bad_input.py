@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from emulators.launch import EmulatorError
+from emulators.process import EmulatorError
 from infra.prepare_database import prepare
 from tests.relay.harness import CONFIG, ORDERS, Relay, changed_config
 

@@ -1,4 +1,4 @@
-"""Tables out of their definitions: columns, constraints, and their storage in SQLite."""
+"""Tables out of their definitions: columns, constraints, indexes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from typing import Any
 import pyodbc
 import pytest
 
-from emulators.launch import EmulatorError, SqlServer
+from emulators.launch import SqlServer
+from emulators.process import EmulatorError
 from emulators.sql_server.tds.tls import tls_contexts
 
 
