@@ -26,7 +26,7 @@ COPY <<EOF /var/rowpost/keys/host.json
 }
 EOF
 
-# The stand-ins of the downstream API and the mail service, and the script that prepares the database.
+# The emulators of the downstream API and the mail service, and the script that prepares the database.
 FROM python:3.12-slim-bookworm AS tools
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1

@@ -35,7 +35,7 @@ MARKED_TESTS = {  # marker: the programs that its tests need, and what they are 
     "browser": (("chromium",), "of pages in a real browser"),
 }
 OPT_IN_TESTS = {"online": "ROWPOST_ONLINE", "other_python": "ROWPOST_OTHER_PYTHON"}  # marker: setting that asks for it
-CHECKS = ["tests/deploy", "tests/repository"]  # templates, hooks; workflows, documents, editors' files, package, source
+CHECKS = ["tests/deploy", "tests/repository", "emulators/tests/test_scope_pages.py"]  # templates, hooks; documents, source; scope pages
 
 # --- subcommands: each turns its arguments into the commands to run with .venv's Python, one after the other ---
 
@@ -60,7 +60,8 @@ def test_commands(args: list[str]) -> list[list[str]]:
         say(f"{' and '.join(programs)} are missing: the tests {what} are left out")
     left_out += [marker for marker, setting in OPT_IN_TESTS.items() if not os.environ.get(setting)]
     selection = ["-m", " and ".join(f"not {marker}" for marker in left_out)] if left_out else []
-    return [["-m", "pytest", f"--hypothesis-seed={seed}", *parallel, *selection, *args]]
+    settings = ["-c", "pyproject.toml", "--rootdir=."]  # those of this folder, also for tests below one that has its own
+    return [["-m", "pytest", *settings, f"--hypothesis-seed={seed}", *parallel, *selection, *args]]
 
 
 def check_commands(args: list[str]) -> list[list[str]]:

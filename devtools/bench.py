@@ -209,7 +209,7 @@ def relay(directory: Path, batches: int) -> list[Figure]:
     ]
 
 
-def stand_ins(directory: Path, batches: int) -> Table:
+def emulators(directory: Path, batches: int) -> Table:
     """The figures of the emulators, and of a healthy relay."""
     commit, echo = commit_ms(directory), echo_ms()
     figures = [Figure("SQLite commit", commit), Figure("TCP round trip", echo)]
@@ -243,7 +243,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
         directory = Path(name)
         if given.only in (None, "emulators"):
             say("emulators and a healthy relay …")
-            console.print(stand_ins(directory, given.batches))
+            console.print(emulators(directory, given.batches))
         if given.only in (None, "recovery"):
             say("recovery …")
             sizes = [size for size in SIZES if size < given.rows] + [given.rows]

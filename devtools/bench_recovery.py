@@ -24,8 +24,8 @@ from emulators.functions_host.sql_trigger.names import TableName
 from emulators.functions_host.sql_trigger.payload import Column as TableColumn
 from emulators.functions_host.sql_trigger.statements import LOCK_RESOURCE, Statements, key_rows
 from emulators.functions_host.sql_trigger.table import KeyColumn, WatchedTable
-from emulators.sql_server.parser import parse_batch
-from emulators.sql_server.syntax import Block, Declare, If, SetOption, Statement
+from emulators.sql_server.parser.batches import parse_batch
+from emulators.sql_server.parser.tree import Block, Declare, If, SetOption, Statement
 from rowpost.app import App
 from rowpost.config.connection_string import translate
 from rowpost.database.connection import Database, Row

@@ -22,10 +22,11 @@ from typing import Any
 import pyodbc
 import requests
 
+from devtools.scripts import run_script
 from devtools.stack import ROOT
-from emulators.launch import DownstreamProcess, FunctionsHost, SqlServer, run_script
+from emulators.launch import DownstreamProcess, FunctionsHost, SqlServer
 from emulators.odbc import odbc_driver
-from emulators.process import StandIn
+from emulators.process import Emulator
 from infra.prepare_database import prepare
 from rowpost.config.loading import load_config
 
@@ -146,7 +147,7 @@ class Chaos:
         for host in self.hosts:
             host.start()
 
-    def _kill(self, victim: StandIn) -> None:
+    def _kill(self, victim: Emulator) -> None:
         victim.kill()
         self.outcome.kills[victim.name] += 1
         time.sleep(self.random.choice([0, 0, 0.3, 1.0]))

@@ -31,8 +31,9 @@ from devtools.npm_tools import Azurite, available
 from devtools.real_database import RealDatabase
 from devtools.stack import ROOT, Stack
 from emulators.clock import Clock
-from emulators.downstream import Downstream
-from emulators.email_service import EmailService, Fault
+from emulators.downstream.api import Downstream
+from emulators.email_service.faults import Fault
+from emulators.email_service.service import EmailService
 from infra.prepare_database import known_settings
 
 REAL_SECONDS_PER_HOUR = 5

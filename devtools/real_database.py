@@ -14,7 +14,8 @@ from pathlib import Path
 import pyodbc
 
 from devtools.data import TABLES_SQL
-from emulators.odbc import odbc_driver, run_script
+from devtools.scripts import run_script
+from emulators.odbc import odbc_driver
 from infra.prepare_database import ROOT, known_settings, prepare
 from rowpost.config.connection_string import OdbcConnection, translate
 from rowpost.config.errors import ConfigError

@@ -15,10 +15,11 @@ from typing import Any, Self
 import pyodbc
 
 from devtools.data import TABLES_SQL
+from devtools.scripts import run_script
 from emulators.clock import clock_from_spec
-from emulators.downstream import Downstream
-from emulators.email_service import EmailService
-from emulators.launch import FunctionsHost, SqlServer, run_script
+from emulators.downstream.api import Downstream
+from emulators.email_service.service import EmailService
+from emulators.launch import FunctionsHost, SqlServer
 from emulators.odbc import odbc_driver
 from infra.prepare_database import prepare
 from rowpost.config.loading import load_config

@@ -13,7 +13,7 @@ from devtools.data import TABLES_SQL
 from devtools.host_lines import Follower
 from devtools.stack import ROOT, Stack
 from emulators.functions_host.console import CONSOLE_PATH
-from emulators.launch import StandInError
+from emulators.process import EmulatorError
 from rowpost.config.errors import ConfigError
 
 _INSERT = """INSERT INTO dbo.Airports (Faa, Name, Lat, Lon, Alt, Tz, Dst, TzName)
@@ -92,11 +92,11 @@ def main() -> int:
         while not ended.wait(_LOOK_SECONDS):
             for line in log.lines():
                 print(line, flush=True)
-    except (ConfigError, StandInError) as error:
+    except (ConfigError, EmulatorError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     finally:
-        with contextlib.suppress(StandInError):
+        with contextlib.suppress(EmulatorError):
             stack.stop()
     print("stopped", flush=True)
     return 0

@@ -1,1 +1,1 @@
-"""Stand-ins for the services around the app, replaced at the wire. Development only: never imported by the app, never deployed."""
+"""Emulators for the services around the app, replaced at the wire. Development only: never imported by the app, never deployed."""

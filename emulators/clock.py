@@ -1,4 +1,4 @@
-"""The one clock of all stand-ins: real, accelerated, or virtual (jumps to the next due instant when nothing runs).
+"""The one clock of all emulators: real, accelerated, or virtual (jumps to the next due instant when nothing runs).
 
 Processes share it by a specification string:
 

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server for stand-ins: keep-alive, one thread a connection, one function that answers.
+"""A small HTTP/1.1 server for emulators: keep-alive, one thread a connection, one function that answers.
 
 :class:`HttpServer` hands every request to ``answer(request)``; :class:`Hangup`, raised there, ends the connection.
 """
@@ -211,7 +211,7 @@ class HttpServer:
 
 
 def serve_until_terminated(start: Callable[[int], int], stop: Callable[[], None], port: int) -> None:
-    """Body of a stand-in's command line: prints the ready line, then serves until SIGTERM or SIGINT."""
+    """Body of an emulator's command line: prints the ready line, then serves until SIGTERM or SIGINT."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
@@ -221,9 +221,9 @@ def serve_until_terminated(start: Callable[[int], int], stop: Callable[[], None]
     stop()
 
 
-def command_line(description: str) -> argparse.ArgumentParser:
-    """The options that the HTTP stand-ins share: ``--clock``, ``--host``, ``--port``, ``--data``."""
-    parser = argparse.ArgumentParser(description=description)
+def command_line(module: str, description: str) -> argparse.ArgumentParser:
+    """The options that the HTTP emulators share: ``--clock``, ``--host``, ``--port``, ``--data``."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--clock", default="real", help="specification of the clock, see emulators/clock.py")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; in a container, 0.0.0.0")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")

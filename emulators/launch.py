@@ -1,11 +1,11 @@
-"""Start, stop and kill the stand-ins as processes.
+"""Start, stop and kill the emulators as processes.
 
 Each is used in a ``with`` statement, or through ``start()`` and ``stop()``::
 
     with SqlServer(folder, "real") as server, DownstreamProcess(folder, "real") as api:
-        run_script(server.connect(), Path("infra/sql/tables.sql"))
+        server.connect().execute("CREATE TABLE dbo.Notes (Id int PRIMARY KEY)")
 
-A stand-in that is started again keeps its ports and its data, so what was configured with them stays valid. None
+An emulator that is started again keeps its ports and its data, so what was configured with them stays valid. None
 outlives the process that started it.
 """
 
@@ -20,18 +20,8 @@ import pyodbc
 import requests
 import simplejson
 
-from emulators.odbc import odbc_driver, run_script
-from emulators.process import StandIn, StandInError, start_together
-
-__all__ = [
-    "DownstreamProcess",
-    "EmailServiceProcess",
-    "FunctionsHost",
-    "SqlServer",
-    "StandInError",
-    "run_script",
-    "start_together",
-]
+from emulators.odbc import odbc_driver
+from emulators.process import Emulator
 
 
 def _ask(method: str, url: str, body: Any = None) -> Any:
@@ -46,8 +36,8 @@ def _ask(method: str, url: str, body: Any = None) -> Any:
     return simplejson.loads(answer.text, use_decimal=True) if answer.text else None
 
 
-class SqlServer(StandIn):
-    """The stand-in for SQL Server. Its data file is ``<directory>/<name>.db``.
+class SqlServer(Emulator):
+    """The emulator of SQL Server. Its data file is ``<directory>/<name>.db``.
 
     Args:
         directory: for data and log.
@@ -125,7 +115,7 @@ class SqlServer(StandIn):
         self._control("POST", "/stats/reset")
 
     def inject(self, **fault: Any) -> None:
-        """Plan a fault on the wire; values as in :class:`emulators.sql_server.faults.Fault`."""
+        """Plan a fault on the wire; values as in :class:`emulators.sql_server.wire.faults.Fault`."""
         self._control("POST", "/faults", fault)
 
     def faults(self) -> list[dict[str, Any]]:
@@ -138,8 +128,8 @@ class SqlServer(StandIn):
         self._control("DELETE", "/faults")
 
 
-class FunctionsHost(StandIn):
-    """The stand-in for the Functions host, with one app. Its data lie in ``<directory>/<name>/``.
+class FunctionsHost(Emulator):
+    """The emulator of the Functions host, with one app. Its data lie in ``<directory>/<name>/``.
 
     Args:
         app_dir: folder of ``function_app.py`` and ``host.json``.
@@ -182,23 +172,23 @@ class FunctionsHost(StandIn):
         return requests.request(method, f"{self.url}{path}", **{"timeout": 60, **options})
 
 
-class DownstreamProcess(StandIn):
-    """The downstream API; the methods are those of :class:`emulators.downstream.Downstream`, over HTTP."""
+class DownstreamProcess(Emulator):
+    """The downstream API; the methods are those of :class:`emulators.downstream.api.Downstream`, over HTTP."""
 
     def __init__(self, directory: Path, clock_spec: str, port: int = 0, *, name: str = "downstream") -> None:
         arguments = ["--clock", clock_spec, "--data", str(directory.resolve() / f"{name}.jsonl")]
         super().__init__(name, "emulators.downstream", directory, arguments, {"--port": "port"}, {"port": port})
 
     def set_mode(self, mode: str = "up", **values: Any) -> None:
-        """Behave so from now on; values as in :class:`emulators.downstream_rules.Mode`."""
+        """Behave so from now on; values as in :class:`emulators.downstream.rules.Mode`."""
         _ask("POST", f"{self.url}/_control/mode", {"mode": mode, **values})
 
     def set_rules(self, rules: list[dict[str, Any]]) -> None:
-        """Replace the rules; each as in :class:`emulators.downstream_rules.Rule`."""
+        """Replace the rules; each as in :class:`emulators.downstream.rules.Rule`."""
         _ask("POST", f"{self.url}/_control/rules", rules)
 
     def set_settings(self, **values: Any) -> None:
-        """Replace the settings; values as in :class:`emulators.downstream_rules.Settings`."""
+        """Replace the settings; values as in :class:`emulators.downstream.rules.Settings`."""
         _ask("POST", f"{self.url}/_control/settings", values)
 
     def state(self, table: str | None = None) -> list[dict[str, Any]]:
@@ -222,7 +212,7 @@ class DownstreamProcess(StandIn):
         _ask("POST", f"{self.url}/_control/reset")
 
 
-class EmailServiceProcess(StandIn):
+class EmailServiceProcess(Emulator):
     """The e-mail service; the methods are those of :class:`emulators.email_service.EmailService`, over HTTP."""
 
     def __init__(
@@ -241,7 +231,7 @@ class EmailServiceProcess(StandIn):
     @property
     def connection_string(self) -> str:
         """Endpoint and key; see emulators/email_service.py on plain HTTP."""
-        return f"endpoint={self.url}/;accesskey=cm93cG9zdC1zdGFuZC1pbg=="
+        return f"endpoint={self.url}/;accesskey=cm93cG9zdC1lbXVsYXRvcg=="
 
     def set_mode(self, mode: str = "up", **values: Any) -> None:
         """Behave so from now on; values as in :class:`emulators.email_service.EmailMode`."""

@@ -1,4 +1,4 @@
-"""Microsoft's ODBC driver for SQL Server on this machine, and scripts for ``sqlcmd`` run through pyodbc."""
+"""Microsoft's ODBC driver for SQL Server on this machine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 
 import pyodbc
-
-from infra.sql_script import read_script
 
 _REGISTERED = "{ODBC Driver 18 for SQL Server}"
 
@@ -43,24 +41,3 @@ def _distribution_family() -> str:
     if names & {"rhel", "fedora", "centos"}:
         return "rhel"
     return "suse" if names & {"suse", "sles", "opensuse"} else "debian_ubuntu"
-
-
-def run_script(connection: pyodbc.Connection, path: Path) -> None:
-    """Run a script for ``sqlcmd``, batch by batch.
-
-    Raises:
-        pyodbc.Error: a statement of it failed; a note on the error names the file and the batch.
-        ScriptError: it asks for what infra/sql_script.py does not have.
-    """
-    for batch in read_script(path.read_text(encoding="utf-8-sig")):
-        cursor = connection.cursor()
-        try:
-            for _ in range(batch.count):
-                cursor.execute(batch.text)
-                while cursor.nextset():  # an error of a later statement shows only when its result is reached
-                    pass
-        except pyodbc.Error as error:
-            error.add_note(f"in the batch of line {batch.line} of {path}")
-            raise
-        finally:
-            cursor.close()

@@ -1,11 +1,6 @@
-"""Start, stop and kill the stand-ins as processes.
+"""One emulator as a process: start, stop, kill.
 
-Each is used in a ``with`` statement, or through ``start()`` and ``stop()``::
-
-    with SqlServer(folder, "real") as server, DownstreamProcess(folder, "real") as api:
-        run_script(server.connect(), Path("infra/sql/tables.sql"))
-
-A stand-in that is started again keeps its ports and its data, so what was configured with them stays valid. None
+An emulator that is started again keeps its ports and its data, so what was configured with them stays valid. None
 outlives the process that started it.
 """
 
@@ -32,11 +27,11 @@ _POLL_SECONDS = 0.02
 _LOG_LINES_SHOWN = 40
 
 
-class StandInError(RuntimeError):
-    """A stand-in did not start, or ended by itself; the text holds the last lines of its log."""
+class EmulatorError(RuntimeError):
+    """An emulator did not start, or ended by itself; the text holds the last lines of its log."""
 
 
-class StandIn:
+class Emulator:
     """One process of ``python -m module``.
 
     Args:
@@ -75,7 +70,7 @@ class StandIn:
         """Start the process and wait until it is ready.
 
         Raises:
-            StandInError: it ended, or was not ready within ``timeout_seconds``.
+            EmulatorError: it ended, or was not ready within ``timeout_seconds``.
         """
         self.begin()
         return self.wait_ready(timeout_seconds)
@@ -83,7 +78,7 @@ class StandIn:
     def begin(self) -> None:
         """Start the process without waiting for it; :meth:`wait_ready` comes next."""
         if self.running:
-            raise StandInError(f"{self.name} runs already")
+            raise EmulatorError(f"{self.name} runs already")
         options = [part for option, label in self._port_options.items() for part in (option, str(self._ports[label]))]
         command = [sys.executable, "-m", "emulators.guarded", self._module, *self._arguments, *options]
         environment = dict(os.environ)
@@ -120,7 +115,7 @@ class StandIn:
         """Wait until the process has announced its ports; errors as of :meth:`start`."""
         process = self._process
         if process is None:
-            raise StandInError(f"{self.name} does not run")
+            raise EmulatorError(f"{self.name} does not run")
         try:
             if self._ready.result(timeout_seconds):
                 return self
@@ -128,7 +123,7 @@ class StandIn:
         except (TimeoutError, subprocess.TimeoutExpired):
             problem = f"was not ready within {timeout_seconds} s"
         self.kill()
-        raise StandInError(f"{self.name} {problem}\n{self.log_tail()}")
+        raise EmulatorError(f"{self.name} {problem}\n{self.log_tail()}")
 
     def stop(self, timeout_seconds: float = 20.0) -> None:
         """End the process with SIGTERM, after ``timeout_seconds`` with SIGKILL; nothing happens if it does not run."""
@@ -181,10 +176,10 @@ class StandIn:
         """Of the process.
 
         Raises:
-            StandInError: it does not run.
+            EmulatorError: it does not run.
         """
         if self._process is None:
-            raise StandInError(f"{self.name} does not run")
+            raise EmulatorError(f"{self.name} does not run")
         return self._process.pid
 
     @property
@@ -207,12 +202,12 @@ class StandIn:
 
         Raises:
             TimeoutError: it was not within ``timeout_seconds``.
-            StandInError: the process ended meanwhile.
+            EmulatorError: the process ended meanwhile.
         """
         deadline = time.monotonic() + timeout_seconds
         while not condition():
             if not self.running:
-                raise StandInError(f"{self.name} ended while {what} was awaited\n{self.log_tail()}")
+                raise EmulatorError(f"{self.name} ended while {what} was awaited\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{what} did not hold within {timeout_seconds} s\n{self.log_tail()}")
             time.sleep(_POLL_SECONDS)
@@ -233,23 +228,23 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-_alive: weakref.WeakSet[StandIn] = weakref.WeakSet()
+_alive: weakref.WeakSet[Emulator] = weakref.WeakSet()
 
 
 @atexit.register
 def _kill_all() -> None:
-    for stand_in in list(_alive):
-        stand_in.kill()
+    for emulator in list(_alive):
+        emulator.kill()
 
 
-def start_together(*stand_ins: StandIn, timeout_seconds: float = 60.0) -> None:
-    """Start several at once; errors as of :meth:`StandIn.start`, and then none of them is left running."""
+def start_together(*emulators: Emulator, timeout_seconds: float = 60.0) -> None:
+    """Start several at once; errors as of :meth:`Emulator.start`, and then none of them is left running."""
     try:
-        for stand_in in stand_ins:
-            stand_in.begin()
-        for stand_in in stand_ins:
-            stand_in.wait_ready(timeout_seconds)
+        for emulator in emulators:
+            emulator.begin()
+        for emulator in emulators:
+            emulator.wait_ready(timeout_seconds)
     except BaseException:
-        for stand_in in stand_ins:
-            stand_in.kill()
+        for emulator in emulators:
+            emulator.kill()
         raise

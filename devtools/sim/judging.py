@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from devtools.sim.record import Record, key_text
-from emulators.downstream import Attempt
+from emulators.downstream.attempt import Attempt
 
 SETTLES_SECONDS = 150  # after a kill or a fault, so long may it take until leases and holds are as planned again
 _HOUR = 3600

@@ -9,8 +9,8 @@ from typing import Any
 from devtools.sim.plan import COLUMNS, TABLE
 from devtools.sim.record import Look, Record, Wanted, key_text
 from devtools.sim.scenario import LEASES, change_sql
-from emulators.downstream import Downstream
-from emulators.email_service import EmailService
+from emulators.downstream.api import Downstream
+from emulators.email_service.service import EmailService
 
 Statements = list[tuple[str, list[Any]]]
 Execute = Callable[[str], list[tuple[Any, ...]]]

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from devtools.sim.plan import Plan
-from emulators.downstream import Attempt
+from emulators.downstream.attempt import Attempt
 
 
 @dataclass

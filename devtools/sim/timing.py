@@ -12,7 +12,7 @@ from typing import Any
 from devtools.sim.judging import Violation, disturbed, lapsed, posts_by_row, taken, unknown
 from devtools.sim.plan import clock_text
 from devtools.sim.record import Look, Record, key_text
-from emulators.downstream import Attempt
+from emulators.downstream.attempt import Attempt
 
 BUILT_IN_SECONDS = 60
 _SLACK_SECONDS = 2

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from emulators.clock import clock_from_spec
+from emulators.functions_host.app.indexing import IndexingError
 from emulators.functions_host.host_log import set_up_logging
-from emulators.functions_host.indexing import IndexingError
 from emulators.functions_host.settings import ConfigurationError, load_settings
 
 
@@ -52,7 +52,7 @@ def main() -> int:
     except (ConfigurationError, IndexingError, ValueError, OSError, sqlite3.Error) as problem:
         print(f"error: {problem}", file=sys.stderr)
         if problem.__cause__ is not None:
-            from emulators.functions_host.invocation import app_traceback
+            from emulators.functions_host.app.invocation import app_traceback
 
             print(app_traceback(problem.__cause__), file=sys.stderr)
         return 1

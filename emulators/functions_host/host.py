@@ -15,6 +15,8 @@ from typing import IO, Any
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
+from emulators.functions_host.app.indexing import IndexedFunction, load_app
+from emulators.functions_host.app.invocation import FunctionFailed, Invoker, RetryPolicy
 from emulators.functions_host.console import CONSOLE_PATH, Console, HostState, SqlTrigger
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Engine, Functions
@@ -26,12 +28,10 @@ from emulators.functions_host.durable.rpc import ManagementApi
 from emulators.functions_host.durable.store import Store
 from emulators.functions_host.durable.work import WorkSet
 from emulators.functions_host.host_log import keep_recent
-from emulators.functions_host.http_front import HttpFront
-from emulators.functions_host.indexing import IndexedFunction, load_app
-from emulators.functions_host.invocation import FunctionFailed, Invoker, RetryPolicy
-from emulators.functions_host.keys import Keys
+from emulators.functions_host.http.front import HttpFront
+from emulators.functions_host.http.keys import Keys
 from emulators.functions_host.settings import AppSettings, ConfigurationError
-from emulators.functions_host.timers import ScheduleMonitor, TimerListener
+from emulators.functions_host.timers.listener import ScheduleMonitor, TimerListener
 
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 1.0, 60.0  # of a listener that cannot start
 _GRACE_SECONDS = 10.0  # for running functions at the end (real seconds: a stop does not wait for a virtual clock)

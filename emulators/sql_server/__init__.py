@@ -1,1 +1,1 @@
-"""A stand-in for SQL Server: TDS on the wire, T-SQL with change tracking on one SQLite file."""
+"""An emulator of SQL Server: TDS on the wire, T-SQL with change tracking on one SQLite file."""

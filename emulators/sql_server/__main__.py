@@ -1,4 +1,4 @@
-"""``python -m emulators.sql_server``: run the stand-in for SQL Server."""
+"""``python -m emulators.sql_server``: run the emulator of SQL Server."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import signal
 import threading
 from pathlib import Path
 
-from ..clock import clock_from_spec
-from .control import ControlPort
-from .engine import Database
-from .server import Server
-from .tds.tls import tls_contexts
+from emulators.clock import clock_from_spec
+from emulators.sql_server.engine.database import Database
+from emulators.sql_server.tds.tls import tls_contexts
+from emulators.sql_server.wire.control import ControlPort
+from emulators.sql_server.wire.server import Server
 
 
 def _arguments() -> argparse.Namespace:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pyodbc
 import pytest
 
-from emulators.launch import SqlServer, run_script
+from devtools.scripts import run_script
+from emulators.launch import SqlServer
 from infra.prepare_database import SCRIPTS, prepare
 from rowpost.config.loading import load_config
 from tests.deploy.bicep import ROOT

@@ -11,7 +11,7 @@ from typing import Any
 
 from devtools.stack import Stack
 from emulators.clock import VirtualTime
-from emulators.downstream import Attempt
+from emulators.downstream.attempt import Attempt
 
 PAUSED = "AzureWebJobs.relay_dbo_Orders.Disabled"  # the setting that keeps the trigger from being listened to
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)

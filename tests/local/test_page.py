@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from emulators.clock import Clock
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 
 pytestmark = pytest.mark.browser
 # Without the flags on background networking a browser looks for its maker's servers at every start.

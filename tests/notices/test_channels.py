@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from emulators.clock import clock_from_spec
-from emulators.downstream import Downstream
-from emulators.email_service import EmailService
+from emulators.downstream.api import Downstream
+from emulators.email_service.service import EmailService
 from rowpost.config.sections import EmailConfig, NotificationsConfig, WebhookConfig
 from rowpost.notices.channel import Recipient, Sent
 from rowpost.notices.channels import recipients, send

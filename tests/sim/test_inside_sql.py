@@ -18,8 +18,8 @@ from devtools.sim.inside.sql import numbered
 from devtools.sim.inside.waiting import Condition
 from emulators.clock import Clock
 from emulators.launch import SqlServer
-from emulators.sql_server.engine import Database
-from emulators.sql_server.faults import Fault
+from emulators.sql_server.engine.database import Database
+from emulators.sql_server.wire.faults import Fault
 
 Connect = Callable[[], Any]
 Inject = Callable[..., Any]

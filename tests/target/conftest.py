@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from emulators.clock import clock_from_spec
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from tests.harness.raw_server import RawServer
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from rowpost.config.sections import Duration
 from rowpost.rules.answer import Answer, Verdict, retry_after_seconds
 from tests.harness.certificates import self_signed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from rowpost.config.sections import Duration
 from rowpost.rules.answer import Answer, Verdict
 from tests.harness.raw_server import OK, RawServer

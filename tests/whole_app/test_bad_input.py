@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from emulators.launch import StandInError
+from emulators.process import EmulatorError
 from infra.prepare_database import prepare
 from tests.harness.running_relay import CONFIG, ORDERS, Relay, changed_config
 
@@ -121,5 +121,5 @@ def test_a_bad_setting_ends_the_start_with_one_sentence(
     relay.execute(ORDERS)
     prepare(relay.stack.connection, relay.stack.config)
     relay.stack._extra[setting] = value
-    with pytest.raises(StandInError, match=re.escape(message)):
+    with pytest.raises(EmulatorError, match=re.escape(message)):
         relay.stack.start_host()

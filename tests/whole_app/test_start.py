@@ -17,7 +17,7 @@ import requests
 from devtools.stack import ROOT
 from devtools.start import _INSERT
 from emulators.clock import Clock
-from emulators.downstream import Downstream
+from emulators.downstream.api import Downstream
 from tests.harness.running_relay import Relay
 
 

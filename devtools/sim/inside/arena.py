@@ -15,8 +15,8 @@ from typing import Self
 
 from devtools.sim.plan import Plan
 from emulators.clock import Clock
-from emulators.sql_server.engine import Database
-from emulators.sql_server.locks import LockManager
+from emulators.sql_server.engine.database import Database
+from emulators.sql_server.storage.locks import LockManager
 
 FIRST_INSTANT = datetime(2026, 3, 2, 6, tzinfo=UTC)
 _MEMORY = Path("/dev/shm")

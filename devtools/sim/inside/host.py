@@ -19,6 +19,8 @@ from devtools.sim.inside.clock import SimClock
 from devtools.sim.inside.hub import DurableRequest, Hub, HubEngine
 from devtools.sim.inside.loop import Loop
 from devtools.sim.inside.scheduler import Crash, Scheduler, Strand
+from emulators.functions_host.app.indexing import IndexedFunction, load_app
+from emulators.functions_host.app.invocation import FunctionFailed, Invoker
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Functions
 from emulators.functions_host.durable.entities import EntityRunner
@@ -28,11 +30,9 @@ from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, Managem
 from emulators.functions_host.durable.store import ActivityItem
 from emulators.functions_host.durable.work import WorkSet
 from emulators.functions_host.host import Host
-from emulators.functions_host.indexing import IndexedFunction, load_app
-from emulators.functions_host.invocation import FunctionFailed, Invoker
-from emulators.functions_host.routes import Route
+from emulators.functions_host.http.routes import Route
 from emulators.functions_host.settings import AppSettings
-from emulators.functions_host.timers import ScheduleMonitor, TimerListener
+from emulators.functions_host.timers.listener import ScheduleMonitor, TimerListener
 
 _LISTENER_PAUSES = (1.0, 60.0)
 

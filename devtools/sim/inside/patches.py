@@ -22,8 +22,8 @@ from azure.durable_functions.models import DurableOrchestrationClient as _client
 from azure.durable_functions.models.history import HistoryEvent
 from requests.adapters import HTTPAdapter
 
+import emulators.functions_host.app.invocation as invocation
 import emulators.functions_host.durable.engine as engine
-import emulators.functions_host.invocation as invocation
 import rowpost.target.delivery
 from devtools.sim.inside.scheduler import Scheduler
 from devtools.sim.inside.waiting import Pool, threading_for, wait_for

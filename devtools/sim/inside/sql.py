@@ -16,11 +16,11 @@ import pyodbc
 
 from devtools.sim.inside.scheduler import Scheduler, Strand
 from devtools.sim.inside.waiting import Condition
-from emulators.sql_server.engine import Database, Session
-from emulators.sql_server.faults import Faults
-from emulators.sql_server.results import Column, Parameter, ResultSet, SqlError, SqlType
+from emulators.sql_server.engine.database import Database, Session
+from emulators.sql_server.values.results import Column, Parameter, ResultSet, SqlError, SqlType
+from emulators.sql_server.wire.faults import Faults
 
-_SERVER = "rowpost-sql-stand-in"
+_SERVER = "rowpost-sql-emulator"
 _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
 _FATAL_SEVERITY = 20
 _TEXT, _INT, _BIGINT = SqlType("nvarchar", -1), SqlType("int"), SqlType("bigint")

@@ -29,13 +29,13 @@ from devtools.sim.observer import Observer
 from devtools.sim.plan import TABLE, Action, Plan
 from devtools.sim.record import Choice, Record
 from devtools.sim.scenario import LEASES, STATEMENTS, relay_toml, table_sql
-from emulators.downstream import Downstream
-from emulators.email_service import EmailService
+from emulators.downstream.api import Downstream
+from emulators.email_service.service import EmailService
 from emulators.functions_host.settings import AppSettings, load_host_json
-from emulators.sql_server.datetimes import instant_text
-from emulators.sql_server.engine import Database
-from emulators.sql_server.locks import LockManager, LockTimeout
-from emulators.sql_server.results import SqlError
+from emulators.sql_server.engine.database import Database
+from emulators.sql_server.storage.locks import LockManager, LockTimeout
+from emulators.sql_server.values.datetimes import instant_text
+from emulators.sql_server.values.results import SqlError
 from infra.prepare_database import prepare
 from rowpost.config.loading import load_config
 
@@ -208,7 +208,7 @@ class InsideWorld:
             "SqlConnectionString": connection,
             "DOWNSTREAM_URL": f"http://{_API}/rows",
             "DOWNSTREAM_API_KEY": _API_KEY,
-            "EMAIL_CONNECTION_STRING": f"endpoint=http://{_MAIL}/;accesskey=cm93cG9zdC1zdGFuZC1pbg==",
+            "EMAIL_CONNECTION_STRING": f"endpoint=http://{_MAIL}/;accesskey=cm93cG9zdC1lbXVsYXRvcg==",
             "EMAIL_SENDER": "rowpost@example.com",
             "ALERT_WEBHOOK_URL": f"http://{_API}/alerts",
         }
@@ -503,6 +503,6 @@ def _host_json(app: Path) -> dict[str, Any]:
 
 
 def _fault(values: dict[str, Any]) -> Any:
-    from emulators.sql_server.faults import Fault
+    from emulators.sql_server.wire.faults import Fault
 
     return Fault.from_json(values)

@@ -13,10 +13,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from emulators.clock import AcceleratedClock, Clock, VirtualClock
-from emulators.functions_host.indexing import IndexedFunction
-from emulators.functions_host.invocation_book import InvocationBook
+from emulators.functions_host.app.indexing import IndexedFunction
+from emulators.functions_host.app.invocation_book import InvocationBook
 from emulators.functions_host.settings import AppSettings, ConfigurationError, section
-from emulators.functions_host.timers import TimerListener
+from emulators.functions_host.timers.listener import TimerListener
 
 if TYPE_CHECKING:
     from emulators.functions_host.sql_trigger.inspection import Inspector  # apps without SQL triggers run without a driver

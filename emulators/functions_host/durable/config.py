@@ -8,7 +8,7 @@ from typing import Any
 
 from emulators.functions_host.settings import AppSettings, ConfigurationError, section
 
-_IGNORED = frozenset(
+IGNORED = frozenset(
     {
         "storageProvider",
         "tracing",
@@ -73,6 +73,6 @@ class DurableConfig:
             max_actions=number("maxOrchestrationActions", 100_000),
             replace_any_state=states == "AnyState",
         )
-        if unknown := set(given) - _IGNORED:
+        if unknown := set(given) - IGNORED:
             raise ConfigurationError(f"host.json: extensions.durableTask has unknown keys {sorted(unknown)}")
         return config

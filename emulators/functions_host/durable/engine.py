@@ -16,6 +16,8 @@ import azure.functions as func
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
+from emulators.functions_host.app.indexing import IndexedFunction
+from emulators.functions_host.app.invocation import FunctionFailed, Invoker, app_traceback
 from emulators.functions_host.durable import history
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.history import Event, event, parse_instant
@@ -23,8 +25,6 @@ from emulators.functions_host.durable.http_call import call_http
 from emulators.functions_host.durable.store import ActivityItem, Store, TimerItem
 from emulators.functions_host.durable.walker import HTTP_ACTIVITY
 from emulators.functions_host.durable.work import WorkSet
-from emulators.functions_host.indexing import IndexedFunction
-from emulators.functions_host.invocation import FunctionFailed, Invoker, app_traceback
 
 
 @dataclass

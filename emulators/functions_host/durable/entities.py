@@ -7,11 +7,11 @@ from typing import Any
 
 from azure.functions.meta import Datum
 
+from emulators.functions_host.app.invocation import FunctionFailed
 from emulators.functions_host.durable import history
 from emulators.functions_host.durable.engine import Effects, Engine
 from emulators.functions_host.durable.history import event, format_instant
 from emulators.functions_host.durable.store import EntityRow
-from emulators.functions_host.invocation import FunctionFailed
 
 Queued = tuple[int, dict[str, Any]]
 

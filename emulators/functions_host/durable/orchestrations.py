@@ -9,6 +9,7 @@ from datetime import datetime
 
 from azure.functions.meta import Datum
 
+from emulators.functions_host.app.invocation import FunctionFailed
 from emulators.functions_host.durable import history
 from emulators.functions_host.durable.engine import Effects, Engine
 from emulators.functions_host.durable.episodes import (
@@ -27,7 +28,6 @@ from emulators.functions_host.durable.episodes import (
 from emulators.functions_host.durable.history import FINISHED, STATUS_NUMBERS, Event, event, format_instant
 from emulators.functions_host.durable.store import Instance, TimerItem
 from emulators.functions_host.durable.walker import Command, NonDeterminismError, Walker
-from emulators.functions_host.invocation import FunctionFailed
 
 
 def new_execution_id() -> str:

@@ -12,7 +12,7 @@ APPLICATION_NAME = "functions-host"
 _DEFAULT_CONNECT_SECONDS = 15
 _DEFAULT_COMMAND_SECONDS = 30
 
-_KEYWORDS = {
+KEYWORDS = {
     "server": "server",
     "data source": "server",
     "addr": "server",
@@ -43,7 +43,7 @@ _KEYWORDS = {
     "multi subnet failover": "multi subnet",
 }
 # Keywords of the client library itself: pools, retries and naming have no bearing on what a listener observes.
-_WITHOUT_EFFECT = {
+WITHOUT_EFFECT = {
     "app",
     "application name",
     "connect retry count",
@@ -160,11 +160,11 @@ def translate(text: str, application: str = APPLICATION_NAME) -> OdbcConnection:
     """
     values: dict[str, str] = {}
     for keyword, value in parse(text).items():
-        if keyword in _WITHOUT_EFFECT:
+        if keyword in WITHOUT_EFFECT:
             continue
-        if keyword not in _KEYWORDS:
+        if keyword not in KEYWORDS:
             raise ListenerError(f"The connection string's keyword '{keyword}' is not supported.")
-        values[_KEYWORDS[keyword]] = value
+        values[KEYWORDS[keyword]] = value
     if not values.get("server"):
         raise ListenerError("The connection string names no server.")
     try:

@@ -14,13 +14,7 @@ from typing import Any
 
 from emulators.functions_host.sql_trigger.identity import SCHEMA
 from emulators.functions_host.sql_trigger.names import literal, quote
-from emulators.functions_host.sql_trigger.table import (
-    ATTEMPT_COUNT,
-    CHANGE_VERSION,
-    LEASE_EXPIRATION,
-    KeyColumn,
-    WatchedTable,
-)
+from emulators.functions_host.sql_trigger.table import ATTEMPT_COUNT, CHANGE_VERSION, LEASE_EXPIRATION, KeyColumn, WatchedTable
 
 MAX_ATTEMPTS = 5
 LEASE_SECONDS = 60

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from .reader import ProtocolError
-from .tokens import SERVER_VERSION, TDS_7_2
+from emulators.sql_server.tds.reader import ProtocolError
+from emulators.sql_server.tds.tokens import SERVER_VERSION, TDS_7_2
 
 ENCRYPT_OFF, ENCRYPT_ON, ENCRYPT_NOT_SUPPORTED, ENCRYPT_REQUIRED = 0, 1, 2, 3
 FEATURE_FEDERATED_AUTHENTICATION, FEATURE_UTF8 = 0x02, 0x0A

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 
-from .reader import ProtocolError
+from emulators.sql_server.tds.reader import ProtocolError
 
 BATCH, RPC, REPLY, ATTENTION, BULK_LOAD, TRANSACTION_MANAGER, LOGIN7, SSPI, PRELOGIN = 1, 3, 4, 6, 7, 14, 16, 17, 18
 STATUS_END, STATUS_IGNORE, STATUS_RESET, STATUS_RESET_KEEP_TRANSACTION = 0x01, 0x02, 0x08, 0x10

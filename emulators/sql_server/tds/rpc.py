@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..results import SqlType
-from .reader import ByteReader
-from .types import read_type_info
-from .values import read_value
+from emulators.sql_server.tds.reader import ByteReader
+from emulators.sql_server.tds.types import read_type_info
+from emulators.sql_server.tds.values import read_value
+from emulators.sql_server.values.results import SqlType
 
 _BY_NUMBER = 0xFFFF
 _SEPARATORS = (0xFF, 0xFE, 0x80)  # the next call of the same request; 0x80 is its form before TDS 7.2

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from ..results import Column, SqlType
-from .types import write_type_info
-from .values import write_typed_value
+from emulators.sql_server.tds.types import write_type_info
+from emulators.sql_server.tds.values import write_typed_value
+from emulators.sql_server.values.results import Column, SqlType
 
 DONE, DONEPROC, DONEINPROC = 0xFD, 0xFE, 0xFF
 DONE_MORE, DONE_ERROR, DONE_COUNT, DONE_ATTENTION = 0x01, 0x02, 0x10, 0x20
@@ -21,7 +21,7 @@ ENV_BEGIN, ENV_COMMIT, ENV_ROLLBACK, ENV_RESET = 8, 9, 10, 18
 
 TDS_7_2 = 0x72090002
 TDS_7_4 = 0x74000004
-SERVER_NAME = "rowpost-sql-stand-in"
+SERVER_NAME = "rowpost-sql-emulator"
 SERVER_VERSION = (16, 0, 4175)
 """SQL Server 2022."""
 

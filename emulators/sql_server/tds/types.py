@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from ..results import SqlError, SqlType
-from .reader import ByteReader
-from .temporal import time_size
+from emulators.sql_server.tds.reader import ByteReader
+from emulators.sql_server.tds.temporal import time_size
+from emulators.sql_server.values.results import SqlError, SqlType
 
 COLLATION = bytes.fromhex("0904d00034")
 """SQL_Latin1_General_CP1_CI_AS: code page 1252 for char and varchar."""
@@ -179,7 +179,7 @@ def read_type_info(reader: ByteReader) -> WireType:
             )  # the schema collection's database, owner and name
         return WireType(token, -1, SqlType("xml"))
     what = (
-        f"{_UNSUPPORTED[token]} parameters are not supported by the stand-in" if token in _UNSUPPORTED else "Data type is unknown"
+        f"{_UNSUPPORTED[token]} parameters are not supported by the emulator" if token in _UNSUPPORTED else "Data type is unknown"
     )
     raise SqlError(
         8009,

@@ -13,10 +13,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from ..results import SqlError, SqlType
-from . import temporal
-from .reader import ByteReader, ProtocolError
-from .types import COLLATION, DECIMALS, WireType, canonical, decimal_size, write_type_info
+from emulators.sql_server.tds import temporal
+from emulators.sql_server.tds.reader import ByteReader, ProtocolError
+from emulators.sql_server.tds.types import COLLATION, DECIMALS, WireType, canonical, decimal_size, write_type_info
+from emulators.sql_server.values.results import SqlError, SqlType
 
 Encoder = Callable[[Any], bytes]
 

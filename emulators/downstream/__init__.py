@@ -1,0 +1,1 @@
+"""An emulator of the HTTP API that rows are posted to."""

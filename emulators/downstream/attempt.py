@@ -1,0 +1,26 @@
+"""One entry of the record: a delivery that was tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One delivery of one event. ``status`` is None if the connection was reset instead of an answer."""
+
+    number: int
+    request: int
+    at: str
+    method: str
+    path: str
+    headers: dict[str, str] = field(repr=False)
+    event_id: str | None
+    table: str | None
+    key: dict[str, Any] | str | None
+    version: int | None
+    operation: str | None
+    status: int | None
+    outcome: str
+    body: Any = field(repr=False)

@@ -1,0 +1,1 @@
+"""The app: its functions are found, and called."""

@@ -1,0 +1,1 @@
+"""Requests over HTTP: routes, keys, the front."""

@@ -1,0 +1,1 @@
+"""What exists in the database: tables, columns, indexes, views, principals."""

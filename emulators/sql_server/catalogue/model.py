@@ -1,0 +1,430 @@
+"""The catalogue of the database: what exists, kept as JSON documents in the same file and transaction as the data."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import sqlite3
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from emulators.sql_server.values.datatypes import STRINGS
+from emulators.sql_server.values.results import SqlType
+
+_VERSIONS = itertools.count(1)
+FIRST_OBJECT_ID = 901_578_250
+DEFAULT_COLLATION = "SQL_Latin1_General_CP1_CI_AS"
+
+
+def quote(name: str) -> str:
+    """An identifier for SQLite."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """A string constant for SQLite."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sqlite_collation(collation: str) -> str:
+    """CI or CS, the two collations registered with SQLite."""
+    upper = collation.upper()
+    return "CS" if "_BIN" in upper or "_CS_" in upper else "CI"
+
+
+@dataclass(slots=True)
+class TableColumn:
+    """A column; ``default`` and ``computed`` are T-SQL text."""
+
+    column_id: int
+    name: str
+    type: SqlType
+    nullable: bool = True
+    identity: tuple[int, int] | None = None
+    default: str | None = None
+    default_name: str = ""
+    default_id: int = 0
+    computed: str | None = None
+    persisted: bool = False
+    collation: str = ""
+
+    @property
+    def sqlite_collation(self) -> str:
+        return sqlite_collation(self.collation)
+
+
+@dataclass(slots=True)
+class Index:
+    """An index, also the one of a key constraint."""
+
+    index_id: int
+    name: str
+    columns: list[tuple[str, bool]]
+    unique: bool
+    constraint: str = ""
+    """PRIMARY KEY, UNIQUE or ''."""
+    object_id: int = 0
+    clustered: bool = False
+    include: list[str] = field(default_factory=list)
+    where: str = ""
+
+
+@dataclass(slots=True)
+class Check:
+    object_id: int
+    name: str
+    text: str
+    column: str = ""
+    disabled: bool = False
+    untrusted: bool = False
+    """Rows may be there that it was never tried on: WITH NOCHECK."""
+
+
+@dataclass(slots=True)
+class ForeignKey:
+    object_id: int
+    name: str
+    columns: list[str]
+    referenced_id: int
+    referenced_columns: list[str]
+    on_delete: str = "NO ACTION"
+    on_update: str = "NO ACTION"
+    disabled: bool = False
+    untrusted: bool = False
+
+
+@dataclass(slots=True)
+class Table:
+    """A table; treated as immutable once it is in a catalogue."""
+
+    object_id: int
+    schema: str
+    name: str
+    columns: list[TableColumn]
+    indexes: list[Index] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    foreign_keys: list[ForeignKey] = field(default_factory=list)
+    tracking: dict[str, Any] | None = None
+    """None when change tracking is off, else {"columns": bool}."""
+    created: str = ""
+    modified: str = ""
+    next_column_id: int = 1
+    temporary: bool = False
+    variable: bool = False
+    """A table variable: outside transactions."""
+    cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Compiled things about this table; not stored."""
+
+    @property
+    def storage(self) -> str:
+        """The quoted name of the SQLite table."""
+        return f'temp."t{self.object_id}"' if self.temporary else f'"t{self.object_id}"'
+
+    @property
+    def history(self) -> str:
+        """The quoted name of the SQLite table that keeps the tracked changes."""
+        return f'"h{self.object_id}"'
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}" if not self.temporary else self.name
+
+    @property
+    def primary_key(self) -> Index | None:
+        return next((index for index in self.indexes if index.constraint == "PRIMARY KEY"), None)
+
+    @property
+    def identity(self) -> TableColumn | None:
+        return next((column for column in self.columns if column.identity), None)
+
+    @property
+    def stored(self) -> list[TableColumn]:
+        """Columns that have a place in the SQLite table."""
+        return [column for column in self.columns if column.computed is None]
+
+    def column(self, name: str) -> TableColumn | None:
+        lower = name.lower()
+        return next((column for column in self.columns if column.name.lower() == lower), None)
+
+
+@dataclass(slots=True)
+class View:
+    object_id: int
+    schema: str
+    name: str
+    columns: list[str]
+    text: str
+    created: str = ""
+    modified: str = ""
+    bound: list[int] = field(default_factory=list)
+    """Tables that WITH SCHEMABINDING holds."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(slots=True)
+class Schema:
+    schema_id: int
+    name: str
+    owner: str = "dbo"
+
+
+@dataclass(slots=True)
+class Principal:
+    """A user (kind S) or role (kind R) of the database."""
+
+    principal_id: int
+    name: str
+    kind: str
+    login: str = ""
+    default_schema: str = "dbo"
+    owner: str = "dbo"
+    fixed: bool = False
+    members: list[str] = field(default_factory=list)
+    created: str = ""
+    sid: str = ""
+    """Hex digits."""
+
+
+@dataclass(slots=True)
+class Permission:
+    """One row of sys.database_permissions; class 0 database, 1 object, 3 schema."""
+
+    permission_class: int
+    major_id: int
+    columns: list[str]
+    grantee: str
+    name: str
+    state: str
+
+
+@dataclass(slots=True)
+class ExtendedProperty:
+    """One row of sys.extended_properties; class 0 database, 1 object or column, 3 schema."""
+
+    property_class: int
+    major_id: int
+    minor_id: int
+    name: str
+    value: str | None
+
+
+@dataclass(slots=True)
+class DatabaseOptions:
+    """Settings of ALTER DATABASE."""
+
+    change_tracking: bool = False
+    retention: int = 2
+    retention_unit: str = "DAYS"
+    auto_cleanup: bool = True
+    snapshot_isolation: bool = False
+    read_committed_snapshot: bool = False
+    compatibility_level: int = 160
+    recovery_model: str = "FULL"
+    created: str = ""
+
+
+_FIXED_ROLES = [
+    "db_owner",
+    "db_accessadmin",
+    "db_securityadmin",
+    "db_ddladmin",
+    "db_backupoperator",
+    "db_datareader",
+    "db_datawriter",
+    "db_denydatareader",
+    "db_denydatawriter",
+]
+
+
+class Catalogue:
+    """All objects. A session that changes it works on a copy of its own, which becomes everybody's at commit."""
+
+    def __init__(self) -> None:
+        self.version = next(_VERSIONS)
+        self.schemas: dict[str, Schema] = {}
+        self.tables: dict[tuple[str, str], Table] = {}
+        self.views: dict[tuple[str, str], View] = {}
+        self.by_id: dict[int, Table | View] = {}
+        self.principals: dict[str, Principal] = {}
+        self.permissions: list[Permission] = []
+        self.properties: list[ExtendedProperty] = []
+        self.logins: dict[str, dict[str, Any]] = {}
+        self.options = DatabaseOptions()
+        self.next_id = FIRST_OBJECT_ID
+
+    def copy(self) -> Catalogue:
+        """A copy that may be changed; tables and views are shared and must be replaced, not changed."""
+        other = Catalogue.__new__(Catalogue)
+        other.version = next(_VERSIONS)
+        other.schemas, other.tables, other.views = dict(self.schemas), dict(self.tables), dict(self.views)
+        other.by_id = dict(self.by_id)
+        other.principals = {key: copy.deepcopy(value) for key, value in self.principals.items()}
+        other.permissions = list(self.permissions)
+        other.properties = list(self.properties)
+        other.logins = dict(self.logins)
+        other.options = copy.copy(self.options)
+        other.next_id = self.next_id
+        return other
+
+    def touch(self) -> None:
+        """Invalidate plans."""
+        self.version = next(_VERSIONS)
+
+    def new_id(self) -> int:
+        """An object_id; they rise by a step as the real ones seem to."""
+        self.next_id += 16
+        return self.next_id
+
+    # --- look-up ---
+
+    def table(self, schema: str, name: str) -> Table | None:
+        return self.tables.get((schema.lower(), name.lower()))
+
+    def view(self, schema: str, name: str) -> View | None:
+        return self.views.get((schema.lower(), name.lower()))
+
+    def object_named(self, schema: str, name: str) -> tuple[int, str] | None:
+        """object_id and type ('U ', 'V ', 'PK', 'UQ', 'F ', 'C ', 'D ') of anything with a name."""
+        found = self.table(schema, name)
+        if found is not None:
+            return found.object_id, "U"
+        view = self.view(schema, name)
+        if view is not None:
+            return view.object_id, "V"
+        for table in self.tables.values():
+            if table.schema.lower() == schema.lower():
+                for object_id, constraint_name, kind in constraints_of(table):
+                    if constraint_name.lower() == name.lower():
+                        return object_id, kind
+        return None
+
+    def put_table(self, table: Table) -> None:
+        table.cache = {}
+        self.tables[(table.schema.lower(), table.name.lower())] = table
+        self.by_id[table.object_id] = table
+
+    def put_view(self, view: View) -> None:
+        self.views[(view.schema.lower(), view.name.lower())] = view
+        self.by_id[view.object_id] = view
+
+    def remove(self, found: Table | View) -> None:
+        holder: dict[tuple[str, str], Any] = self.tables if isinstance(found, Table) else self.views
+        holder.pop((found.schema.lower(), found.name.lower()), None)
+        self.by_id.pop(found.object_id, None)
+        self.permissions = [p for p in self.permissions if not (p.permission_class == 1 and p.major_id == found.object_id)]
+        self.properties = [p for p in self.properties if not (p.property_class == 1 and p.major_id == found.object_id)]
+
+    def referencing(self, object_id: int) -> list[tuple[Table, ForeignKey]]:
+        """Foreign keys that point to a table."""
+        return [(table, key) for table in self.tables.values() for key in table.foreign_keys if key.referenced_id == object_id]
+
+    # --- storage ---
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """Write all documents; the caller holds the write transaction. DDL is rare, so everything is written anew."""
+        documents: list[tuple[str, str, str]] = []
+        for table in self.tables.values():
+            document = {name: getattr(table, name) for name in table.__dataclass_fields__ if name != "cache"}
+            documents.append(("table", str(table.object_id), json.dumps(document, default=asdict)))
+        documents += [("view", str(view.object_id), json.dumps(asdict(view))) for view in self.views.values()]
+        documents += [("schema", key, json.dumps(asdict(schema))) for key, schema in self.schemas.items()]
+        documents += [("principal", key, json.dumps(asdict(principal))) for key, principal in self.principals.items()]
+        documents += [("permission", str(i), json.dumps(asdict(permission))) for i, permission in enumerate(self.permissions)]
+        documents += [("property", str(i), json.dumps(asdict(item))) for i, item in enumerate(self.properties)]
+        documents += [("login", key, json.dumps(login)) for key, login in self.logins.items()]
+        documents.append(("options", "", json.dumps(asdict(self.options))))
+        documents.append(("next_id", "", json.dumps(self.next_id)))
+        connection.execute('DELETE FROM "$catalogue"')
+        connection.executemany('INSERT INTO "$catalogue" VALUES (?, ?, ?)', documents)
+
+    @classmethod
+    def load(cls, connection: sqlite3.Connection) -> Catalogue:
+        """Read what :meth:`save` wrote."""
+        catalogue = cls()
+        for kind, key, body in connection.execute('SELECT kind, id, body FROM "$catalogue"'):
+            document = json.loads(body)
+            if kind == "table":
+                catalogue.put_table(_table_from(document))
+            elif kind == "view":
+                catalogue.put_view(View(**document))
+            elif kind == "schema":
+                catalogue.schemas[key] = Schema(**document)
+            elif kind == "principal":
+                catalogue.principals[key] = Principal(**document)
+            elif kind == "permission":
+                catalogue.permissions.append(Permission(**document))
+            elif kind == "property":
+                catalogue.properties.append(ExtendedProperty(**document))
+            elif kind == "login":
+                catalogue.logins[key] = document
+            elif kind == "options":
+                catalogue.options = DatabaseOptions(**document)
+            elif kind == "next_id":
+                catalogue.next_id = document
+        return catalogue
+
+    @classmethod
+    def fresh(cls, created: str) -> Catalogue:
+        """The catalogue of a new database."""
+        catalogue = cls()
+        catalogue.options.created = created
+        for schema_id, name, owner in (
+            (1, "dbo", "dbo"),
+            (2, "guest", "guest"),
+            (3, "INFORMATION_SCHEMA", "INFORMATION_SCHEMA"),
+            (4, "sys", "sys"),
+        ):
+            catalogue.schemas[name.lower()] = Schema(schema_id, name, owner)
+        for principal_id, name, kind in (
+            (0, "public", "R"),
+            (1, "dbo", "S"),
+            (2, "guest", "S"),
+            (3, "INFORMATION_SCHEMA", "S"),
+            (4, "sys", "S"),
+        ):
+            catalogue.principals[name.lower()] = Principal(
+                principal_id, name, kind, "sa" if name == "dbo" else "", fixed=True, created=created
+            )
+        for offset, name in enumerate(_FIXED_ROLES):
+            catalogue.principals[name] = Principal(16384 + offset, name, "R", fixed=True, created=created)
+        catalogue.principals["db_owner"].members.append("dbo")
+        return catalogue
+
+
+def constraints_of(table: Table) -> list[tuple[int, str, str]]:
+    """object_id, name and type of every constraint of a table."""
+    found = [
+        (index.object_id, index.name, "PK" if index.constraint == "PRIMARY KEY" else "UQ")
+        for index in table.indexes
+        if index.constraint
+    ]
+    found += [(check.object_id, check.name, "C") for check in table.checks]
+    found += [(key.object_id, key.name, "F") for key in table.foreign_keys]
+    found += [(column.default_id, column.default_name, "D") for column in table.columns if column.default is not None]
+    return found
+
+
+def _table_from(document: dict[str, Any]) -> Table:
+    columns = []
+    for item in document.pop("columns"):
+        item["type"] = SqlType(**item["type"])
+        item["identity"] = tuple(item["identity"]) if item["identity"] else None
+        columns.append(TableColumn(**item))
+    indexes = [
+        Index(**{**item, "columns": [(name, bool(descending)) for name, descending in item["columns"]]})
+        for item in document.pop("indexes")
+    ]
+    checks = [Check(**item) for item in document.pop("checks")]
+    keys = [ForeignKey(**item) for item in document.pop("foreign_keys")]
+    return Table(columns=columns, indexes=indexes, checks=checks, foreign_keys=keys, **document)
+
+
+def storage_column(column: TableColumn) -> str:
+    """A column of the SQLite table: no affinity, so that nothing is converted behind our back."""
+    if column.type.name in STRINGS:
+        return f"{quote(column.name)} COLLATE {column.sqlite_collation}"
+    return quote(column.name)

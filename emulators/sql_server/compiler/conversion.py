@@ -1,0 +1,289 @@
+"""Typed expressions brought to other types, compared, and combined: T-SQL's conversions and operators as SQLite text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulators.sql_server.catalogue.model import quote_text
+from emulators.sql_server.compiler.scope import NO_CONSTANT, Typed, Unit
+from emulators.sql_server.runtime.conversion import conversion_key
+from emulators.sql_server.values.conversions import converter
+from emulators.sql_server.values.datatypes import (
+    BINARIES,
+    DECIMALS,
+    FLOAT,
+    FLOATS,
+    INSTANTS,
+    INT,
+    INTEGER_RANGES,
+    INTEGERS,
+    MONEY,
+    NUMBERS,
+    OLD_LARGE_OBJECTS,
+    STRINGS,
+    TEMPORALS,
+    UNICODE_STRINGS,
+    arithmetic_decimal_type,
+    as_decimal_type,
+    common_type,
+    decimal_type,
+    display,
+)
+from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlError, SqlType
+
+
+def literal_sql(value: Any) -> str:
+    """A constant of an inner form, as SQLite text."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return f"CAST(X'{value.encode().hex()}' AS TEXT)" if "\0" in value else quote_text(value)
+    if isinstance(value, bytes):
+        return f"X'{value.hex()}'"
+    return repr(value)
+
+
+_OPERATOR_NAMES = {
+    "=": "equal to",
+    "<>": "not equal to",
+    "<": "less than",
+    ">": "greater than",
+    "<=": "less than or equal to",
+    ">=": "greater than or equal to",
+}
+
+
+def refuse_large_object(operand: Typed, place: int, function: str) -> None:
+    """Raises SqlError 8116 for text, ntext and image, which a driver may declare for long parameters."""
+    if operand.type is not None and operand.type.name in OLD_LARGE_OBJECTS:
+        raise sql_error(8116, operand.type.name, place, function)
+
+
+class ConversionCompiler:
+    """What needs no names: conversion, comparison, arithmetic."""
+
+    unit: Unit
+
+    def cast(self, typed: Typed, target: SqlType, style: int | None = None, lenient: bool = False, cut: bool = True) -> Typed:
+        """The expression as another type; nothing is emitted where the inner forms agree."""
+        source = typed.type
+        collation = typed.collation if source is not None and source.name in STRINGS else "CI"
+        if source is None:
+            return Typed("NULL", target, constant=None)
+        if style is None and _same_form(source, target, cut):
+            return Typed(typed.sql, target, collation, typed.constant, typed.nullable)
+        if source.name == "date" and target.name in ("datetime2", "datetime") and style is None:
+            return Typed(f"({typed.sql} || ' 00:00:00.0000000')", target)
+        if source.name in INTEGERS and target.name == "float":
+            return Typed(f"CAST({typed.sql} AS REAL)", target)
+        try:
+            convert = converter(source, target, style, cut)
+        except SqlError:
+            if lenient and source.name in STRINGS:
+                return Typed("NULL", target)
+            raise
+        if typed.constant is not NO_CONSTANT:
+            try:
+                value = None if typed.constant is None else convert(typed.constant)
+                return Typed(literal_sql(value), target, collation, value)
+            except SqlError:
+                if lenient:
+                    return Typed("NULL", target, constant=None)
+        key = conversion_key(source, target, style, cut, lenient)
+        return Typed(f"k_convert({typed.sql}, {key})", target, collation)
+
+    def unify(self, *operands: Typed) -> SqlType:
+        """The common type of operands, untyped NULLs aside."""
+        common: SqlType | None = None
+        for operand in operands:
+            if operand.type is not None:
+                common = operand.type if common is None else common_type(common, operand.type)
+        return common or INT
+
+    def _pair(self, left: Typed, right: Typed) -> tuple[Typed, Typed, SqlType]:
+        common = self.unify(left, right)
+        return self._for_comparison(left, common), self._for_comparison(right, common), common
+
+    def _for_comparison(self, typed: Typed, common: SqlType) -> Typed:
+        if typed.type is None:
+            return Typed("NULL", common)
+        if typed.type.name in STRINGS and common.name in STRINGS:
+            return typed
+        if typed.type.name in DECIMALS and common.name in DECIMALS:
+            return typed
+        if typed.type.name in INSTANTS and common.name in INSTANTS:
+            return typed
+        if typed.type.name in INTEGERS and common.name in INTEGERS:
+            return typed
+        if typed.type.name in BINARIES and common.name in BINARIES:
+            return typed
+        if typed.type.name in INTEGERS and common.name in DECIMALS:
+            return self.cast(typed, as_decimal_type(typed.type))
+        if typed.type.name in STRINGS and common.name in DECIMALS:
+            return self.cast(typed, decimal_type(38, max(common.scale, 10)))
+        if common.name in STRINGS:
+            common = SqlType("nvarchar", -1)
+        return self.cast(typed, common)
+
+    def collation_of(self, *operands: Typed) -> str:
+        """The SQLite collation of a comparison between strings."""
+        return "CS" if any(operand.collation == "CS" for operand in operands) else "CI"
+
+    def collated(self, sql: str, common: SqlType, collation: str) -> str:
+        """An operand with the collation that its comparison needs."""
+        if common.name in STRINGS:
+            return f"({sql}) COLLATE {collation}"
+        if common.name == "datetimeoffset":
+            return f"substr({sql}, 1, 27)"
+        return sql
+
+    def sort_key(self, typed: Typed) -> str:
+        """The text to group, order or deduplicate by."""
+        if typed.type is None:
+            return typed.sql
+        return self.collated(typed.sql, typed.type, typed.collation)
+
+    def comparison(self, op: str, left: Typed, right: Typed) -> str:
+        if left.type is not None and right.type is not None and {left.type.name, right.type.name} & OLD_LARGE_OBJECTS:
+            raise sql_error(402, left.type.name, right.type.name, _OPERATOR_NAMES.get(op, op))
+        a, b, common = self._pair(left, right)
+        if common.name in STRINGS:
+            return f"({a.sql} {op} ({b.sql}) COLLATE {self.collation_of(left, right)})"
+        if common.name == "datetimeoffset":
+            return f"({self.collated(a.sql, common, '')} {op} {self.collated(b.sql, common, '')})"
+        return f"({a.sql} {op} {b.sql})"
+
+    def choose(self, tests: list[str], results: list[Typed], otherwise: Typed) -> Typed:
+        """A CASE over compiled parts."""
+        common = self.unify(*results, otherwise)
+        arms = " ".join(f"WHEN {test} THEN {self.cast(result, common).sql}" for test, result in zip(tests, results, strict=True))
+        nullable = otherwise.nullable or any(result.nullable for result in results)
+        return Typed(
+            f"(CASE {arms} ELSE {self.cast(otherwise, common).sql} END)",
+            common,
+            self.collation_of(*results, otherwise),
+            nullable=nullable,
+        )
+
+    # --- arithmetic ---
+
+    def binary(self, op: str, left: Typed, right: Typed) -> Typed:
+        """``left op right`` with T-SQL's types and errors."""
+        if left.type is None or right.type is None:
+            known = left.type or right.type or INT
+            return Typed("NULL", known)
+        a, b = left.type.name, right.type.name
+        if op == "+" and a in STRINGS and b in STRINGS:
+            return self.concatenate(left, right)
+        if op == "+" and a in BINARIES and b in BINARIES:
+            length = -1 if -1 in (left.type.length, right.type.length) else min(8000, left.type.length + right.type.length)
+            return Typed(f"k_join_bytes({left.sql}, {right.sql})", SqlType("varbinary", length))
+        if a in TEMPORALS or b in TEMPORALS:
+            return self._date_arithmetic(op, left, right)
+        if op in "&|^":
+            return self._bitwise(op, left, right)
+        common = self.unify(left, right)
+        if common.name in STRINGS or common.name not in NUMBERS:
+            symbol = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}[op]
+            raise (
+                sql_error(402, display(left.type, False), display(right.type, False), symbol)
+                if common.name in STRINGS
+                else sql_error(8117, display(common, False), symbol)
+            )
+        if common.name in FLOATS:
+            return self._float_arithmetic(op, left, right, common)
+        if common.name in DECIMALS:
+            return self._decimal_arithmetic(op, left, right, common)
+        if common.name == "bit":
+            common = SqlType("tinyint") if op != "/" else INT
+        left, right = self.cast(left, common), self.cast(right, common)
+        if op in "/%":
+            return Typed(f"k_int_{'divide' if op == '/' else 'modulo'}({left.sql}, {right.sql})", common)
+        return Typed(f"k_int({left.sql} {op} {right.sql}, '{common.name}')", common)
+
+    def concatenate(self, left: Typed, right: Typed) -> Typed:
+        assert left.type is not None and right.type is not None
+        unicode = left.type.name in UNICODE_STRINGS or right.type.name in UNICODE_STRINGS
+        length = -1
+        if left.type.length > 0 and right.type.length > 0:
+            length = min(left.type.length + right.type.length, 4000 if unicode else 8000)
+        return Typed(
+            f"({left.sql} || {right.sql})", SqlType("nvarchar" if unicode else "varchar", length), self.collation_of(left, right)
+        )
+
+    def _float_arithmetic(self, op: str, left: Typed, right: Typed, common: SqlType) -> Typed:
+        a, b = self.cast(left, FLOAT).sql, self.cast(right, FLOAT).sql
+        if op == "/":
+            return Typed(f"k_float_divide({a}, {b})", common)
+        if op == "%":
+            raise sql_error(402, "float", "float", "modulo")
+        return Typed(f"k_float({a} {op} {b})", common)
+
+    def _decimal_arithmetic(self, op: str, left: Typed, right: Typed, common: SqlType) -> Typed:
+        money = common.name in ("money", "smallmoney")
+        a, b = self._as_decimal(left, common), self._as_decimal(right, common)
+        result = MONEY if money else arithmetic_decimal_type(op, _decimal_of(a), _decimal_of(b))
+        return Typed(f"k_decimal('{op}', {a.sql}, {b.sql}, {result.precision}, {result.scale})", result)
+
+    def _as_decimal(self, operand: Typed, common: SqlType) -> Typed:
+        assert operand.type is not None
+        if operand.type.name in DECIMALS:
+            return operand
+        if operand.type.name in INTEGERS:
+            if isinstance(operand.constant, int):
+                return self.cast(operand, decimal_type(len(str(abs(operand.constant))), 0))
+            return self.cast(operand, as_decimal_type(operand.type))
+        return self.cast(operand, common)
+
+    def _bitwise(self, op: str, left: Typed, right: Typed) -> Typed:
+        common = self.unify(left, right)
+        if common.name not in INTEGERS:
+            raise sql_error(402, display(left.type or INT, False), display(right.type or INT, False), f"'{op}'")
+        a, b = self.cast(left, common).sql, self.cast(right, common).sql
+        if op == "^":
+            return Typed(f"((({a}) | ({b})) - (({a}) & ({b})))", common)
+        return Typed(f"(({a}) {op} ({b}))", common)
+
+    def _date_arithmetic(self, op: str, left: Typed, right: Typed) -> Typed:
+        assert left.type is not None and right.type is not None
+        a, b = left.type, right.type
+        old = {"datetime", "smalldatetime"}
+        if op in "+-" and {a.name, b.name} & old and {a.name, b.name} <= old | NUMBERS | STRINGS:
+            common = self.unify(left, right)
+            pair = f"{self.cast(left, common).sql}, {self.cast(right, common).sql}"
+            return Typed(f"k_datetime_sum('{op}', {pair}, '{common.name}')", common)
+        raise sql_error(
+            206 if a.name in NUMBERS or b.name in NUMBERS else 402,
+            *(
+                (display(a, False), display(b, False))
+                if a.name in NUMBERS or b.name in NUMBERS
+                else (display(a, False), display(b, False), "add" if op == "+" else "subtract")
+            ),
+        )
+
+
+def _decimal_of(typed: Typed) -> SqlType:
+    assert typed.type is not None
+    return typed.type
+
+
+def _same_form(source: SqlType, target: SqlType, cut: bool) -> bool:
+    """Whether the inner form of every value of ``source`` is already right for ``target``."""
+    if source == target:
+        return True
+    a, b = source.name, target.name
+    if a in INTEGERS and b in INTEGERS and b != "bit":
+        (low, high), (least, most) = INTEGER_RANGES[a], INTEGER_RANGES[b]
+        return least <= low and high <= most
+    if a in STRINGS and b in STRINGS:
+        if b in ("char", "nchar") and cut or (b not in UNICODE_STRINGS and a in UNICODE_STRINGS):
+            return False
+        return not cut or target.length < 0 or 0 < source.length <= target.length
+    if a in BINARIES and b in BINARIES:
+        return b != "binary" and (not cut or target.length < 0 or 0 < source.length <= target.length)
+    if a in ("decimal", "numeric") and b in ("decimal", "numeric"):
+        return target.scale >= source.scale and target.precision - target.scale >= source.precision - source.scale
+    if b == "datetime2" and a in INSTANTS:
+        return target.scale == 7 or a == "datetime2" and target.scale >= source.scale
+    return a == "real" and b == "float"

@@ -1,0 +1,16 @@
+"""The database and its sessions: what the wire talks to.
+
+Where it differs from the real server, on purpose:
+
+* the whole database has one writer at a time. A transaction holds the write lock from its first write to its end.
+* readers never wait. They see committed rows, statement by statement. NOLOCK sees no uncommitted rows, and READPAST skips no rows.
+* REPEATABLE READ takes no locks. If another transaction changes a table that was read, a later write to it gives error 1205.
+* SERIALIZABLE takes the write lock. So do UPDLOCK, XLOCK, HOLDLOCK and TABLOCKX.
+* a statement waits 30 s for a lock, then it fails with error 1222. The real server waits for ever. SET LOCK_TIMEOUT and
+  sp_getapplock count real time.
+* errors of names (207, 22105, …) come when the statement is reached. In the real server they come before the batch starts.
+* strings sort by code point without case, and uniqueidentifiers as text. varchar has code page 1252.
+* CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
+* what is missing is refused with error 40517, which names it. Procedures, functions, triggers, cursors, sequences and synonyms are
+  missing. So are FORMAT, PIVOT, GROUPING SETS, TOP PERCENT, WITH TIES, FOR XML and half of a surrogate pair.
+"""

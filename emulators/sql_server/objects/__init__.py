@@ -1,0 +1,1 @@
+"""Statements that change the catalogue: tables, indexes, views, permissions, extended properties."""

@@ -1,0 +1,363 @@
+"""CREATE, ALTER, DROP, TRUNCATE."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+from emulators.sql_server.catalogue.model import Index, Schema, Table, View, quote
+from emulators.sql_server.compiler.scope import Unit
+from emulators.sql_server.compiler.statements import StatementCompiler
+from emulators.sql_server.objects import security
+from emulators.sql_server.objects.alter_table import TableAlterer
+from emulators.sql_server.objects.table_builder import temporary_id
+from emulators.sql_server.objects.table_storage import build_index, create_storage, drop_index
+from emulators.sql_server.parser.batches import parse_query
+from emulators.sql_server.parser.tree import (
+    AlterDatabase,
+    CheckIdentity,
+    ConstraintSyntax,
+    CreateIndex,
+    CreateSchema,
+    CreateTable,
+    CreateView,
+    DropObjects,
+    Name,
+    SelectItem,
+    Star,
+    TableDefinition,
+    TableSource,
+    TruncateTable,
+)
+from emulators.sql_server.parser.walk import deep_walk
+from emulators.sql_server.storage import change_tracking
+from emulators.sql_server.values.datatypes import DECIMALS, decode_decimal
+from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.results import SqlError
+
+_IGNORED_OPTIONS = frozenset(
+    {
+        "ANSI_NULLS",
+        "ANSI_PADDING",
+        "ANSI_WARNINGS",
+        "ANSI_NULL_DEFAULT",
+        "ARITHABORT",
+        "QUOTED_IDENTIFIER",
+        "CONCAT_NULL_YIELDS_NULL",
+        "NUMERIC_ROUNDABORT",
+        "AUTO_CLOSE",
+        "AUTO_SHRINK",
+        "AUTO_CREATE_STATISTICS",
+        "AUTO_UPDATE_STATISTICS",
+        "AUTO_UPDATE_STATISTICS_ASYNC",
+        "PAGE_VERIFY",
+        "QUERY_STORE",
+        "MULTI_USER",
+        "ONLINE",
+        "READ_WRITE",
+        "RECURSIVE_TRIGGERS",
+        "TRUSTWORTHY",
+        "DELAYED_DURABILITY",
+        "ACCELERATED_DATABASE_RECOVERY",
+    }
+)
+
+
+class Ddl(TableAlterer):
+    """Runs data definition for one session."""
+
+    # --- tables ---
+
+    def create_table(self, node: CreateTable) -> None:
+        """Raises SqlError 2714, 2760 and those of constraints."""
+        name = node.name[-1]
+        if name.startswith("##"):
+            raise unsupported("global temporary tables")
+        if name.startswith("#"):
+            self.create_temporary(name, node)
+            return
+        security.require_database(self.session, "CREATE TABLE")
+        with self.store.writing():
+            catalogue = self.store.change_catalogue()
+            schema = self._schema(node.name)
+            if catalogue.object_named(schema.name, name) is not None:
+                raise sql_error(2714, name)
+            table = self.build(node.definition, schema.name, name, catalogue.new_id())
+            create_storage(self.store, table)
+            self.session.owner.identities.pop(table.object_id, None)
+            catalogue.put_table(table)
+            self.store.save_catalogue()
+
+    def _schema(self, name: Name) -> Schema:
+        wanted = (name[-2] if len(name) > 1 else "") or self.session.default_schema
+        schema = self.store.catalogue.schemas.get(wanted.lower())
+        if schema is None or schema.name in ("sys", "INFORMATION_SCHEMA"):
+            raise sql_error(2760, wanted)
+        return schema
+
+    def create_temporary(self, name: str, node: CreateTable) -> Table:
+        """A #table of this session."""
+        if name.lower() in self.session.temporary:
+            raise sql_error(2714, name)
+        table = node.plans.get("table")
+        if table is None:
+            table = self.build(node.definition, "dbo", name, temporary_id(), temporary=True)
+            node.plans["table"] = table
+        self.put_temporary(table)
+        return table
+
+    def put_temporary(self, table: Table) -> None:
+        """Create the storage of a #table or table variable and make it known."""
+        create_storage(self.store, table)
+        self.session.temporary_identities.pop(table.object_id, None)
+        self.session.add_temporary(f"@{table.name}" if table.variable else table.name, table)
+
+    def table_variable(self, name: str, definition: TableDefinition) -> Table:
+        """DECLARE @name TABLE: the table, without storage."""
+        return self.build(definition, "dbo", name, temporary_id(), temporary=True, variable=True)
+
+    # --- other objects ---
+
+    def create_index(self, node: CreateIndex) -> None:
+        """Raises SqlError 1088, 1505, 1911, 1913."""
+        if node.table[-1].startswith("#"):
+            self._temporary_index(node)
+            return
+        found = self.store.catalogue.table((node.table[-2] if len(node.table) > 1 else "") or "dbo", node.table[-1])
+        if found is None:
+            raise sql_error(1088, ".".join(node.table))
+        security.require_alter(self.session, found)
+        with self.store.writing(found):
+            table = copy.deepcopy(found)
+            index = self._indexed(table, node)
+            build_index(self.store, table, index)
+            self.store.change_catalogue().put_table(table)
+            self.store.save_catalogue()
+
+    def _indexed(self, table: Table, node: CreateIndex) -> Index:
+        syntax = ConstraintSyntax(
+            "INDEX", node.name, node.columns, unique=node.unique, clustered=node.clustered, include=node.include, where=node.where
+        )
+        index = self._add_constraint(table, syntax)
+        assert isinstance(index, Index)
+        return index
+
+    def _temporary_index(self, node: CreateIndex) -> None:
+        found = self.session.temporary.get(node.table[-1].lower())
+        if found is None:
+            raise sql_error(1088, node.table[-1])
+        table = copy.deepcopy(found)
+        index = self._indexed(table, node)
+        build_index(self.store, table, index)
+        self.session.add_temporary(table.name, table)
+
+    def create_schema(self, node: CreateSchema) -> None:
+        """Raises SqlError 2714, 15151."""
+        security.require_database(self.session, "CREATE SCHEMA")
+        with self.store.writing():
+            catalogue = self.store.change_catalogue()
+            if node.name.lower() in catalogue.schemas:
+                raise sql_error(2714, node.name)
+            if node.owner and node.owner.lower() not in catalogue.principals:
+                raise sql_error(15151, "user", node.owner)
+            number = max(schema.schema_id for schema in catalogue.schemas.values()) + 1
+            catalogue.schemas[node.name.lower()] = Schema(number, node.name, node.owner or self.session.user)
+            self.store.save_catalogue()
+
+    def create_view(self, node: CreateView) -> None:
+        """Raises SqlError 208, 2714 and those of the query."""
+        security.require_database(self.session, "CREATE VIEW")
+        with self.store.writing():
+            catalogue = self.store.change_catalogue()
+            schema = self._schema(node.name)
+            existing = catalogue.view(schema.name, node.name[-1])
+            if existing is None and (node.alter or catalogue.object_named(schema.name, node.name[-1]) is not None):
+                raise sql_error(208, ".".join(node.name)) if node.alter else sql_error(2714, node.name[-1])
+            if existing is not None and not (node.or_alter or node.alter):
+                raise sql_error(2714, node.name[-1])
+            unit = Unit(catalogue, {}, {}, self.store.database.name)
+            compiler = StatementCompiler(unit)
+            compiler.named_columns(compiler.compile_query(parse_query(node.text), None), node.name[-1], node.columns)
+            now = self.session.owner.local_text()
+            object_id = existing.object_id if existing else catalogue.new_id()
+            created = existing.created if existing else now
+            bound = self._bound_tables(node, unit) if node.bound else []
+            catalogue.put_view(View(object_id, schema.name, node.name[-1], node.columns, node.text, created, now, bound))
+            self.store.save_catalogue()
+
+    def _bound_tables(self, node: CreateView, unit: Unit) -> list[int]:
+        """Raises SqlError 1054, 4512."""
+        for part in deep_walk(parse_query(node.text)):
+            if isinstance(part, SelectItem) and isinstance(part.expression, Star):
+                raise SqlError(1054, "Syntax '*' is not allowed in schema-bound objects.", 15)
+            if isinstance(part, TableSource) and len(part.name) != 2:
+                raise SqlError(
+                    4512,
+                    f"Cannot schema bind view '{'.'.join(node.name)}' because name '{'.'.join(part.name)}' is invalid for schema "
+                    "binding. Names must be in two-part format and an object cannot reference itself.",
+                )
+        return sorted(unit.reads)
+
+    # --- DROP and TRUNCATE ---
+
+    def drop(self, node: DropObjects) -> None:
+        """Raises SqlError 3701, 3726, 3729."""
+        for name in node.names:
+            if node.kind == "TABLE" and name[-1].startswith("#"):
+                self._drop_temporary(name[-1], node.if_exists)
+                continue
+            with self.store.writing():
+                catalogue = self.store.change_catalogue()
+                if node.kind == "SCHEMA":
+                    self._drop_schema(name[-1], node.if_exists)
+                elif node.kind == "INDEX":
+                    self._drop_index(name, node)
+                else:
+                    schema = (name[-2] if len(name) > 1 else "") or "dbo"
+                    found = catalogue.table(schema, name[-1]) if node.kind == "TABLE" else catalogue.view(schema, name[-1])
+                    if found is None:
+                        if node.if_exists:
+                            continue
+                        raise sql_error(3701, node.kind.lower(), ".".join(name))
+                    security.require_alter(self.session, found)
+                    if isinstance(found, Table):
+                        self._drop_table(found)
+                    catalogue.remove(found)
+                self.store.save_catalogue()
+
+    def _drop_temporary(self, name: str, if_exists: bool) -> None:
+        table = self.session.temporary.get(name.lower())
+        if table is None:
+            if not if_exists:
+                raise sql_error(3701, "table", name)
+            return
+        self.session.remove_temporary(name)
+        self.store.run(f"DROP TABLE {table.storage}")
+
+    def _drop_table(self, table: Table) -> None:
+        if any(child.object_id != table.object_id for child, _ in self.store.catalogue.referencing(table.object_id)):
+            raise sql_error(3726, table.full_name)
+        holder = next((view for view in self.store.catalogue.views.values() if table.object_id in view.bound), None)
+        if holder is not None:
+            raise sql_error(3729, "DROP TABLE", table.full_name, holder.name)
+        if table.tracking is not None:
+            change_tracking.drop_history(self.store, table)
+        self.store.run(f"DROP TABLE {table.storage}")
+        self.store.run('DELETE FROM "$identity" WHERE object_id = ?', (table.object_id,))
+
+    def _drop_schema(self, name: str, if_exists: bool) -> None:
+        catalogue = self.store.change_catalogue()
+        schema = catalogue.schemas.get(name.lower())
+        if schema is None or schema.schema_id <= 4:
+            if if_exists and schema is None:
+                return
+            raise sql_error(15151, "schema", name)
+        inside = next((found.name for found in catalogue.by_id.values() if found.schema.lower() == name.lower()), None)
+        if inside is not None:
+            raise sql_error(3729, "drop schema", name, inside)
+        del catalogue.schemas[name.lower()]
+
+    def _drop_index(self, name: Name, node: DropObjects) -> None:
+        table_name = node.on_table or name[:-1]
+        found = (
+            self.store.catalogue.table((table_name[-2] if len(table_name) > 1 else "") or "dbo", table_name[-1])
+            if table_name
+            else None
+        )
+        index = next((i for i in found.indexes if i.name.lower() == name[-1].lower()), None) if found else None
+        if found is None or index is None:
+            if node.if_exists:
+                return
+            raise sql_error(3701, "index", ".".join((*table_name, name[-1])))
+        if index.constraint:
+            raise SqlError(
+                3723,
+                f"An explicit DROP INDEX is not allowed on index '{found.full_name}.{index.name}'. It is being used for "
+                f"{index.constraint} constraint enforcement.",
+            )
+        table = copy.deepcopy(found)
+        drop_index(self.store, table, index)
+        table.indexes = [other for other in table.indexes if other.index_id != index.index_id]
+        self.store.change_catalogue().put_table(table)
+
+    def truncate(self, node: TruncateTable) -> None:
+        """Raises SqlError 4701, 4712."""
+        name = node.name
+        if name[-1].startswith("#"):
+            table = self.session.temporary.get(name[-1].lower())
+        else:
+            table = self.store.catalogue.table((name[-2] if len(name) > 1 else "") or "dbo", name[-1])
+        if table is None:
+            raise sql_error(4701, ".".join(name))
+        if not table.temporary:
+            security.require_alter(self.session, table)
+            if any(child.object_id != table.object_id for child, _ in self.store.catalogue.referencing(table.object_id)):
+                raise sql_error(4712, table.full_name)
+        with self.store.writing(table):
+            self.store.run(f"DELETE FROM {table.storage}")
+            if table.temporary:
+                self.session.temporary_identities.pop(table.object_id, None)
+            else:
+                self.session.owner.identities.pop(table.object_id, None)
+                self.store.run('DELETE FROM "$identity" WHERE object_id = ?', (table.object_id,))
+            change_tracking.truncated(self.store, table)
+
+    def check_identity(self, node: CheckIdentity) -> Iterator[tuple[int, str]]:
+        """DBCC CHECKIDENT: its messages. Raises SqlError 2501, 7997."""
+        table = self.store.catalogue.table((node.name[-2] if len(node.name) > 1 else "") or "dbo", node.name[-1])
+        if table is None:
+            raise sql_error(2501, ".".join(node.name))
+        column = table.identity
+        if column is None or column.identity is None:
+            raise sql_error(7997, table.name)
+        security.require_alter(self.session, table)
+        step = column.identity[1]
+        with self.store.writing(table):
+            stored = self.store.run('SELECT last FROM "$identity" WHERE object_id = ?', (table.object_id,)).fetchone()
+            text = f"SELECT {'MAX' if step > 0 else 'MIN'}({quote(column.name)}) FROM {table.storage}"
+            furthest = self.store.run(text).fetchone()[0]
+            if column.type.name in DECIMALS and furthest is not None:
+                furthest = int(decode_decimal(furthest))
+            known = self.session.owner.identities.get(table.object_id, stored[0] if stored else None)
+            new = None
+            if node.reseed and node.value is not None:
+                new = node.value if known is not None else node.value - step  # a table that never had a row begins with it
+            elif node.reseed and furthest is not None and (known is None or (furthest - known) * step > 0):
+                new = furthest
+            if new is not None:
+                self.session.owner.identities[table.object_id] = new
+                self.store.run('INSERT OR REPLACE INTO "$identity" VALUES (?, ?)', (table.object_id, new))
+        shown = "NULL" if known is None else known
+        column_value = "" if node.value is not None else f", current column value '{'NULL' if furthest is None else furthest}'"
+        yield 7998, f"Checking identity information: current identity value '{shown}'{column_value}."
+        yield 2528, "DBCC execution completed. If DBCC printed error messages, contact your system administrator."
+
+    # --- databases ---
+
+    def alter_database(self, node: AlterDatabase) -> None:
+        """Raises SqlError 226, 5011, 40517 and those of change tracking."""
+        if node.database and node.database.lower() != self.store.database.name.lower():
+            raise sql_error(5011, node.database)
+        if self.store.count:
+            raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
+        security.require_database(self.session, "ALTER")
+        with self.store.writing():
+            options = self.store.change_catalogue().options
+            for name, value in node.settings:
+                if name == "CHANGE_TRACKING":
+                    change_tracking.configure_database(self.session, value)
+                elif name == "COMPATIBILITY_LEVEL":
+                    if value not in (100, 110, 120, 130, 140, 150, 160, 170):
+                        raise SqlError(
+                            15048, "Valid values of the database compatibility level are 100, 110, 120, 130, 140, 150, 160 or 170."
+                        )
+                    options.compatibility_level = value
+                elif name == "ALLOW_SNAPSHOT_ISOLATION":
+                    options.snapshot_isolation = value == "ON"
+                elif name == "READ_COMMITTED_SNAPSHOT":
+                    options.read_committed_snapshot = value == "ON"
+                elif name == "RECOVERY":
+                    options.recovery_model = value
+                elif name not in _IGNORED_OPTIONS:
+                    raise unsupported(f"ALTER DATABASE SET {name}")
+            self.store.save_catalogue()

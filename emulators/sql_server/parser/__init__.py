@@ -1,0 +1,1 @@
+"""T-SQL text becomes a syntax tree."""

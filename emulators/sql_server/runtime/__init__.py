@@ -1,0 +1,1 @@
+"""Functions that SQLite calls while a statement runs; ``registration.py`` lists them."""

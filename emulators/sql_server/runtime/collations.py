@@ -1,0 +1,17 @@
+"""The two collations."""
+
+from __future__ import annotations
+
+
+def compare_ci(a: str, b: str) -> int:
+    """The default collation: no case, no trailing blanks."""
+    if a == b:
+        return 0
+    x, y = a.rstrip(" ").casefold(), b.rstrip(" ").casefold()
+    return (x > y) - (x < y)
+
+
+def compare_cs(a: str, b: str) -> int:
+    """Case counts, trailing blanks do not."""
+    x, y = a.rstrip(" "), b.rstrip(" ")
+    return (x > y) - (x < y)

@@ -1,0 +1,1 @@
+"""Locks, transactions, writing rows, change tracking."""

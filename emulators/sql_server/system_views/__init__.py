@@ -1,0 +1,1 @@
+"""Rows of sys.* and INFORMATION_SCHEMA.*."""

@@ -1,0 +1,445 @@
+"""sys.*: how the rows of each view come out of the catalogue.
+
+The rows are put into temporary SQLite tables before a statement that names the view runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, Table, TableColumn, constraints_of
+from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, Row, system_view_id
+from emulators.sql_server.objects.security import logins
+from emulators.sql_server.system_views.information_schema import InformationSchema
+from emulators.sql_server.values.datatypes import (
+    ASSEMBLY_TYPES,
+    STRINGS,
+    max_length_bytes,
+    precision_scale,
+    system_type_id,
+    system_types,
+    user_type_id,
+)
+from emulators.sql_server.values.results import SqlType
+
+_UNITS = {"MINUTES": 1, "HOURS": 2, "DAYS": 3}
+_ACTIONS = {"NO ACTION": 0, "CASCADE": 1, "SET NULL": 2, "SET DEFAULT": 3}
+_ISOLATION = ["", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"]
+_DESCRIPTIONS = {
+    "U": "USER_TABLE",
+    "V": "VIEW",
+    "PK": "PRIMARY_KEY_CONSTRAINT",
+    "UQ": "UNIQUE_CONSTRAINT",
+    "C": "CHECK_CONSTRAINT",
+    "D": "DEFAULT_CONSTRAINT",
+    "F": "FOREIGN_KEY_CONSTRAINT",
+}
+
+
+class ViewRows(InformationSchema):
+    """Rows of each view, for one session."""
+
+    def rows(self, key: str) -> list[Row]:
+        """All rows of the view, in the order of its columns."""
+        method: Callable[[], Iterator[Row]] = getattr(self, "_" + key.replace(".", "_"))
+        width = len(SYSTEM_VIEWS[key])
+        return [row[:width] for row in method()]
+
+    def _all_tables(self) -> list[Table]:
+        """Also the session's temporary tables, which tempdb would list."""
+        return self._tables()
+
+    def _schema_id(self, name: str) -> int:
+        return self.catalogue.schemas[name.lower()].schema_id
+
+    def _object(self, name: str, object_id: int, schema: str, parent: int, kind: str, created: str, modified: str) -> Row:
+        return name, object_id, None, self._schema_id(schema), parent, kind.ljust(2), _DESCRIPTIONS[kind], created, modified, 0
+
+    # --- objects ---
+
+    def _sys_schemas(self) -> Iterator[Row]:
+        for schema in self.catalogue.schemas.values():
+            owner = self.catalogue.principals.get(schema.owner.lower())
+            yield schema.name, schema.schema_id, owner.principal_id if owner else 1
+
+    def _sys_objects(self) -> Iterator[Row]:
+        for table in self._tables():
+            yield self._object(table.name, table.object_id, table.schema, 0, "U", table.created, table.modified)
+            for object_id, name, kind in constraints_of(table):
+                yield self._object(name, object_id, table.schema, table.object_id, kind, table.created, table.modified)
+        for view in self.catalogue.views.values():
+            yield self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified)
+
+    _sys_all_objects = _sys_objects
+
+    def _sys_sysobjects(self) -> Iterator[Row]:
+        """The view of SQL Server 2000, which old scripts still ask."""
+        for name, object_id, _, schema_id, parent, kind, _, created, *_ in self._sys_objects():
+            old = {"PK": "K ", "UQ": "K "}.get(kind, kind)
+            yield name, object_id, kind, schema_id, parent, created, old, {"U ": 3, "V ": 2}.get(kind, 0), 0
+
+    def _sys_system_views(self) -> Iterator[Row]:
+        for key in SYSTEM_VIEWS:
+            schema, _, name = key.partition(".")
+            made = self.catalogue.options.created
+            yield name, system_view_id(key), None, 4 if schema == "sys" else 3, 0, "V ", "VIEW", made, made, 1
+
+    def _sys_extended_properties(self) -> Iterator[Row]:
+        descriptions = {0: "DATABASE", 1: "OBJECT_OR_COLUMN", 3: "SCHEMA"}
+        for item in self.catalogue.properties:
+            kind = item.property_class
+            yield kind, descriptions[kind], item.major_id, item.minor_id, item.name, item.value
+
+    def _sys_stats(self) -> Iterator[Row]:
+        for table in self._tables():
+            for index in table.indexes:
+                yield table.object_id, index.name, index.index_id, 0, 0, 0, int(bool(index.where)), index.where or None
+
+    def _sys_tables(self) -> Iterator[Row]:
+        for table in self._tables():
+            yield (
+                *self._object(table.name, table.object_id, table.schema, 0, "U", table.created, table.modified),
+                0,
+                max(column.column_id for column in table.columns),
+                0,
+                "NON_TEMPORAL_TABLE",
+                0,
+                0,
+                0,
+                0,
+                1,
+            )
+
+    def _sys_views(self) -> Iterator[Row]:
+        for view in self.catalogue.views.values():
+            yield (*self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified), 0, 0)
+
+    def _none(self) -> Iterator[Row]:
+        return iter(())
+
+    _sys_procedures = _sys_triggers = _sys_sequences = _sys_synonyms = _none
+
+    def _sys_assembly_types(self) -> Iterator[Row]:
+        for name, number in ASSEMBLY_TYPES.items():
+            yield name, 240, number, 4
+
+    def _sys_sql_modules(self) -> Iterator[Row]:
+        for view in self.catalogue.views.values():
+            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1
+
+    def _column(self, table_id: int, column: TableColumn) -> Row:
+        precision, scale = precision_scale(column.type)
+        collation = (column.collation or DEFAULT_COLLATION) if column.type.name in STRINGS else None
+        number = system_type_id(column.type.name)
+        user = user_type_id(column.type.name)
+        return (
+            table_id,
+            column.name,
+            column.column_id,
+            number,
+            user,
+            max_length_bytes(column.type),
+            precision,
+            scale,
+            collation,
+            int(column.nullable),
+            1,
+            0,
+            int(column.identity is not None),
+            int(column.computed is not None),
+            0,
+            0,
+            column.default_id,
+            0,
+        )
+
+    def _sys_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for column in table.columns:
+                yield self._column(table.object_id, column)
+        for view in self.catalogue.views.values():
+            for number, shown in enumerate(self.session.view_columns(view), 1):
+                yield self._column(view.object_id, TableColumn(number, shown.name, shown.type, shown.nullable))
+
+    def _sys_all_columns(self) -> Iterator[Row]:
+        for row in self._sys_columns():
+            yield (*row[:10], row[12], row[13])
+
+    def _sys_types(self) -> Iterator[Row]:
+        for name in system_types():
+            shown = "timestamp" if name == "rowversion" else name
+            sample = SqlType(
+                name,
+                8000 if name in ("varchar", "char", "varbinary", "binary") else 4000 if name in ("nvarchar", "nchar") else 0,
+                38 if name in ("decimal", "numeric") else 19 if name == "money" else 10,
+                38 if name in ("decimal", "numeric") else 7,
+            )
+            precision, scale = precision_scale(sample)
+            number = system_type_id(name)
+            yield (
+                shown,
+                number,
+                number,
+                4,
+                None,
+                max_length_bytes(sample),
+                precision,
+                scale,
+                DEFAULT_COLLATION if name in STRINGS else None,
+                1,
+                0,
+                0,
+                0,
+                0,
+            )
+        for name, number in ASSEMBLY_TYPES.items():
+            yield name, 240, number, 4, None, max_length_bytes(SqlType(name, -1)), 0, 0, None, 1, 0, 1, 0, 0
+        yield "sysname", 231, 256, 4, None, 256, 0, 0, DEFAULT_COLLATION, 0, 0, 0, 0, 0
+
+    def _sys_indexes(self) -> Iterator[Row]:
+        for table in self._tables():
+            if not any(index.clustered for index in table.indexes):
+                yield table.object_id, None, 0, 0, "HEAP", 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, None
+            for index in table.indexes:
+                yield (
+                    table.object_id,
+                    index.name,
+                    index.index_id,
+                    1 if index.clustered else 2,
+                    "CLUSTERED" if index.clustered else "NONCLUSTERED",
+                    int(index.unique),
+                    1,
+                    0,
+                    int(index.constraint == "PRIMARY KEY"),
+                    int(index.constraint == "UNIQUE"),
+                    0,
+                    0,
+                    0,
+                    0,
+                    int(bool(index.where)),
+                    index.where or None,
+                )
+
+    def _sys_index_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for index in table.indexes:
+                place = 0
+                for place, (name, descending) in enumerate(index.columns, 1):
+                    column = table.column(name)
+                    yield table.object_id, index.index_id, place, column.column_id if column else 0, place, 0, int(descending), 0
+                for offset, name in enumerate(index.include, 1):
+                    column = table.column(name)
+                    yield table.object_id, index.index_id, place + offset, column.column_id if column else 0, 0, 0, 0, 1
+
+    def _constraint_rows(self, kinds: tuple[str, ...]) -> Iterator[tuple[Table, int, Row]]:
+        for table in self._tables():
+            for object_id, name, kind in constraints_of(table):
+                if kind in kinds:
+                    yield (
+                        table,
+                        object_id,
+                        self._object(name, object_id, table.schema, table.object_id, kind, table.created, table.modified),
+                    )
+
+    def _sys_key_constraints(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("PK", "UQ")):
+            index = next(index for index in table.indexes if index.object_id == object_id)
+            yield (*row, index.index_id, int("__" in index.name))
+
+    def _sys_check_constraints(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("C",)):
+            check = next(check for check in table.checks if check.object_id == object_id)
+            column = table.column(check.column) if check.column else None
+            switches = int(check.disabled), int(check.untrusted)
+            yield (*row, *switches, column.column_id if column else 0, f"({check.text})", int("__" in check.name))
+
+    def _sys_default_constraints(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("D",)):
+            column = next(column for column in table.columns if column.default_id == object_id)
+            yield (*row, column.column_id, f"({column.default})", int("__" in column.default_name))
+
+    def _sys_foreign_keys(self) -> Iterator[Row]:
+        for table, object_id, row in self._constraint_rows(("F",)):
+            key = next(key for key in table.foreign_keys if key.object_id == object_id)
+            yield (
+                *row,
+                key.referenced_id,
+                1,
+                int(key.disabled),
+                int(key.untrusted),
+                _ACTIONS[key.on_delete],
+                key.on_delete.replace(" ", "_"),
+                _ACTIONS[key.on_update],
+                key.on_update.replace(" ", "_"),
+            )
+
+    def _sys_foreign_key_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for key in table.foreign_keys:
+                parent = self.catalogue.by_id[key.referenced_id]
+                assert isinstance(parent, Table)
+                for place, (own, other) in enumerate(zip(key.columns, key.referenced_columns, strict=True), 1):
+                    a, b = table.column(own), parent.column(other)
+                    yield key.object_id, place, table.object_id, a.column_id if a else 0, parent.object_id, b.column_id if b else 0
+
+    def _sys_identity_columns(self) -> Iterator[Row]:
+        last = dict(self.session.store.rows('SELECT object_id, last FROM "$identity"'))
+        for table in self._tables():
+            column = table.identity
+            if column is not None and column.identity is not None:
+                yield *self._column(table.object_id, column), *column.identity, last.get(table.object_id), 0
+
+    def _sys_computed_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for column in table.columns:
+                if column.computed is not None:
+                    yield table.object_id, column.name, column.column_id, f"({column.computed})", int(column.persisted)
+
+    def _count_rows(self, table: Table) -> int:
+        return self.session.store.rows(f"SELECT COUNT(*) FROM {table.storage}")[0][0]
+
+    def _indexes_or_heap(self, table: Table) -> list[int]:
+        return ([] if any(index.clustered for index in table.indexes) else [0]) + [index.index_id for index in table.indexes]
+
+    def _sys_partitions(self) -> Iterator[Row]:
+        for table in self._tables():
+            rows = self._count_rows(table)
+            for index_id in self._indexes_or_heap(table):
+                yield table.object_id * 10 + index_id, table.object_id, index_id, 1, table.object_id * 10 + index_id, rows
+
+    def _sys_dm_db_partition_stats(self) -> Iterator[Row]:
+        for table in self._tables():
+            for index_id in self._indexes_or_heap(table):
+                yield table.object_id, index_id, self._count_rows(table), 0
+
+    # --- databases and change tracking ---
+
+    def _sys_databases(self) -> Iterator[Row]:
+        options = self.catalogue.options
+        for name, number in (("master", 1), ("tempdb", 2), (self.session.owner.name, 5)):
+            own = number == 5
+            snapshot = options.snapshot_isolation if own else name == "master"
+            yield (
+                name,
+                number,
+                options.created,
+                options.compatibility_level if own else 160,
+                DEFAULT_COLLATION,
+                0,
+                0,
+                "ONLINE",
+                0,
+                int(snapshot),
+                "ON" if snapshot else "OFF",
+                int(own and options.read_committed_snapshot),
+                1,
+                options.recovery_model,
+                0,
+                0,
+                0,
+            )
+
+    def _sys_change_tracking_databases(self) -> Iterator[Row]:
+        options = self.catalogue.options
+        if options.change_tracking:
+            yield 5, int(options.auto_cleanup), options.retention, _UNITS[options.retention_unit], options.retention_unit, None
+
+    def _sys_change_tracking_tables(self) -> Iterator[Row]:
+        state = {
+            row[0]: row[1:]
+            for row in self.session.store.rows('SELECT object_id, min_valid, begin_version, cleanup_version FROM "$tracking"')
+        }
+        for table in self._tables():
+            if table.tracking is not None and table.object_id in state:
+                yield table.object_id, int(bool(table.tracking.get("columns"))), *state[table.object_id]
+
+    def _sys_dm_tran_commit_table(self) -> Iterator[Row]:
+        for version, when in self.session.store.rows('SELECT version, time FROM "$commits"'):
+            yield version, version, 0, 0, when
+
+    # --- principals ---
+
+    def _sys_database_principals(self) -> Iterator[Row]:
+        descriptions = {"S": "SQL_USER", "R": "DATABASE_ROLE", "E": "EXTERNAL_USER"}
+        for principal in self.catalogue.principals.values():
+            user = principal.kind != "R"
+            yield (
+                principal.name,
+                principal.principal_id,
+                principal.kind.ljust(2),
+                descriptions[principal.kind],
+                principal.default_schema if user else None,
+                principal.created,
+                principal.created,
+                None if user else 1,
+                bytes.fromhex(principal.sid) or None,
+                int(principal.fixed and not user and principal.principal_id >= 16384),
+                1 if user else 0,
+                "INSTANCE" if user else "NONE",
+            )
+
+    def _sys_database_role_members(self) -> Iterator[Row]:
+        for role in self.catalogue.principals.values():
+            for name in role.members:
+                member = self.catalogue.principals.get(name.lower())
+                if member is not None:
+                    yield role.principal_id, member.principal_id
+
+    def _sys_database_permissions(self) -> Iterator[Row]:
+        descriptions = {0: "DATABASE", 1: "OBJECT_OR_COLUMN", 3: "SCHEMA"}
+        states = {"G": "GRANT", "D": "DENY", "W": "GRANT_WITH_GRANT_OPTION"}
+        for permission in self.catalogue.permissions:
+            grantee = self.catalogue.principals.get(permission.grantee.lower())
+            if grantee is None:
+                continue
+            yield (
+                permission.permission_class,
+                descriptions[permission.permission_class],
+                permission.major_id,
+                0,
+                grantee.principal_id,
+                1,
+                permission.name[:2],
+                permission.name,
+                permission.state,
+                states[permission.state],
+            )
+
+    def _sys_server_principals(self) -> Iterator[Row]:
+        for number, name, sid in logins(self.catalogue):
+            disabled = not self.catalogue.logins.get(name.lower(), {}).get("enabled", True)
+            yield name, number, sid, "S", "SQL_LOGIN", int(disabled), self.catalogue.options.created
+
+    def _sys_sql_logins(self) -> Iterator[Row]:
+        for *row, _ in self._sys_server_principals():
+            yield tuple(row)
+
+    # --- the server ---
+
+    def _sys_dm_exec_sessions(self) -> Iterator[Row]:
+        for session in self.session.owner.sessions():
+            yield (
+                session.spid,
+                session.login,
+                session.host,
+                session.application,
+                "running" if session is self.session else "sleeping",
+                session.store.count,
+                5,
+                1,
+                _ISOLATION.index(session.store.isolation),
+            )
+
+    def _sys_dm_exec_connections(self) -> Iterator[Row]:
+        for session in self.session.owner.sessions():
+            yield session.spid, "TCP", "TRUE" if session.encrypted else "FALSE"
+
+    def _sys_dm_tran_locks(self) -> Iterator[Row]:
+        short = {"Exclusive": "X", "Shared": "S", "Update": "U", "IntentShared": "IS", "IntentExclusive": "IX"}
+        for resource, spid, mode, status in self.session.owner.locks.snapshot():
+            assert isinstance(resource, tuple)
+            kind = "APPLICATION" if resource[0] == "application" else "DATABASE"
+            yield kind, f"0:[{resource[2]}]" if kind == "APPLICATION" else "", short[mode], status, spid, 5
+
+    def _sys_configurations(self) -> Iterator[Row]:
+        yield 103, "user connections", 0, 0

@@ -1,0 +1,1 @@
+"""Types, values, errors and results: what all rooms share."""

@@ -1,0 +1,441 @@
+"""CAST, CONVERT and implicit conversion at run time, on the inner forms of datatypes.py."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import uuid
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from emulators.sql_server.values import datetimes
+from emulators.sql_server.values.codepage import narrow
+from emulators.sql_server.values.datatypes import (
+    BINARIES,
+    DECIMALS,
+    FLOATS,
+    INSTANTS,
+    INTEGER_RANGES,
+    INTEGERS,
+    NUMBERS,
+    STRINGS,
+    TEMPORALS,
+    UNICODE_STRINGS,
+    decode_decimal,
+    display,
+    encode_decimal,
+    quantize,
+)
+from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.values.utf16 import cut as cut_text
+from emulators.sql_server.values.utf16 import units
+
+Converter = Callable[[Any], Any]
+_TRUE, _FALSE = ("true", "1"), ("false", "0")
+
+
+@lru_cache(maxsize=4096)
+def converter(source: SqlType, target: SqlType, style: int | None = None, cut: bool = True) -> Converter:
+    """The function that converts a non-NULL value. ``cut``: strings that are too long are cut (CAST), else kept (assignment).
+
+    Raises SqlError 529 when no such conversion exists; the function raises 220, 241, 245, 8114, 8115, 8169.
+    """
+    to = target.name
+    if to in INTEGERS:
+        return _to_integer(source, target)
+    if to in DECIMALS:
+        return _to_decimal(source, target)
+    if to in FLOATS:
+        return _to_float(source, target)
+    if to in STRINGS:
+        return _to_string(source, target, style, cut)
+    if to in BINARIES:
+        return _to_binary(source, target, style, cut)
+    if to in TEMPORALS:
+        return _to_temporal(source, target)
+    if to == "uniqueidentifier":
+        return _to_guid(source)
+    raise sql_error(529, display(source, False), display(target, False))
+
+
+_MONEY_SIGN = re.compile(r"[$£¤¥€]\s*")
+
+
+def _refused(source: SqlType, target: SqlType) -> SqlError:
+    return sql_error(529, display(source, False), display(target, False))
+
+
+# --- numbers ---
+
+
+def _to_integer(source: SqlType, target: SqlType) -> Converter:
+    low, high = INTEGER_RANGES[target.name]
+    name, origin = target.name, source.name
+    bit = name == "bit"
+
+    def checked(value: int) -> int:
+        if bit:
+            return int(value != 0)
+        if not low <= value <= high:
+            if origin in INTEGERS and name in ("tinyint", "smallint"):
+                raise sql_error(220, name, value)
+            raise sql_error(8115, "expression" if origin in INTEGERS else "numeric" if origin == "decimal" else origin, name)
+        return value
+
+    if origin in INTEGERS:
+        return checked
+    if origin in DECIMALS:
+        money = origin in ("money", "smallmoney")
+        return lambda v: checked(
+            int(quantize(decode_decimal(v), 0) if money else decode_decimal(v)) if not bit else int(decode_decimal(v) != 0)
+        )
+    if origin in FLOATS:
+        return lambda v: checked(int(v) if not bit else int(v != 0))
+    if origin in STRINGS:
+        shown = display(source, False)
+
+        def from_text(text: str) -> int:
+            stripped = text.strip()
+            if bit and stripped.lower() in _TRUE + _FALSE:
+                return int(stripped.lower() in _TRUE)
+            try:
+                value = int(stripped or "0") if "_" not in stripped else int("x")
+            except ValueError:
+                raise sql_error(8114, shown, name) if name == "bigint" else sql_error(245, shown, text, name) from None
+            if not bit and not low <= value <= high:
+                if name == "int":
+                    raise sql_error(248, shown, text)
+                raise (
+                    sql_error(8114, shown, name)
+                    if name == "bigint"
+                    else SqlError(
+                        244,
+                        f"The conversion of the {shown} value '{text}' overflowed an INT{1 if name == 'tinyint' else 2} column. "
+                        "Use a larger integer column.",
+                    )
+                )
+            return int(value != 0) if bit else value
+
+        return from_text
+    if origin in BINARIES:
+        return lambda v: checked(int.from_bytes(v[-8:], "big", signed=len(v) >= 8 or name != "bigint" and len(v) >= 4))
+    if origin in ("datetime", "smalldatetime"):
+        half = datetimes.TICKS_DAY // 2
+        return lambda v: checked((datetimes.ticks_of(v) - datetimes.ticks_of("1900-01-01") + half) // datetimes.TICKS_DAY)
+    raise _refused(source, target)
+
+
+def _to_decimal(source: SqlType, target: SqlType) -> Converter:
+    precision, scale, name, origin = target.precision, target.scale, target.name, source.name
+    limit = Decimal(10) ** (precision - scale)
+    money = name in ("money", "smallmoney")
+    if name == "money":
+        limit = Decimal("922337203685477.5808")
+    elif name == "smallmoney":
+        limit = Decimal("214748.3648")
+    shown = "numeric" if name in ("decimal", "numeric") else name
+
+    def finish(value: Decimal) -> str:
+        rounded = quantize(value, scale)
+        if rounded >= limit or rounded <= -limit and not (money and rounded == -limit):
+            raise sql_error(8115, "numeric" if origin in ("decimal", "numeric") else origin, shown)
+        return encode_decimal(rounded)
+
+    if origin in INTEGERS:
+        return lambda v: finish(Decimal(v))
+    if origin in DECIMALS:
+        if (
+            origin == source.name
+            and scale >= source.scale
+            and precision - scale >= source.precision - source.scale
+            and name in ("decimal", "numeric")
+        ):
+            return lambda v: v
+        return lambda v: finish(decode_decimal(v))
+    if origin in FLOATS:
+        return lambda v: finish(Decimal(repr(v)))
+    if origin in STRINGS:
+        text_name = display(source, False)
+
+        def from_text(text: str) -> str:
+            stripped = text.strip()
+            try:
+                if name in ("money", "smallmoney"):
+                    value = Decimal(_MONEY_SIGN.sub("", stripped.replace(",", ""), count=1) or "0")
+                else:
+                    if "e" in stripped.lower() or "_" in stripped:
+                        raise InvalidOperation
+                    value = Decimal(stripped)
+            except InvalidOperation:
+                raise sql_error(8114, text_name, shown) from None
+            if not value.is_finite():
+                raise sql_error(8114, text_name, shown)
+            return finish(value)
+
+        return from_text
+    if origin in ("datetime", "smalldatetime"):
+        return lambda v: finish(_days_of(v))
+    raise _refused(source, target)
+
+
+def _to_float(source: SqlType, target: SqlType) -> Converter:
+    single = target.name == "real"
+
+    def finish(value: float) -> float:
+        if math.isinf(value) or math.isnan(value):
+            raise sql_error(8115, "expression", target.name)
+        try:
+            return struct.unpack("<f", struct.pack("<f", value))[0] if single else value
+        except OverflowError:
+            raise SqlError(232, f"Arithmetic overflow error for type real, value = {value:.6f}.") from None
+
+    origin = source.name
+    if origin in INTEGERS or origin in FLOATS:
+        return lambda v: finish(float(v))
+    if origin in DECIMALS:
+        return lambda v: finish(float(decode_decimal(v)))
+    if origin in STRINGS:
+
+        def from_text(text: str) -> float:
+            try:
+                stripped = text.strip() or "0"
+                if not stripped[-1].isdigit() and stripped[-1] != "." or "_" in stripped:
+                    raise ValueError
+                return finish(float(stripped))
+            except ValueError:
+                raise sql_error(8114, display(source, False), target.name) from None
+
+        return from_text
+    if origin in ("datetime", "smalldatetime"):
+        return lambda v: finish(float(_days_of(v)))
+    raise _refused(source, target)
+
+
+def _days_of(text: str) -> Decimal:
+    """Days since 1900, which is the number that a datetime is."""
+    return Decimal(datetimes.ticks_of(text) - datetimes.ticks_of("1900-01-01")) / datetimes.TICKS_DAY
+
+
+# --- strings ---
+
+
+def float_text(value: float, style: int | None = None) -> str:
+    """float to string: six significant digits, as CAST does; style 3 gives 17."""
+    if style in (1, 2):
+        digits = 7 if style == 1 else 15
+        return _exponent(f"{value:.{digits}e}")
+    if style == 3:
+        return _exponent(repr(value)) if "e" in repr(value) else repr(value).removesuffix(".0")
+    text = f"{value:.6g}"
+    return _exponent(text) if "e" in text else text
+
+
+def _exponent(text: str) -> str:
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa}e{exponent[0] if exponent[0] in '+-' else '+'}{int(exponent.lstrip('+-')):03d}"
+
+
+def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -> Converter:
+    origin, length = source.name, target.length
+    is_narrow = target.name not in UNICODE_STRINGS
+    pad = target.name in ("char", "nchar")
+    text_of = _text_function(source, style)
+    if origin in BINARIES and not is_narrow and style not in (1, 2):
+        text_of = _utf16_text
+    numeric = origin in NUMBERS or origin == "uniqueidentifier"
+
+    def convert(value: Any) -> str:
+        text = text_of(value)
+        if is_narrow and not text.isascii():
+            text = narrow(text)
+        if length > 0:
+            if cut and units(text) > length:
+                if numeric:
+                    if origin in INTEGERS and origin != "bigint" and target.name in ("varchar", "char"):
+                        return "*"
+                    raise (
+                        sql_error(
+                            8115,
+                            "expression" if origin in INTEGERS else "numeric" if origin in DECIMALS else origin,
+                            display(target, False),
+                        )
+                        if origin != "uniqueidentifier"
+                        else SqlError(8170, "Insufficient result space to convert uniqueidentifier value to char.")
+                    )
+                text = cut_text(text, 0, length)
+            if pad and (missing := length - units(text)) > 0:
+                text += " " * missing
+        return text
+
+    if origin in STRINGS and length < 0 and (not is_narrow or origin not in UNICODE_STRINGS):
+        return lambda v: v
+    return convert
+
+
+def _utf16_text(value: bytes) -> str:
+    """Bytes taken for UTF-16 units, the last one with a zero if it is half a unit."""
+    return (value + b"\0" * (len(value) % 2)).decode("utf-16-le", "surrogatepass")
+
+
+def _text_function(source: SqlType, style: int | None) -> Converter:
+    origin, scale = source.name, source.scale
+    if origin in STRINGS:
+        return lambda v: v
+    if origin in INTEGERS:
+        return str
+    if origin in ("money", "smallmoney"):
+        digits = 4 if style == 2 else 2
+        return lambda v: f"{quantize(decode_decimal(v), digits):{',' if style == 1 else ''}f}"
+    if origin in DECIMALS:
+        return lambda v: f"{quantize(decode_decimal(v), scale):f}"
+    if origin in FLOATS:
+        return lambda v: float_text(v, style)
+    if origin == "uniqueidentifier":
+        return lambda v: v
+    if origin in BINARIES:
+        if style in (1, 2):
+            return lambda v: ("0x" if style == 1 else "") + v.hex().upper()
+        return lambda v: v.decode("cp1252", "replace")
+    if origin in TEMPORALS:
+        chosen = style if style is not None else (0 if origin in ("datetime", "smalldatetime") else 121)
+        if chosen == 0 and style is None and origin in ("datetime", "smalldatetime"):
+            chosen = 100
+
+        def from_temporal(value: str) -> str:
+            text = datetimes.styled(value, origin, scale, chosen)
+            if text is None:
+                raise SqlError(281, f"{chosen} is not a valid style number when converting from {origin} to a character string.")
+            return text
+
+        return from_temporal
+    raise sql_error(529, origin, "nvarchar")
+
+
+# --- others ---
+
+
+def _to_binary(source: SqlType, target: SqlType, style: int | None, cut: bool) -> Converter:
+    origin, length = source.name, target.length
+    pad = target.name == "binary"
+
+    def fit(data: bytes) -> bytes:
+        if length > 0:
+            if cut:
+                data = data[:length]
+            if pad:
+                data = data.ljust(length, b"\0")
+        return data
+
+    if origin in BINARIES:
+        return fit
+    if origin in STRINGS:
+        if style in (1, 2):
+
+            def from_hex(text: str) -> bytes:
+                digits = text.strip()
+                if style == 1:
+                    if digits[:2].lower() != "0x":
+                        raise sql_error(8114, display(source, False), target.name)
+                    digits = digits[2:]
+                try:
+                    return fit(bytes.fromhex(digits))
+                except ValueError:
+                    raise sql_error(8114, display(source, False), target.name) from None
+
+            return from_hex
+        if origin in UNICODE_STRINGS:
+            return lambda v: fit(v.encode("utf-16-le"))
+        return lambda v: fit(v.encode("cp1252", "replace"))
+    if origin in INTEGERS:
+        size = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}[origin]
+
+        def from_integer(value: int) -> bytes:
+            data = value.to_bytes(size, "big", signed=origin not in ("bit", "tinyint"))
+            if length > 0 and len(data) > length:
+                data = data[-length:]
+            return data.rjust(length, b"\0") if pad and length > 0 else data
+
+        return from_integer
+    if origin == "uniqueidentifier":
+        return lambda v: fit(uuid.UUID(v).bytes_le)
+    raise _refused(source, target)
+
+
+def _to_guid(source: SqlType) -> Converter:
+    origin = source.name
+    if origin == "uniqueidentifier":
+        return lambda v: v
+    if origin in STRINGS:
+
+        def from_text(text: str) -> str:
+            candidate = text.strip()
+            if candidate[:1] == "{" and candidate[-1:] == "}":
+                candidate = candidate[1:-1]
+            candidate = candidate[:36]
+            try:
+                if len(candidate) != 36 or candidate[8] + candidate[13] + candidate[18] + candidate[23] != "----":
+                    raise ValueError
+                return str(uuid.UUID(candidate)).upper()
+            except ValueError:
+                raise sql_error(8169) from None
+
+        return from_text
+    if origin in BINARIES:
+        return lambda v: str(uuid.UUID(bytes_le=v[:16].ljust(16, b"\0"))).upper()
+    raise sql_error(529, display(source, False), "uniqueidentifier")
+
+
+def _to_temporal(source: SqlType, target: SqlType) -> Converter:
+    origin, to, scale = source.name, target.name, target.scale
+    if origin in STRINGS:
+
+        def from_text(text: str) -> str:
+            ticks, offset = datetimes.parse(text)
+            return datetimes.make(ticks, offset, to, scale)
+
+        def from_text_of_old(text: str) -> str:
+            if datetimes.LONG_FRACTION.search(text):
+                raise sql_error(241)
+            try:
+                return from_text(text)
+            except SqlError:
+                if datetimes.has_shape(text):
+                    raise sql_error(242, display(source, False), to) from None
+                raise
+
+        return from_text_of_old if to in ("datetime", "smalldatetime") else from_text
+    if origin == "datetimeoffset":
+        if to == "datetimeoffset":
+            return lambda v: datetimes.make(datetimes.local_ticks(v), datetimes.offset_minutes(v), to, scale)
+        return lambda v: datetimes.make(datetimes.local_ticks(v), None, to, scale)
+    if origin == "time" and to in INSTANTS | {"datetimeoffset"}:
+        return lambda v: datetimes.make(datetimes.ticks_of(v) + datetimes.ticks_of("1900-01-01"), None, to, scale)
+    if origin == "time" and to == "date" or origin == "date" and to == "time":
+        raise _refused(source, target)
+    if origin in TEMPORALS:
+        if (
+            origin in INSTANTS
+            and to == "datetime2"
+            and (
+                scale == 7
+                or source.name in ("datetime", "smalldatetime")
+                and scale >= 3
+                or source.name == "datetime2"
+                and scale >= source.scale
+            )
+        ):
+            return lambda v: v
+        return lambda v: datetimes.make(datetimes.ticks_of(v), None, to, scale)
+    if origin in NUMBERS and to in ("datetime", "smalldatetime"):
+        base = datetimes.ticks_of("1900-01-01")
+
+        def from_number(value: Any) -> str:
+            days = decode_decimal(value) if origin in DECIMALS else Decimal(repr(value))
+            return datetimes.make(base + int(days * datetimes.TICKS_DAY), None, to, scale)
+
+        return from_number
+    raise _refused(source, target)

@@ -1,0 +1,1 @@
+"""Connections of clients: login, requests, results, faults, statistics."""

@@ -1,0 +1,1 @@
+"""The Functions host, in a process of its own."""

@@ -1,0 +1,1 @@
+"""The SQL trigger of the Functions host."""

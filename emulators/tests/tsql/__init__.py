@@ -1,0 +1,1 @@
+"""T-SQL on the engine, in the process of the test."""
