@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulators.launch import DownstreamProcess, EmailServiceProcess, EmulatorError, FunctionsHost, start_together
+from emulators.launch import DownstreamProcess, EmailServiceProcess, FunctionsHost
 from emulators.odbc import odbc_driver
-from emulators.process import Emulator
+from emulators.process import Emulator, EmulatorError, start_together
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGE = {"table": "dbo.T", "operation": "upsert", "key": {"Id": 1}, "version": 5, "row": {"Id": 1}}
