@@ -81,7 +81,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "sim": ("try to break the guarantee: random scenarios in virtual time, each decided by one seed", module("devtools.sim")),
     "chaos": ("kill the app, the database and the API at random instants, then reconcile", module("devtools.chaos")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
-    "check": ("lint, type-check, check templates, workflows and documents", check_commands),
+    "check": ("lint, type-check, check imports, templates, workflows and documents", check_commands),
     "bench": ("time steps, round trips, batches, and the recovery of 100,000 rows", module("devtools.bench")),
     "setup": ("only make .venv", lambda args: []),
 }

@@ -62,7 +62,7 @@ def test_the_workbook_reads_the_lines_that_the_app_writes() -> None:
     assert "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d" in batch
     for piece in (": delivered ", ", skipped ", ", failed ", " (exhausted ", "), dead ", ", recovered "):
         assert f'\\"{piece}\\"' in text
-    assert "[Rowpost] " in (ROOT / "rowpost" / "notices.py").read_text(encoding="utf-8") and '\\"[Rowpost] \\"' in text
+    assert "[Rowpost] " in (ROOT / "rowpost" / "notices" / "message.py").read_text(encoding="utf-8") and '\\"[Rowpost] \\"' in text
     assert len({item["name"] for item in WORKBOOK["items"]}) == len(WORKBOOK["items"])
 
 

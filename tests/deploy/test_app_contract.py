@@ -28,7 +28,7 @@ def test_alerts_and_workbook_read_the_line_that_the_watchdog_writes() -> None:
 
 
 def test_every_field_that_is_queried_is_in_the_line() -> None:
-    source = (ROOT / "rowpost" / "status.py").read_text(encoding="utf-8")
+    source = (ROOT / "rowpost" / "operations" / "status.py").read_text(encoding="utf-8")
     fields = set(re.findall(r'^        "(\w+)": ', source[: source.index("def state_line")], re.MULTILINE))
     queried = {name for query in all_queries().values() for name in re.findall(r"\bState\.(\w+)", query)}
     assert queried and queried <= fields
