@@ -15,7 +15,7 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 _rowpost = load_app(Path(__file__).parent)
 for _blueprint in (
-    *(table_changes.blueprint(_rowpost, table) for table in _rowpost.config.tables),
+    *(table_changes.blueprint(_rowpost, relay) for relay in _rowpost.config.relays),
     watchdog.blueprint(_rowpost),
     operator_api.blueprint(_rowpost),
     recovery.blueprint(),

@@ -22,8 +22,8 @@ def blueprint(app: App) -> df.Blueprint:
     async def start_notice(notice: dict, client: str) -> bool:  # type: ignore[type-arg]  # the worker refuses parametrised generics
         people = recipients(app.config.notifications)
         await start_notification(client, notice, people)  # type: ignore[arg-type]
-        if notice["kind"] == "dead_letter" and app.config.table(notice["table"]) is not None:
-            await asyncio.to_thread(mark_noticed, app, notice["table"], notice["at"])
+        if notice["kind"] == "dead_letter" and app.config.relay(notice["relay"]) is not None:
+            await asyncio.to_thread(mark_noticed, app, notice["relay"], notice["at"])
         return bool(people)
 
     @functions.function_name("send_notice")

@@ -1,4 +1,4 @@
-"""The steps of a table's recovery and of its resync."""
+"""The steps of a relay's recovery and of its resync."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import azure.durable_functions as df
 
-from orchestrators.instances import ensure_recovery
+from orchestrators.instances import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.operations.resync import resync_page
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
@@ -16,18 +16,21 @@ _PAUSE_SECONDS = 60  # after a redelivery in which nothing succeeded, unless row
 
 
 def blueprint(app: App) -> df.Blueprint:
-    """``survey_table`` and ``redeliver_table`` take ``{"table": name}``, ``resync_page`` also what the page before said."""
+    """``survey_relay`` and ``redeliver_relay`` take ``{"relay": name}``, ``resync_page`` also what the page before said."""
     functions = df.Blueprint()
 
-    @functions.function_name("survey_table")
+    @functions.function_name("survey_relay")
     @functions.activity_trigger(input_name="request")
-    def survey_table(request: dict) -> dict:  # type: ignore[type-arg]  # the worker refuses parametrised generics
-        return survey(app, request["table"])
+    def survey_relay(request: dict) -> dict:  # type: ignore[type-arg]  # the worker refuses parametrised generics
+        return survey(app, request["relay"])
 
-    @functions.function_name("redeliver_table")
+    @functions.function_name("redeliver_relay")
     @functions.activity_trigger(input_name="request")
-    def redeliver_table(request: dict) -> dict:  # type: ignore[type-arg]
-        outcome = redeliver(app, request["table"])
+    @functions.durable_client_input(client_name="client")
+    async def redeliver_relay(request: dict, client: str) -> dict:  # type: ignore[type-arg]
+        outcome = await asyncio.to_thread(redeliver, app, request["relay"])
+        if outcome.closed:
+            await wake_relays_of(client, app.config, app.table(request["relay"]).relay.target)
         settled = outcome.delivered + outcome.skipped + outcome.dead
         # Never in a hot loop: rows that were left out are due still.
         pause = 0 if settled else min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1))
@@ -37,10 +40,10 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.activity_trigger(input_name="request")
     @functions.durable_client_input(client_name="client")
     async def take_page(request: dict, client: str) -> dict:  # type: ignore[type-arg]
-        page = await asyncio.to_thread(resync_page, app, request["table"], request["after"], request["since"])
-        table = app.config.table(request["table"])
-        if page["rows"] and table is not None:
-            await ensure_recovery(client, table)
+        page = await asyncio.to_thread(resync_page, app, request["relay"], request["after"], request["since"])
+        relay = app.config.relay(request["relay"])
+        if page["rows"] and relay is not None:
+            await ensure_recovery(client, relay)
         return page
 
     return functions

@@ -40,14 +40,15 @@ CREATE TABLE dbo.Orders (
 )
 """
 CONFIG = """
-[downstream]
+[[targets]]
+name = "api"
 url = "%DOWNSTREAM_URL%"
-[downstream.headers]
+[targets.headers]
 X-Api-Key = "%DOWNSTREAM_API_KEY%"
 [[notifications.webhooks]]
 url = "%ALERT_WEBHOOK_URL%"
-[[tables]]
-name = "dbo.Orders"
+[[relays]]
+table = "dbo.Orders"
 """
 
 

@@ -31,7 +31,7 @@ from rowpost.config.connection_string import translate
 from rowpost.database.connection import Database, Row
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.resync import PAGE_ROWS, resync_page
-from rowpost.operations.status import table_status
+from rowpost.operations.status import relay_status
 from rowpost.recovery.plan import plan
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
 from rowpost.recovery.survey import mark_noticed, survey
@@ -157,17 +157,18 @@ class RecoveryBench:
 
     def _start(self) -> None:
         self.stack.start()
+        site = self.stack.settings["WEBSITE_SITE_NAME"]
+        self.leases = f"az_func.{self.stack.config.relays[0].lease_table(site)}"
         cursors = "SELECT UserFunctionID, UserTableID FROM az_func.GlobalState"
-        leases = "SELECT OBJECT_ID(N'az_func.Leases_rowpost_dbo_Orders', N'U')"
+        leases = f"SELECT OBJECT_ID(N'{self.leases}', N'U')"
         while self.stack.execute(leases)[0][0] is None:  # the listener makes its tables in one transaction when it starts
             time.sleep(0.1)
         assert self.stack.host is not None
         self.stack.host.stop()  # what follows is measured without its company
         self.stack.host = None
         self.database = CountingDatabase(self.stack.settings)
-        self.app = App(self.stack.config, self.database)
+        self.app = App(self.stack.config, self.database, site)
         self.table = self.app.table(TABLE)
-        self.leases = f"az_func.{self.table.config.lease_table}"
         ((function_id, object_id),) = self.stack.execute(cursors)
         name, keys = TableName.parse(TABLE), (KeyColumn("OrderId", "int", "int"),)
         columns = tuple(TableColumn(column.name, column.type) for column in self.table.columns)
@@ -189,7 +190,7 @@ class RecoveryBench:
             self._many("INSERT INTO dbo.Orders SELECT i, N'customer', 10.5 FROM OPENJSON(?) WITH (i int '$.i')", ids)
         self._orders = max(self._orders, count)
         records = """
-INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
+INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
                             LastFailure, NextAttempt, LastStatus, LastError, Noticed)
 SELECT N'dbo.Orders', h, k, v.Newest, 'U', 'exhausted', 5, 0, SYSUTCDATETIME(), SYSUTCDATETIME(), SYSUTCDATETIME(),
        503, N'HTTP 503', 0
@@ -201,8 +202,8 @@ SELECT N'dbo.Orders', h, k, v.Newest, 'U', 'exhausted', 5, 0, SYSUTCDATETIME(), 
         self.stack.execute(f"""
 INSERT INTO {self.leases}
 SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETIME()) FROM dbo.Orders WHERE OrderId <= {count};""")
-        closed = "BreakerOpenings = 0, BreakerOpenUntil = NULL, BreakerClosedAt = NULL"
-        self.stack.execute(f"UPDATE rowpost.TableState SET {closed}, RetryOrdered = NULL")
+        self.stack.execute("UPDATE rowpost.Relays SET RetryOrdered = NULL")
+        self.stack.execute("UPDATE rowpost.Targets SET Openings = 0, OpenUntil = NULL, ClosedAt = NULL")
 
     def change(self, ledger: str, leases: str | None = None) -> None:
         """Put all rows in another state."""
@@ -293,7 +294,7 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
     def _looks(self, count: int) -> None:
         app = self.app
         self.measure("survey, nothing to plan", count, lambda: survey(app, TABLE)["live"], expect=count)
-        self.measure("table_status", count, lambda: table_status(app, TABLE)["detached"], expect=count)
+        self.measure("relay_status", count, lambda: relay_status(app, TABLE)["detached"], expect=count)
         self.measure("inspect_table", count, lambda: inspect_table(app, TABLE))
         self.measure("move_watch_base", count, lambda: move_watch_base(app, TABLE))
 

@@ -35,7 +35,8 @@ SPEED = 40
 _ROWS = 60
 _SETTLE_SECONDS = 120.0  # of real time, for everything to arrive after the last kill
 _CONFIG = """
-[downstream]
+[[targets]]
+name = "api"
 url = "%DOWNSTREAM_URL%"
 timeout = "3s"
 batch_budget = "20s"
@@ -45,8 +46,8 @@ max_delay = "3m"
 window = "72h"
 [watchdog]
 schedule = "0 */2 * * * *"
-[[tables]]
-name = "dbo.Orders"
+[[relays]]
+table = "dbo.Orders"
 """
 _TABLES = (
     "CREATE TABLE dbo.Orders (Id int NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, Note nvarchar(40) NULL, Total decimal(20, 4) NULL);"

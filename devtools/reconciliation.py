@@ -28,7 +28,7 @@ def reconcile(stack: Stack) -> list[Reconciliation]:
 
 
 def _reconcile(stack: Stack, table: str, key: tuple[str, ...]) -> Reconciliation:
-    config = stack.config.table(table)
+    config = stack.config.relay(table)
     assert config is not None
     cursor = stack.connection.execute(f"SELECT * FROM {table}")
     names = [column[0] for column in cursor.description]
@@ -55,7 +55,7 @@ def _reconcile(stack: Stack, table: str, key: tuple[str, ...]) -> Reconciliation
 
 def _dead_letters(stack: Stack, table: str) -> list[dict[str, Any]]:
     assert stack.host is not None
-    answer = stack.host.request("GET", f"/api/tables/{table}/dead-letters")
+    answer = stack.host.request("GET", f"/api/relays/{table}/dead-letters")
     answer.raise_for_status()
     letters: list[dict[str, Any]] = answer.json()["dead_letters"]
     return letters

@@ -1,17 +1,17 @@
-"""The client's choice of columns for one table: a durable entity, keyed by the table's name."""
+"""The client's choice of columns for one relay: a durable entity, keyed by the relay's name."""
 
 from __future__ import annotations
 
 import azure.durable_functions as df
 
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 
 ENTITY = "table_columns"
 
 
-def entity_id(table: TableConfig) -> df.EntityId:
-    """The entity of a table."""
-    return df.EntityId(ENTITY, table.slug)
+def entity_id(relay: RelayConfig) -> df.EntityId:
+    """The entity of a relay."""
+    return df.EntityId(ENTITY, relay.slug)
 
 
 def blueprint() -> df.Blueprint:

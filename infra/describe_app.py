@@ -22,7 +22,7 @@ APP_JSON = Path(__file__).resolve().parent / "app.json"
 
 def describe(config: Config) -> str:
     """The content of the file: the names of the SQL trigger functions, in the order of relay.toml."""
-    return json.dumps({"triggerFunctions": [f"relay_{table.slug}" for table in config.tables]}, indent=2) + "\n"
+    return json.dumps({"triggerFunctions": [relay.function for relay in config.relays]}, indent=2) + "\n"
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Apply infra/sql/ to a database: change tracking, the app's own tables, its role, and each table of relay.toml.
+"""Apply infra/sql/ to a database: change tracking, the app's own tables, its role, and each table that relay.toml relays.
 
 ``python infra/prepare_database.py [--config relay.toml] [--app-user NAME]`` reads the connection string from the app setting that
 relay.toml names (environment, or ``local.settings.json``). The user of that connection string must own the database or be its
@@ -71,22 +71,45 @@ def prepare(
     """
     missing: list[str] = []
     days = math.ceil(config.retry.window.seconds / 86400) + RETENTION_MARGIN_DAYS
-    steps: list[tuple[str, dict[str, str]]] = [("10-change-tracking.sql", {"RetentionDays": str(days)}), ("20-rowpost.sql", {})]
-    for table in config.tables:
-        schema, name = table.name.split(".")
+    steps: list[tuple[str, dict[str, str]]] = []
+    for table in dict.fromkeys(relay.table for relay in config.relays):
+        schema, name = table.split(".")
         if connection.execute("SELECT OBJECT_ID(?, N'U')", f"[{schema}].[{name}]").fetchval() is None:
-            missing.append(f"{table.name} does not exist: create it, then run this again; its changes count from then on")
+            missing.append(f"{table} does not exist: create it, then run this again; its changes count from then on")
             continue
         steps += [(script, {"Schema": schema, "Table": name}) for script in ("30-track-table.sql", "40-grant-table.sql")]
     if app_user is not None and app_client_id is not None:
         steps.append(("51-app-user-by-id.sql", {"AppUser": app_user, "AppSid": identity_sid(app_client_id)}))
     elif app_user is not None:
         steps.append(("50-app-user.sql", {"AppUser": app_user.replace("]", "]]")}))
-    done = []
+    run_script(connection, SCRIPTS / "10-change-tracking.sql", {"RetentionDays": str(days)})
+    run_script(connection, SCRIPTS / "20-rowpost.sql", {})
+    done = [f"10-change-tracking.sql {days}", "20-rowpost.sql", *migrate(connection)]
     for script, variables in steps:
         run_script(connection, SCRIPTS / script, variables)
         done.append(f"{script} {' '.join(variables.values())}".strip())
     return done + missing
+
+
+def migrations() -> dict[int, Path]:
+    """The numbered migrations of the app's own tables, in order."""
+    return {int(path.name[:3]): path for path in sorted((SCRIPTS / "migrations").glob("[0-9][0-9][0-9]-*.sql"))}
+
+
+def migrate(connection: pyodbc.Connection) -> list[str]:
+    """Apply the migrations that the database does not have yet, each recorded when it is done.
+
+    A migration that was cut short runs again: each statement of it leaves alone what it finds done.
+
+    Returns:
+        The names of those that were applied.
+    """
+    applied = {row[0] for row in connection.execute("SELECT Version FROM rowpost.SchemaVersion").fetchall()}
+    missing = {version: path for version, path in migrations().items() if version not in applied}
+    for version, path in missing.items():
+        run_script(connection, path, {})
+        connection.execute("INSERT INTO rowpost.SchemaVersion (Version) VALUES (?)", version)
+    return [f"migrations/{path.name}" for path in missing.values()]
 
 
 def identity_sid(client_id: str) -> str:

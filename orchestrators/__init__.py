@@ -1,1 +1,1 @@
-"""The durable orchestrations: recovery of a table, and the fan-out of a notice."""
+"""The durable orchestrations: recovery of a relay, and the fan-out of a notice."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import Config, RelayConfig
 from rowpost.notices.channel import Recipient
 from rowpost.notices.message import Notice, subject
 
@@ -22,14 +22,14 @@ _LIVE = {
 }
 
 
-def recovery_id(table: TableConfig) -> str:
-    """The instance id of the table's recovery: one per table."""
-    return f"recovery-{table.slug}"
+def recovery_id(relay: RelayConfig) -> str:
+    """The instance id of the relay's recovery: one per relay."""
+    return f"recovery-{relay.slug}"
 
 
-def resync_id(table: TableConfig) -> str:
-    """The instance id of the table's resync: one per table."""
-    return f"resync-{table.slug}"
+def resync_id(relay: RelayConfig) -> str:
+    """The instance id of the relay's resync: one per relay."""
+    return f"resync-{relay.slug}"
 
 
 async def is_live(client: Any, instance_id: str) -> bool:
@@ -38,20 +38,33 @@ async def is_live(client: Any, instance_id: str) -> bool:
     return status is not None and status.runtime_status in _LIVE
 
 
-async def ensure_recovery(client: Any, table: TableConfig, *, start: bool = True, wake: bool = True) -> None:
-    """Wake the table's recovery if it runs (and ``wake`` is set), or start it if it does not (and ``start`` is set).
+async def ensure_recovery(client: Any, relay: RelayConfig, *, start: bool = True, wake: bool = True) -> None:
+    """Wake the relay's recovery if it runs (and ``wake`` is set), or start it if it does not (and ``start`` is set).
 
     Each generation of it begins by surveying the database, so that a wake-up that is lost, or sent twice, costs nothing.
 
     Raises:
         Exception: the durable backend cannot be reached, or refused.
     """
-    instance = recovery_id(table)
+    instance = recovery_id(relay)
     if await is_live(client, instance):
         if wake:
             await client.raise_event(instance, WAKE, None)
     elif start:
-        await start_once(client, "recovery", instance, {"table": table.name})
+        await start_once(client, "recovery", instance, {"relay": relay.name})
+
+
+async def wake_relays_of(client: Any, config: Config, target: str) -> None:
+    """Wake the recovery of each relay of a target, where it runs: the target works, and what waited for it is due.
+
+    A wake-up that fails is left out: a recovery that sleeps probes the target by itself.
+    """
+    for relay in config.relays:
+        if relay.target.lower() == target.lower():
+            try:
+                await ensure_recovery(client, relay, start=False)
+            except Exception:
+                _log.exception("%s: recovery could not be woken; it looks again by itself", relay.name)
 
 
 async def start_once(client: Any, name: str, instance_id: str, payload: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Recovery of one table: a clockwork that surveys, tells, redelivers and sleeps until a row is due.
+"""Recovery of one relay: it surveys, tells, redelivers, and sleeps until a row is due.
 
 One generation is one look: it waits for the wake-up event at most once and then continues as new, so history stays short.
 """
@@ -18,26 +18,26 @@ _REDELIVERIES = 20  # of one generation, each of many rows: history stays short,
 
 
 def blueprint() -> df.Blueprint:
-    """The orchestration ``recovery``; its input is ``{"table": name}``, and what it carries from generation to generation."""
+    """The orchestration ``recovery``; its input is ``{"relay": name}``, and what it carries from generation to generation."""
     functions = df.Blueprint()
 
     @functions.function_name("recovery")
     @functions.orchestration_trigger(context_name="context")
     def recovery(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
         state: dict[str, Any] = dict(context.get_input() or {})
-        table = state["table"]
+        relay = state["relay"]
         # An incident begins with its first generation; its notices carry this id, so that each goes out once.
         incident = state.setdefault("incident", str(context.new_uuid()))
         try:
-            survey = yield context.call_activity("survey_table", {"table": table})
-            context.set_custom_status({"table": table, "round": survey["round"], "live": survey["live"], "incident": incident})
+            survey = yield context.call_activity("survey_relay", {"relay": relay})
+            context.set_custom_status({"relay": relay, "round": survey["round"], "live": survey["live"], "incident": incident})
             if survey["alarm"] and not state.get("alarmed"):
-                yield context.call_activity("start_notice", _notice("alarm", incident, survey, table, survey["live"]))
+                yield context.call_activity("start_notice", _notice("alarm", incident, survey, relay, survey["live"]))
                 state["alarmed"] = True
             pause = survey["next_seconds"]
             if survey["unnoticed_dead"] and not survey["digest_seconds"] and "untold" not in state:
                 number = f"{incident}-{state.get('told', 0) + 1}"
-                state["untold"] = _notice("dead_letter", number, survey, table, survey["unnoticed_dead"])
+                state["untold"] = _notice("dead_letter", number, survey, relay, survey["unnoticed_dead"])
             if "untold" in state:  # the very same notice until it is started and recorded, or some row would be told of twice
                 yield context.call_activity("start_notice", state["untold"])
                 del state["untold"]
@@ -45,19 +45,19 @@ def blueprint() -> df.Blueprint:
                 survey["unnoticed_dead"] = 0
             about_to_tell = survey["unnoticed_dead"] and survey["digest_seconds"] <= _PAUSE_AFTER_FAILURE_SECONDS
             if not survey["live"] and not about_to_tell:
-                if state.get("alarmed") and survey["as_of"]:  # a table that is no longer configured has not recovered
-                    yield context.call_activity("start_notice", _notice("recovered", incident, survey, table, 0))
+                if state.get("alarmed") and survey["as_of"]:  # a relay that is no longer configured has not recovered
+                    yield context.call_activity("start_notice", _notice("recovered", incident, survey, relay, 0))
                 if not survey["unnoticed_dead"]:
-                    return {"table": table, "incident": incident, "dead": survey["dead"]}
+                    return {"relay": relay, "incident": incident, "dead": survey["dead"]}
                 state.pop("alarmed", None)  # dead letters wait for their digest, and what fails meanwhile is another incident
                 state.pop("incident")
             for _ in range(_REDELIVERIES if survey["due"] else 0):
-                outcome = yield context.call_activity("redeliver_table", {"table": table})
+                outcome = yield context.call_activity("redeliver_relay", {"relay": relay})
                 pause = outcome["pause_seconds"]
                 if not outcome["more"]:
                     break
         except Exception as error:  # recovery never fails: it looks again a little later
-            context.set_custom_status({"table": table, "incident": incident, "error": type(error).__name__})
+            context.set_custom_status({"relay": relay, "incident": incident, "error": type(error).__name__})
             pause = _PAUSE_AFTER_FAILURE_SECONDS
         if pause:
             timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=pause))
@@ -71,11 +71,11 @@ def blueprint() -> df.Blueprint:
     return functions
 
 
-def _notice(kind: str, number: str, survey: dict[str, Any], table: str, rows: int) -> dict[str, Any]:
+def _notice(kind: str, number: str, survey: dict[str, Any], relay: str, rows: int) -> dict[str, Any]:
     return {
         "id": f"notice-{kind}-{number}",
         "kind": kind,
-        "table": table,
+        "relay": relay,
         "rows": rows,
         "round": survey["round"],
         "since": survey["oldest_failure"],

@@ -1,4 +1,4 @@
-"""Resync of one table: page after page into the ledger, no faster than recovery delivers them."""
+"""Resync of one relay: page after page into the ledger, no faster than recovery delivers them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAUSE_SECONDS = 10
 
 
 def blueprint() -> df.Blueprint:
-    """The orchestration ``resync``; its input is ``{"table": name}``, and how far it has come."""
+    """The orchestration ``resync``; its input is ``{"relay": name}``, and how far it has come."""
     functions = df.Blueprint()
 
     @functions.function_name("resync")
@@ -24,18 +24,18 @@ def blueprint() -> df.Blueprint:
         for _ in range(_PAGES):
             pause = 0
             try:
-                request = {"table": state["table"], "after": state.get("after"), "since": state.get("since")}
+                request = {"relay": state["relay"], "after": state.get("after"), "since": state.get("since")}
                 page = yield context.call_activity("resync_page", request)
                 state["after"], state["since"] = page["after"], page["since"]
                 rows += page["rows"]
                 if page["done"]:
-                    return {"table": state["table"], "rows": rows}
+                    return {"relay": state["relay"], "rows": rows}
                 pause = _PAUSE_SECONDS if page["wait"] else 0
             except Exception as error:  # it goes on a little later, from the page where it was
-                context.set_custom_status({"table": state["table"], "rows": rows, "error": type(error).__name__})
+                context.set_custom_status({"relay": state["relay"], "rows": rows, "error": type(error).__name__})
                 pause = _PAUSE_SECONDS
             else:
-                context.set_custom_status({"table": state["table"], "rows": rows})
+                context.set_custom_status({"relay": state["relay"], "rows": rows})
             if pause:
                 yield context.create_timer(context.current_utc_datetime + timedelta(seconds=pause))
         context.continue_as_new({**state, "rows": rows})

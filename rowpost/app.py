@@ -22,29 +22,34 @@ _log = logging.getLogger("rowpost.config")
 
 
 class App:
-    """Configuration, database, downstream and the tables that were looked up so far."""
+    """Configuration, database, targets and the relays' tables that were looked up so far.
 
-    def __init__(self, config: Config, database: Database) -> None:
+    Attributes:
+        site: the app's own name: that of its site on Azure.
+    """
+
+    def __init__(self, config: Config, database: Database, site: str = "") -> None:
         self.config = config
         self.database = database
-        self.deliverer = Deliverer(config.downstream)
+        self.site = site
+        self.deliverers = {target.name: Deliverer(target) for target in config.targets}
         self._tables: dict[str, Table] = {}
         self._loading = threading.Lock()
 
     def table(self, name: str) -> Table:
-        """The checked table of that configured name; looked up in the database at its first use.
+        """The checked table of the relay of that name; looked up in the database at its first use.
 
         Raises:
             ConfigError: it is not configured, or cannot be relayed.
             DatabaseError: the database cannot be reached.
         """
-        config = self.config.table(name)
+        config = self.config.relay(name)
         if config is None:
-            known = ", ".join(table.name for table in self.config.tables)
-            raise ConfigError(f"there is no table {name!r} in relay.toml; it has {known}")
+            known = ", ".join(relay.name for relay in self.config.relays)
+            raise ConfigError(f"there is no relay {name!r} in relay.toml; it has {known}")
         with self._loading:
             if config.name not in self._tables:
-                self._tables[config.name] = load_table(self.database, config, self.config.retry)
+                self._tables[config.name] = load_table(self.database, config, self.site, self.config.retry)
             return self._tables[config.name]
 
 
@@ -62,4 +67,4 @@ def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
     connection = translate(settings.get(setting, ""), setting, odbc_driver())
     for warning in insecure(config, connection):
         _log.warning("%s", warning)
-    return App(config, Database(connection))
+    return App(config, Database(connection), settings.get("WEBSITE_SITE_NAME", ""))

@@ -14,11 +14,11 @@ from entities.table_columns import entity_id
 from orchestrators.instances import ensure_recovery, is_live, recovery_id, resync_id, start_once
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.operations.columns import ColumnsRefused, check_choice, choose, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
-from rowpost.operations.status import dead_letters, table_status
+from rowpost.operations.status import dead_letters, relay_status
 from rowpost.rules.json_text import to_json
 
 _MAX_BODY_BYTES = 65536
@@ -33,18 +33,18 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.route(route="status", methods=["GET"])
     @functions.durable_client_input(client_name="client")
     async def get_status(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        return _json({"tables": [await _status(app, client, table) for table in app.config.tables]})
+        return _json({"relays": [await _status(app, client, relay) for relay in app.config.relays]})
 
     @functions.function_name("get_columns")
-    @functions.route(route="tables/{table}/columns", methods=["GET"])
+    @functions.route(route="relays/{relay}/columns", methods=["GET"])
     @functions.durable_client_input(client_name="client")
     async def get_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
-            known = await asyncio.to_thread(app.table, table.name)
-            state = await client.read_entity_state(entity_id(table))  # type: ignore[attr-defined]
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
+            known = await asyncio.to_thread(app.table, relay.name)
+            state = await client.read_entity_state(entity_id(relay))  # type: ignore[attr-defined]
             return _json(
                 {
-                    "table": table.name,
+                    "relay": relay.name,
                     "ceiling": [column.name for column in known.columns],
                     "columns": state.entity_state["columns"] if state.entity_exists and state.entity_state else None,
                     "effective": await asyncio.to_thread(effective_columns, app, known),
@@ -54,122 +54,122 @@ def blueprint(app: App) -> df.Blueprint:
         return await _answer(app, req, handle)
 
     @functions.function_name("put_columns")
-    @functions.route(route="tables/{table}/columns", methods=["PUT"])
+    @functions.route(route="relays/{relay}/columns", methods=["PUT"])
     @functions.durable_client_input(client_name="client")
     async def put_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
             wanted = _body(req).get("columns")
-            known = await asyncio.to_thread(app.table, table.name)
+            known = await asyncio.to_thread(app.table, relay.name)
             choice = check_choice(known, await asyncio.to_thread(column_names, app, known), wanted)
-            return await _choose(app, client, table, choice)
+            return await _choose(app, client, relay, choice)
 
         return await _answer(app, req, handle)
 
     @functions.function_name("delete_columns")
-    @functions.route(route="tables/{table}/columns", methods=["DELETE"])
+    @functions.route(route="relays/{relay}/columns", methods=["DELETE"])
     @functions.durable_client_input(client_name="client")
     async def delete_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
-            return await _choose(app, client, table, None)
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
+            return await _choose(app, client, relay, None)
 
         return await _answer(app, req, handle)
 
     @functions.function_name("get_dead_letters")
-    @functions.route(route="tables/{table}/dead-letters", methods=["GET"])
+    @functions.route(route="relays/{relay}/dead-letters", methods=["GET"])
     async def get_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
             text = req.params.get("limit", "100")
             if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _DEAD_LETTERS_AT_MOST:
                 return _error(400, f"limit: must be a number from 1 to {_DEAD_LETTERS_AT_MOST}")
-            letters = await asyncio.to_thread(dead_letters, app, table.name, int(text))
-            return _json({"table": table.name, "dead_letters": letters})
+            letters = await asyncio.to_thread(dead_letters, app, relay.name, int(text))
+            return _json({"relay": relay.name, "dead_letters": letters})
 
         return await _answer(app, req, handle)
 
     @functions.function_name("replay_dead_letters")
-    @functions.route(route="tables/{table}/dead-letters/replay", methods=["POST"])
+    @functions.route(route="relays/{relay}/dead-letters/replay", methods=["POST"])
     @functions.durable_client_input(client_name="client")
     async def replay(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
-            count = await asyncio.to_thread(replay_dead_letters, app, table.name)
-            await ensure_recovery(client, table)
-            return _json({"table": table.name, "rows": count}, 202)
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
+            count = await asyncio.to_thread(replay_dead_letters, app, relay.name)
+            await ensure_recovery(client, relay)
+            return _json({"relay": relay.name, "rows": count}, 202)
 
         return await _answer(app, req, handle)
 
     @functions.function_name("retry_now")
-    @functions.route(route="tables/{table}/retry", methods=["POST"])
+    @functions.route(route="relays/{relay}/retry", methods=["POST"])
     @functions.durable_client_input(client_name="client")
     async def retry(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
-            count = await asyncio.to_thread(retry_now, app, table.name)
-            await ensure_recovery(client, table)
-            return _json({"table": table.name, "rows": count}, 202)
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
+            count = await asyncio.to_thread(retry_now, app, relay.name)
+            await ensure_recovery(client, relay)
+            return _json({"relay": relay.name, "rows": count}, 202)
 
         return await _answer(app, req, handle)
 
-    @functions.function_name("resync_table")
-    @functions.route(route="tables/{table}/resync", methods=["POST"])
+    @functions.function_name("start_resync")
+    @functions.route(route="relays/{relay}/resync", methods=["POST"])
     @functions.durable_client_input(client_name="client")
     async def start_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
-            await asyncio.to_thread(app.table, table.name)  # a table that cannot be relayed is told now
-            instance = resync_id(table)
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
+            await asyncio.to_thread(app.table, relay.name)  # a table that cannot be relayed is told now
+            instance = resync_id(relay)
             if await is_live(client, instance):
-                return _error(409, f"a resync of {table.name} is under way; DELETE this address to stop it")
-            await start_once(client, "resync", instance, {"table": table.name})
-            return _json({"table": table.name, "instance": instance}, 202)
+                return _error(409, f"a resync of {relay.name} is under way; DELETE this address to stop it")
+            await start_once(client, "resync", instance, {"relay": relay.name})
+            return _json({"relay": relay.name, "instance": instance}, 202)
 
         return await _answer(app, req, handle)
 
     @functions.function_name("stop_resync")
-    @functions.route(route="tables/{table}/resync", methods=["DELETE"])
+    @functions.route(route="relays/{relay}/resync", methods=["DELETE"])
     @functions.durable_client_input(client_name="client")
     async def stop_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        async def handle(table: TableConfig) -> func.HttpResponse:
-            instance = resync_id(table)
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
+            instance = resync_id(relay)
             if not await is_live(client, instance):
-                return _error(404, f"no resync of {table.name} is under way")
+                return _error(404, f"no resync of {relay.name} is under way")
             await client.terminate(instance, "stopped by the operator")  # type: ignore[attr-defined]
-            return _json({"table": table.name, "instance": instance}, 202)
+            return _json({"relay": relay.name, "instance": instance}, 202)
 
         return await _answer(app, req, handle)
 
     return functions
 
 
-async def _choose(app: App, client: Any, table: TableConfig, columns: list[str] | None) -> func.HttpResponse:
-    chosen_at = await asyncio.to_thread(choose, app, table.name, columns)  # in force before it is confirmed
-    await client.signal_entity(entity_id(table), "set", {"columns": columns, "chosen_at": chosen_at})
-    return _json({"table": table.name, "columns": columns}, 202)
+async def _choose(app: App, client: Any, relay: RelayConfig, columns: list[str] | None) -> func.HttpResponse:
+    chosen_at = await asyncio.to_thread(choose, app, relay.name, columns)  # in force before it is confirmed
+    await client.signal_entity(entity_id(relay), "set", {"columns": columns, "chosen_at": chosen_at})
+    return _json({"relay": relay.name, "columns": columns}, 202)
 
 
-async def _status(app: App, client: Any, table: TableConfig) -> dict[str, Any]:
-    instance = recovery_id(table)
+async def _status(app: App, client: Any, relay: RelayConfig) -> dict[str, Any]:
+    instance = recovery_id(relay)
     recovery = await client.get_status(instance)
     running = recovery.runtime_status.name if recovery is not None and recovery.runtime_status is not None else None
     entry: dict[str, Any] = {"recovery": {"instance": instance, "status": running}}
-    resync = await client.get_status(resync_id(table))
+    resync = await client.get_status(resync_id(relay))
     if resync is not None and resync.runtime_status is not None:
         entry["resync"] = {"status": resync.runtime_status.name, "progress": resync.custom_status}
     try:
-        return await asyncio.to_thread(table_status, app, table.name) | entry
+        return await asyncio.to_thread(relay_status, app, relay.name) | entry
     except ConfigError as error:
-        return {"table": table.name, "problem": str(error)} | entry
+        return {"relay": relay.name, "problem": str(error)} | entry
     except DatabaseError as error:
-        return {"table": table.name, "problem": str(error)} | entry
+        return {"relay": relay.name, "problem": str(error)} | entry
 
 
 async def _answer(
-    app: App, req: func.HttpRequest, handle: Callable[[TableConfig], Awaitable[func.HttpResponse]]
+    app: App, req: func.HttpRequest, handle: Callable[[RelayConfig], Awaitable[func.HttpResponse]]
 ) -> func.HttpResponse:
-    """Find the table that the route names, and turn what users can cause into one clear answer."""
-    name = req.route_params["table"]
-    table = app.config.table(name)
-    if table is None:
-        return _error(404, f"there is no table {name!r}; configured are {', '.join(t.name for t in app.config.tables)}")
+    """Find the relay that the route names, and turn what users can cause into one clear answer."""
+    name = req.route_params["relay"]
+    relay = app.config.relay(name)
+    if relay is None:
+        return _error(404, f"there is no relay {name!r}; configured are {', '.join(each.name for each in app.config.relays)}")
     try:
-        return await handle(table)
+        return await handle(relay)
     except ColumnsRefused as error:
         return _error(400, str(error))
     except ConfigError as error:

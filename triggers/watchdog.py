@@ -13,10 +13,10 @@ import azure.functions as func
 from orchestrators.instances import ensure_recovery, start_notification
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.notices.channels import recipients
-from rowpost.operations.status import state_line, table_status
+from rowpost.operations.status import relay_status, state_line
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
@@ -35,19 +35,19 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.timer_trigger(arg_name="timer", schedule=config.schedule, run_on_startup=True)
     @functions.durable_client_input(client_name="client")
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
-        for table in app.config.tables:
+        for relay in app.config.relays:
             try:
-                await _check_trigger(app, client, table)
-                need = await asyncio.to_thread(inspect_table, app, table.name)
+                await _check_trigger(app, client, relay)
+                need = await asyncio.to_thread(inspect_table, app, relay.name)
                 if need is not Need.NOTHING:
-                    await ensure_recovery(client, table, wake=need is Need.LOOK)
-                await asyncio.to_thread(move_watch_base, app, table.name)
-                await _check_retention(app, client, table)
-                _log.info("%s", state_line(await asyncio.to_thread(table_status, app, table.name)))
+                    await ensure_recovery(client, relay, wake=need is Need.LOOK)
+                await asyncio.to_thread(move_watch_base, app, relay.name)
+                await _check_retention(app, client, relay)
+                _log.info("%s", state_line(await asyncio.to_thread(relay_status, app, relay.name)))
             except ConfigError as error:  # told as one sentence, and the other tables go on
                 _log.error("%s", error)
             except DatabaseError as error:
-                _log.error("%s: %s; the next run tries again", table.name, error)
+                _log.error("%s: %s; the next run tries again", relay.name, error)
 
     @functions.function_name("clean_history")
     @functions.timer_trigger(arg_name="timer", schedule=config.history_schedule)
@@ -67,21 +67,21 @@ def blueprint(app: App) -> df.Blueprint:
     return functions
 
 
-async def _check_trigger(app: App, client: Any, table: TableConfig) -> None:
+async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:
     """Take over what a trigger that has ended does not hand out, and tell people: only a restart of the host mends it."""
-    seen = await asyncio.to_thread(look_at_trigger, app, table.name)
+    seen = await asyncio.to_thread(look_at_trigger, app, relay.name)
     if seen is not None:
-        await start_notification(client, stall_notice(table, seen), recipients(app.config.notifications))
-        await asyncio.to_thread(take_over, app, table.name, seen)
+        await start_notification(client, stall_notice(relay, seen), recipients(app.config.notifications))
+        await asyncio.to_thread(take_over, app, relay.name, seen)
 
 
-async def _check_retention(app: App, client: Any, table: TableConfig) -> None:
+async def _check_retention(app: App, client: Any, relay: RelayConfig) -> None:
     """Tell of changes that the change retention has taken, or soon will; first told, then recorded, so that none goes untold."""
-    coverage = await asyncio.to_thread(look_at_retention, app, table.name)
+    coverage = await asyncio.to_thread(look_at_retention, app, relay.name)
     if coverage is None:
         return
     told = False
-    for notice in retention_notices(table, coverage):
+    for notice in retention_notices(relay, coverage):
         started = await start_notification(client, notice, recipients(app.config.notifications))
         told |= started and notice["kind"] == "gap"
-    await asyncio.to_thread(record_coverage, app, table.name, coverage, told=told)
+    await asyncio.to_thread(record_coverage, app, relay.name, coverage, told=told)

@@ -87,10 +87,10 @@ class Observer:
 
     def _close_look(self) -> str:
         if self._sql is None:
-            columns = self.execute("SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(N'rowpost.TableState')")
-            known = ("BreakerOpenUntil",) in columns
-            open_for = "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), BreakerOpenUntil)" if known else "NULL"
-            openings = "BreakerOpenings" if known else "0"
+            columns = self.execute("SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(N'rowpost.Targets')")
+            known = ("OpenUntil",) in columns
+            open_for = "DATEDIFF_BIG(millisecond, SYSUTCDATETIME(), OpenUntil)" if known else "NULL"
+            openings = "Openings" if known else "0"
             keys = ", ".join(self.settings.key_columns)
             self._sql = f"""
 SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}');
@@ -99,7 +99,7 @@ SELECT RowKey, State, ChangeVersion, Attempts, Rounds, DATEDIFF_BIG(second, SYSU
   FROM rowpost.Ledger;
 SELECT {keys}, _az_func_ChangeVersion, _az_func_AttemptCount,
        DATEDIFF_BIG(millisecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{LEASES};
-SELECT WatchBase, {open_for}, {openings} FROM rowpost.TableState;"""
+SELECT WatchBase, {open_for}, {openings} FROM rowpost.Relays CROSS JOIN rowpost.Targets;"""
         return self._sql
 
     def excuse(self, version: int) -> None:

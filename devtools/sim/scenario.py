@@ -7,9 +7,9 @@ from typing import Any
 
 from devtools.sim.plan import COLUMNS, TABLE, Settings, key_of
 from devtools.sim.record import key_text
-from rowpost.config.sections import DownstreamConfig, RetryConfig
+from rowpost.config.sections import RelayConfig, RetryConfig, TargetConfig
 
-LEASES = "Leases_rowpost_dbo_Orders"
+LEASES = RelayConfig(table=TABLE).lease_table("rowpost-local")
 RECIPIENTS = ("a@example.com", "b@example.com")
 STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can meet: application, pattern
     "claim": ("rowpost", r"-- rowpost: claim\.sql"),
@@ -24,11 +24,11 @@ STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can 
 def relay_toml(settings: Settings) -> str:
     """The configuration of a plan."""
     lines = ["[downstream]", 'url = "%DOWNSTREAM_URL%"', f'timeout = "{settings.timeout}s"', 'batch_budget = "30s"']
-    lines += [f'probe = "{settings.probe}s"'] if _has(DownstreamConfig, "probe") else []
+    lines += [f'probe = "{settings.probe}s"'] if _has(TargetConfig, "probe") else []
     lines += [
         f"concurrency = {settings.concurrency}",
         f"breaker_failures = {settings.breaker_failures}",
-        "[downstream.headers]",
+        "[targets.headers]",
         'X-Api-Key = "%DOWNSTREAM_API_KEY%"',
     ]
     lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
@@ -44,7 +44,7 @@ def relay_toml(settings: Settings) -> str:
     lines += [f"factor = {settings.factor}", f'max_delay = "{settings.max_delay}s"', f'window = "{settings.window}s"']
     lines += [f"notify_after_rounds = {settings.notify_after_rounds}", f'rejected = "{settings.rejected}"']
     lines += [f"detach_after_rounds = {settings.detach_after_rounds}"] if _has(RetryConfig, "detach_after_rounds") else []
-    lines += ["[[tables]]", f'name = "{TABLE}"']
+    lines += ["[[relays]]", f'name = "{TABLE}"']
     keys = list(settings.key_columns)
     lines += [f"send = {json.dumps(keys + list(settings.send))}"] if settings.send is not None else []
     lines += [f"watch = {json.dumps(list(settings.watch))}"] if settings.watch is not None else []

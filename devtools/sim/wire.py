@@ -182,7 +182,7 @@ class WireWorld:
         host = next((host for host in self.hosts if host.running), None)
         if host is None:
             return
-        base = f"/api/tables/{TABLE}"
+        base = f"/api/relays/{TABLE}"
         self.record.faults[f"command {values['do']}"] += 1
         if values["do"] != "columns":
             self.record.commands.append(self.now)

@@ -12,7 +12,7 @@ var rules = [
     name: 'dead-letters'
     description: 'Rows were given up and stand in the dead letters. Mend the cause, then replay them.'
     query: loadTextContent('queries/dead-letters.kql')
-    dimension: 'Table'
+    dimension: 'Relay'
     severity: 1
     threshold: 0
     operator: 'GreaterThan'
@@ -22,7 +22,7 @@ var rules = [
     name: 'lag'
     description: 'Changes wait untouched for longer than ${lagMinutes} minutes: the trigger of that table does not keep up, or does not run.'
     query: replace(loadTextContent('queries/lag.kql'), '{lagMinutes}', string(lagMinutes))
-    dimension: 'Table'
+    dimension: 'Relay'
     severity: 2
     threshold: 0
     operator: 'GreaterThan'
@@ -32,7 +32,7 @@ var rules = [
     name: 'long-recovery'
     description: 'Rows have been failing for more than a day.'
     query: loadTextContent('queries/long-recovery.kql')
-    dimension: 'Table'
+    dimension: 'Relay'
     severity: 2
     threshold: 0
     operator: 'GreaterThan'

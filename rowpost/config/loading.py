@@ -16,18 +16,19 @@ from rowpost.config.errors import ConfigError
 from rowpost.config.sections import (
     Config,
     DatabaseConfig,
-    DownstreamConfig,
     Duration,
     EmailConfig,
     NotificationsConfig,
+    RelayConfig,
     RetryConfig,
-    TableConfig,
+    TargetConfig,
     WatchdogConfig,
     WebhookConfig,
 )
 
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]*")
 _SETTING = re.compile(f"%({_SETTING_NAME.pattern})%")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")  # of a target or a relay: fits an address
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?! )[\t\x20-\x7e\x80-\xff]*")
 _EXTENSION_CANCELS_AFTER_SECONDS = 150  # the SQL trigger gives a function ten renewals of 15 s
@@ -49,6 +50,7 @@ def load_config(path: Path, settings: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); create it, or point ROWPOST_CONFIG at it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name}: not valid TOML: {error}") from None
+    _refuse_former_form(document, path.name)
     document = _resolve(document, settings, path.name, "")
     try:
         config = msgspec.convert(document, Config, dec_hook=_decode)
@@ -56,6 +58,16 @@ def load_config(path: Path, settings: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError(f"{path.name}: {_explain(str(error))}") from None
     _check(config, path.name)
     return config
+
+
+def _refuse_former_form(document: dict[str, Any], file: str) -> None:
+    """The form of the file before relays and targets: told with the present one."""
+    for former in ("downstream", "tables"):
+        if former in document:
+            raise ConfigError(
+                f"{file}: {former}: [downstream] is now [[targets]] with a name, and [[tables]] is now [[relays]] with `table` for "
+                f'`name`; write [[targets]] name = "api" url = "…", then [[relays]] table = "dbo.Orders"'
+            )
 
 
 def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> Any:
@@ -104,15 +116,16 @@ def _explain(message: str) -> str:
 
 
 def _section(field: str) -> Any:
-    return {
+    sections = {
         "": Config,
         "database": DatabaseConfig,
-        "downstream": DownstreamConfig,
         "retry": RetryConfig,
         "notifications": NotificationsConfig,
         "notifications.email": EmailConfig,
         "watchdog": WatchdogConfig,
-    }.get(field, WebhookConfig if "webhooks" in field else TableConfig)
+    }
+    repeated = {"notifications.webhooks": WebhookConfig, "targets": TargetConfig}
+    return sections.get(field) or repeated.get(re.sub(r"\[\d+\].*", "", field).removesuffix("[...]"), RelayConfig)
 
 
 def _check(config: Config, file: str) -> None:
@@ -126,29 +139,21 @@ def _check(config: Config, file: str) -> None:
     for field, url in config.addresses:
         if not is_http_address(url):
             refuse(field, "must be an http or https address")
-    headers = [("downstream.headers", config.downstream.headers)]
+    headers = [(f"targets[{i}].headers", target.headers) for i, target in enumerate(config.targets)]
     headers += [(f"notifications.webhooks[{i}].headers", hook.headers) for i, hook in enumerate(config.notifications.webhooks)]
     for field, values in headers:
         for name, value in values.items():
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
                 refuse(f"{field}.{name}", "not a valid HTTP header; use a token as name and one line of Latin-1 text as value")
-    retry, downstream = config.retry, config.downstream
+    retry = config.retry
     if retry.max_delay.seconds < retry.first_delay.seconds:
         refuse("retry.max_delay", "is shorter than retry.first_delay; make it at least as long")
     if 1 < retry.factor < 1.1:
         refuse("retry.factor", "must be 1 (a fixed delay) or at least 1.1")
     if retry.first_delay.seconds < 1:
         refuse("retry.first_delay", 'is too short; use at least "1s"')
-    if downstream.probe.seconds < 1:
-        refuse("downstream.probe", 'is too short; use at least "1s"')
     if retry.window.seconds < retry.max_delay.seconds:
         refuse("retry.window", "is shorter than retry.max_delay; make it at least as long")
-    if downstream.batch_budget.seconds + 2 * downstream.timeout.seconds > _EXTENSION_CANCELS_AFTER_SECONDS - 30:
-        refuse(
-            "downstream.batch_budget",
-            f"batch_budget + 2 x timeout is {downstream.batch_budget.seconds + 2 * downstream.timeout.seconds:g} s; keep it "
-            f"at or below {_EXTENSION_CANCELS_AFTER_SECONDS - 30} s, since the SQL trigger gives up a batch after 150 s",
-        )
     email = config.notifications.email
     if email is not None and bool(email.connection) == bool(email.endpoint):
         refuse("notifications.email", "give either connection (a connection string) or endpoint (managed identity)")
@@ -160,31 +165,64 @@ def _check(config: Config, file: str) -> None:
             raise ConfigError(f"{file}: notifications.email.connection: {error}") from None
     if email is not None and not email.recipients:
         refuse("notifications.email.recipients", "is empty; name at least one address or remove the section")
-    if not config.tables:
-        refuse("tables", "is empty; add a [[tables]] section with the name of a tracked table")
-    _check_tables(config, refuse)
+    _check_targets(config, refuse)
+    _check_relays(config, refuse)
 
 
-def _check_tables(config: Config, refuse: Any) -> None:
+def _check_targets(config: Config, refuse: Any) -> None:
+    if not config.targets:
+        refuse("targets", "is empty; add a [[targets]] section with the name and the url of the API")
     names: dict[str, int] = {}
-    slugs: dict[str, int] = {}
+    for index, target in enumerate(config.targets):
+        field = f"targets[{index}]"
+        if not _NAME.fullmatch(target.name):
+            refuse(f"{field}.name", "expected a letter or a digit, then letters, digits, and any of _ . @ -; at most 100 in all")
+        if target.name.lower() in names:
+            refuse(f"{field}.name", f"is the same as that of targets[{names[target.name.lower()]}]; each target needs its own")
+        names[target.name.lower()] = index
+        if target.probe.seconds < 1:
+            refuse(f"{field}.probe", 'is too short; use at least "1s"')
+        longest = target.batch_budget.seconds + 2 * target.timeout.seconds
+        if longest > _EXTENSION_CANCELS_AFTER_SECONDS - 30:
+            refuse(
+                f"{field}.batch_budget",
+                f"batch_budget + 2 x timeout is {longest:g} s; keep it at or below {_EXTENSION_CANCELS_AFTER_SECONDS - 30} s, "
+                f"since the SQL trigger gives up a batch after 150 s",
+            )
+
+
+def _check_relays(config: Config, refuse: Any) -> None:
+    if not config.relays:
+        refuse("relays", "is empty; add a [[relays]] section with the name of a tracked table")
+    names: dict[str, int] = {}
     leases: dict[str, int] = {}
-    for index, table in enumerate(config.tables):
-        field = f"tables[{index}]"
-        if not re.fullmatch(r"[^.\[\]'\"]+\.[^.\[\]'\"]+", table.name):
-            refuse(f"{field}.name", "expected schema.table without brackets or quotes, such as dbo.Orders")
-        for seen, key, what in (
-            (names, table.name.lower(), "name"),
-            (slugs, table.slug.lower(), "name"),
-            (leases, table.lease_table.lower(), "leases_table"),
-        ):
-            if key in seen:
-                refuse(f"{field}.{what}", f"is the same as that of tables[{seen[key]}]; each table needs its own")
-            seen[key] = index
-        if re.search(r"[\[\]']", table.lease_table):
-            refuse(f"{field}.leases_table", "must not contain brackets or apostrophes")
+    targets = {target.name.lower() for target in config.targets}
+    for index, relay in enumerate(config.relays):
+        field = f"relays[{index}]"
+        if not re.fullmatch(r"[^.\[\]'\"]+\.[^.\[\]'\"]+", relay.table):
+            refuse(f"{field}.table", "expected schema.table without brackets or quotes, such as dbo.Orders")
+        if relay.name != relay.table and not _NAME.fullmatch(relay.name):
+            refuse(f"{field}.name", "expected a letter or a digit, then letters, digits, and any of _ . @ -; at most 100 in all")
+        known = ", ".join(target.name for target in config.targets)
+        if not relay.target:
+            refuse(f"{field}.target", f"is missing, and there are several targets; name one of {known}")
+        if relay.target.lower() not in targets:
+            refuse(f"{field}.target", f"there is no target {relay.target!r}; the file has {known}")
+        if relay.name.lower() in names:
+            refuse(
+                f"{field}.name",
+                f"is the same as that of relays[{names[relay.name.lower()]}]; each relay needs its own, such as "
+                f'name = "{relay.table}@{relay.target}"',
+            )
+        names[relay.name.lower()] = index
+        if relay.leases_table is not None:
+            shared = leases.setdefault(relay.leases_table.lower(), index)
+            if shared != index:
+                refuse(f"{field}.leases_table", f"is the same as that of relays[{shared}]; each relay needs its own")
+            if re.search(r"[\[\]']", relay.leases_table):
+                refuse(f"{field}.leases_table", "must not contain brackets or apostrophes")
         for what in ("send", "watch"):
-            columns = getattr(table, what)
+            columns = getattr(relay, what)
             if columns is not None and not columns:
                 refuse(f"{field}.{what}", "is empty; name columns, or remove the key to mean all")
             if columns is not None and len({column.lower() for column in columns}) < len(columns):

@@ -55,9 +55,10 @@ class DatabaseConfig(_Section, frozen=True):
     connection: str = "SqlConnectionString"
 
 
-class DownstreamConfig(_Section, frozen=True):
-    """The API that rows are posted to."""
+class TargetConfig(_Section, frozen=True):
+    """An API that rows are posted to. What is known of its health belongs to it, whatever relay found it out."""
 
+    name: str
     url: str
     format: Literal["cloudevents", "plain"] = "cloudevents"
     source: str = "rowpost"
@@ -66,7 +67,7 @@ class DownstreamConfig(_Section, frozen=True):
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
     batch_budget: Duration = Duration(90.0)
     breaker_failures: Positive = 5
-    probe: Duration = Duration(900.0)
+    probe: Duration = Duration(300.0)
 
 
 class RetryConfig(_Section, frozen=True):
@@ -140,47 +141,81 @@ class WatchdogConfig(_Section, frozen=True):
     history_schedule: str = "0 30 3 * * *"
 
 
-class TableConfig(_Section, frozen=True):
-    """A tracked table. ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count."""
+class RelayConfig(_Section, frozen=True):
+    """One tracked table to one target. All that is remembered belongs to the relay, by its name.
 
-    name: str
+    ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count. ``name`` is the table's, and
+    ``target`` the only one, unless the file says otherwise.
+    """
+
+    table: str
+    target: str = ""
+    name: str = ""
     send: list[str] | None = None
     watch: list[str] | None = None
     leases_table: str | None = None
 
+    def __post_init__(self) -> None:
+        if not self.name:
+            msgspec.structs.force_setattr(self, "name", self.table)
+
     @property
     def slug(self) -> str:
-        """The name in a form that fits function names, lease tables and instance ids: ASCII, and still different."""
+        """The name in a form that fits function names, lease tables and instance ids: ASCII, and different for different names.
+
+        ``sales.eu_Orders`` and ``sales_eu.Orders`` would be the same with underscores alone: what cannot be read back has a hash.
+        """
         plain = re.sub(r"\W+", "_", self.name, flags=re.ASCII)
-        return plain if self.name.isascii() else f"{plain}_{hashlib.sha256(self.name.lower().encode()).hexdigest()[:8]}"
+        if re.fullmatch(r"[A-Za-z0-9]+\.[A-Za-z0-9_]+", self.name):
+            return plain
+        return f"{plain}_{hashlib.sha256(self.name.lower().encode()).hexdigest()[:8]}"
 
     @property
     def function(self) -> str:
         """The name of the trigger function; part of the trigger's identity in the database."""
         return f"relay_{self.slug}"
 
-    @property
-    def lease_table(self) -> str:
-        """The lease table's name in schema ``az_func``; explicit, so that a rename of the app does not start from scratch."""
-        return self.leases_table or f"Leases_rowpost_{self.slug}"
+    def lease_table(self, site: str) -> str:
+        """The lease table's name in schema ``az_func``, for the app of that site: two apps never share one by chance."""
+        owner = hashlib.sha256(site.lower().encode()).hexdigest()[:8]
+        return self.leases_table or f"Leases_rowpost_{self.slug}_{owner}"
 
 
 class Config(_Section, frozen=True):
     """The whole file."""
 
-    downstream: DownstreamConfig
-    tables: list[TableConfig]
+    targets: list[TargetConfig]
+    relays: list[RelayConfig]
     database: DatabaseConfig = DatabaseConfig()
     retry: RetryConfig = RetryConfig()
     notifications: NotificationsConfig = NotificationsConfig()
     watchdog: WatchdogConfig = WatchdogConfig()
 
-    def table(self, name: str) -> TableConfig | None:
-        """The configured table of that name, compared as SQL Server would: case does not matter."""
-        return next((table for table in self.tables if table.name.lower() == name.lower()), None)
+    def __post_init__(self) -> None:
+        for relay in self.relays if len(self.targets) == 1 else ():
+            if not relay.target:
+                msgspec.structs.force_setattr(relay, "target", self.targets[0].name)
+
+    def relay(self, name: str) -> RelayConfig | None:
+        """The configured relay of that name; case does not matter, as in SQL Server's names."""
+        return next((relay for relay in self.relays if relay.name.lower() == name.lower()), None)
+
+    def target(self, name: str) -> TargetConfig:
+        """The configured target of that name; case does not matter.
+
+        Raises:
+            KeyError: there is none.
+        """
+        found = next((target for target in self.targets if target.name.lower() == name.lower()), None)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     @property
     def addresses(self) -> list[tuple[str, str]]:
         """The addresses that rows and notices are posted to, each with its field."""
-        hooks = enumerate(self.notifications.webhooks)
-        return [("downstream.url", self.downstream.url), *((f"notifications.webhooks[{i}].url", hook.url) for i, hook in hooks)]
+        hooks, targets = enumerate(self.notifications.webhooks), enumerate(self.targets)
+        return [
+            *((f"targets[{index}].url", target.url) for index, target in targets),
+            *((f"notifications.webhooks[{index}].url", hook.url) for index, hook in hooks),
+        ]

@@ -1,4 +1,4 @@
-"""What the app knows of a tracked table: its key, its columns, and the fragments of SQL that name them."""
+"""What the app knows of a relay and its table: the key, the columns, and the fragments of SQL that name them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import permutations
 from typing import Any
 
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.columns import TableColumn
 from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
@@ -33,17 +33,23 @@ def trigger_id(site: str, function: str) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A tracked table, checked and ready to relay."""
+    """The tracked table of a relay, checked and ready.
 
-    config: TableConfig
-    name: str
+    Attributes:
+        relay: its configuration.
+        site: the app that the relay belongs to.
+        trigger_id: how the trigger extension names the relay's function.
+    """
+
+    relay: RelayConfig
+    site: str
     key: tuple[TableColumn, ...]
     columns: tuple[TableColumn, ...]
     watch: tuple[str, ...] | None
     trigger_id: str = ""
 
     def statement(self, name: str, **values: object) -> str:
-        """The statement ``sql/<name>.sql`` for this table; rendered once.
+        """The statement ``sql/<name>.sql`` for this relay; rendered once.
 
         Args:
             name: of the file, without ``.sql``.
@@ -53,6 +59,11 @@ class Table:
         if known not in self._rendered:
             self._rendered[known] = render(name, self.fragments | values)
         return self._rendered[known]
+
+    @property
+    def name(self) -> str:
+        """The relay's name."""
+        return self.relay.name
 
     @cached_property
     def _rendered(self) -> dict[tuple[object, ...], str]:
@@ -65,11 +76,14 @@ class Table:
     @cached_property
     def fragments(self) -> dict[str, object]:
         """What the statements need of this table. Those of an alias or of two end with it: ``{same_key_l_k}``."""
-        sql, leases = quoted_name(self.name), f"[az_func].{quote(self.config.lease_table)}"
+        sql, leases = quoted_name(self.relay.table), f"[az_func].{quote(self.relay.lease_table(self.site))}"
         found: dict[str, object] = {
             "table": sql,
             "table_literal": literal(sql),
-            "table_name": literal(self.name),  # as rowpost.Ledger and rowpost.TableState call it
+            "relayed_table": literal(self.relay.table),
+            "relay": literal(self.relay.name),
+            "app": literal(self.site),
+            "target": literal(self.relay.target),
             "leases": leases,
             "leases_literal": literal(leases),
             "trigger_id": literal(self.trigger_id),
@@ -117,15 +131,15 @@ class Table:
         """
         if self.watch is None:
             return {"watch_base": "", "join_watched_k": "", "join_watched_c": "", "watched": "1"}
-        table, name = literal(quoted_name(self.name)), literal(self.name)
-        join = f"LEFT JOIN CHANGETABLE(CHANGES {quoted_name(self.name)}, @base) w ON "
+        table, name = literal(quoted_name(self.relay.table)), literal(self.relay.name)
+        join = f"LEFT JOIN CHANGETABLE(CHANGES {quoted_name(self.relay.table)}, @base) w ON "
         masks = [
             f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID({table}), {literal(column)}, 'ColumnId'), "
             f"w.SYS_CHANGE_COLUMNS) = 1"
             for column in self.watch
         ]
         return {
-            "watch_base": f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.TableState WHERE TableName = {name});",
+            "watch_base": f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.Relays WHERE Relay = {name});",
             "join_watched_k": join + " AND ".join(f"{a} = {b}" for a, b in zip(self._names("w"), self._names("k"), strict=True)),
             "join_watched_c": join + " AND ".join(f"{a} = {b}" for a, b in zip(self._names("w"), self._names("c"), strict=True)),
             "watched": f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({table})) AND w.SYS_CHANGE_OPERATION = 'U'"

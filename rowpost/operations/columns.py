@@ -1,6 +1,6 @@
 """The client-side columns: the downstream system's own choice, within the ceiling that the configuration sets.
 
-It stands in ``rowpost.TableState``, where every claim reads it in the round trip that it makes anyway: a choice counts from the
+It stands in ``rowpost.Relays``, where every claim reads it in the round trip that it makes anyway: a choice counts from the
 first batch that is claimed after the API has confirmed it. The database also puts choices that are made at the same moment in one
 order, which the durable entity of the table follows: it keeps the latest choice as its state.
 """
@@ -50,7 +50,7 @@ def check_choice(table: Table, every_column: Sequence[str], wanted: object) -> l
 def column_names(app: App, table: Table) -> list[str]:
     """All columns that the table has now."""
     sql = "SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(?) ORDER BY column_id;"
-    (rows,) = app.database.run(sql, quoted_name(table.name))
+    (rows,) = app.database.run(sql, quoted_name(table.relay.table))
     return [row[0] for row in rows]
 
 
@@ -60,7 +60,7 @@ def effective_columns(app: App, table: Table) -> list[str]:
     Raises:
         DatabaseError: the database failed.
     """
-    (rows,) = app.database.run("SELECT ClientColumns FROM rowpost.TableState WHERE TableName = ?;", table.name)
+    (rows,) = app.database.run("SELECT ClientColumns FROM rowpost.Relays WHERE Relay = ?;", table.name)
     every = [column.name for column in table.columns]
     if not rows or rows[0][0] is None:
         return every
@@ -68,7 +68,7 @@ def effective_columns(app: App, table: Table) -> list[str]:
     return [name for name in every if name.lower() in wanted]
 
 
-def choose(app: App, table_name: str, columns: Sequence[str] | None) -> str:
+def choose(app: App, relay: str, columns: Sequence[str] | None) -> str:
     """Write the choice where claims read it; None means all columns.
 
     Returns:
@@ -79,5 +79,5 @@ def choose(app: App, table_name: str, columns: Sequence[str] | None) -> str:
         DatabaseError: the database failed; the choice is unchanged.
     """
     choice = "" if columns is None else to_json(list(columns))
-    (((chosen_at,),),) = app.database.run(app.table(table_name).statement("choose_columns"), choice)
+    (((chosen_at,),),) = app.database.run(app.table(relay).statement("choose_columns"), choice)
     return str(chosen_at)

@@ -6,7 +6,7 @@ from rowpost.app import App
 from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
 
 
-def retry_now(app: App, table_name: str) -> int:
+def retry_now(app: App, relay: str) -> int:
     """Close the table's circuit breaker, and make every row that waits due at once.
 
     Returns:
@@ -16,11 +16,11 @@ def retry_now(app: App, table_name: str) -> int:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; nothing was changed.
     """
-    ((row,),) = app.database.run(app.table(table_name).statement("retry_now"))
+    ((row,),) = app.database.run(app.table(relay).statement("retry_now"))
     return int(row[0])
 
 
-def replay_dead_letters(app: App, table_name: str) -> int:
+def replay_dead_letters(app: App, relay: str) -> int:
     """Give every dead letter of the table a new window, starting now; recovery redelivers the rows' current state.
 
     Returns:
@@ -30,6 +30,6 @@ def replay_dead_letters(app: App, table_name: str) -> int:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; some may be taken back already, and the next order takes the others.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     (((started,),),) = app.database.run("SELECT CONVERT(nvarchar(40), SYSUTCDATETIME(), 126);")  # a row that dies again stays dead
     return change_in_chunks(app.database, table.statement("replay", chunk_rows=CHUNK_ROWS), started)

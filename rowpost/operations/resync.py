@@ -17,12 +17,12 @@ PAGE_ROWS = 500
 BACKLOG_ROWS = 1000  # no further page while more rows than these are to be delivered
 
 
-def resync_page(app: App, table_name: str, after: str | None, since: int | None) -> dict[str, Any]:
+def resync_page(app: App, relay: str, after: str | None, since: int | None) -> dict[str, Any]:
     """Put the keys of the next page into the ledger, unless enough rows wait there already. The same page twice does no harm.
 
     Args:
         app: the app.
-        table_name: the table's configured name.
+        relay: its name.
         after: the last key of the page before, as canonical JSON; None for the first page.
         since: the version of the first page; None for the first page.
 
@@ -35,9 +35,9 @@ def resync_page(app: App, table_name: str, after: str | None, since: int | None)
         DatabaseError: the database failed; the page is taken again.
     """
     page: dict[str, Any] = {"rows": 0, "after": after, "since": since, "wait": False, "done": False}
-    if app.config.table(table_name) is None:  # no longer configured
+    if app.config.relay(relay) is None:  # no longer configured
         return page | {"done": True}
-    table = app.table(table_name)
+    table = app.table(relay)
     name, parameters = ("resync_first_page", ()) if after is None else ("resync_next_page", (after,))
     (((live, current),), rows) = app.database.run(table.statement(name, page_rows=PAGE_ROWS), *parameters)
     if live > BACKLOG_ROWS:

@@ -11,11 +11,11 @@ from rowpost.app import App
 from rowpost.database.connection import Row
 from rowpost.database.table import Table
 
-STATE_LINE = "table_state "  # the alerts and the workbook of infra/ look for it
+STATE_LINE = "relay_state "  # the alerts and the workbook of infra/ look for it
 
 
-def table_status(app: App, table_name: str) -> dict[str, Any]:
-    """The state of one table, as JSON values; times are ISO 8601, UTC.
+def relay_status(app: App, relay: str) -> dict[str, Any]:
+    """The state of one relay, as JSON values; times are ISO 8601, UTC.
 
     ``pending`` counts rows that the trigger would hand out now. ``in_flight`` counts those under a live lease that are not held.
     ``held`` counts those that wait for their next round; ``detached`` those of them that recovery redelivers itself.
@@ -28,18 +28,20 @@ def table_status(app: App, table_name: str) -> dict[str, Any]:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database cannot be reached.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     return read_status(table, app.database.run(table.statement("status")))
 
 
 def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
-    """The result sets of ``status.sql`` as :func:`table_status` gives them."""
+    """The result sets of ``status.sql`` as :func:`relay_status` gives them."""
     pending, in_flight, oldest_untouched, version = sets[0][0]
     retrying, exhausted, held, detached, dead, rounds, first, upcoming = sets[1][0]
     openings, open_until, is_open, gap_from, gap_to = sets[2][0]
     last_error, last_status, last_failure = sets[3][0] if sets[3] else (None, None, None)
     return {
-        "table": table.name,
+        "relay": table.name,
+        "table": table.relay.table,
+        "target": table.relay.target,
         "pending": pending,
         "in_flight": in_flight,
         "version": version,
@@ -64,18 +66,18 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
 
 
 def state_line(status: dict[str, Any]) -> str:
-    """A table's state as one line of the log."""
+    """A relay's state as one line of the log."""
     return STATE_LINE + json.dumps(status)
 
 
-def dead_letters(app: App, table_name: str, limit: int) -> list[dict[str, Any]]:
+def dead_letters(app: App, relay: str, limit: int) -> list[dict[str, Any]]:
     """The table's dead letters, newest first, at most ``limit``.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database cannot be reached.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     (rows,) = app.database.run(table.statement("dead_letters"), limit)
     return [
         {

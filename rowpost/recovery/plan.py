@@ -17,7 +17,7 @@ _END = "z"  # after every hash
 _CHUNKS_AT_MOST = 100  # of one call; what is left is planned by the next
 
 
-def plan(app: App, table_name: str) -> bool:
+def plan(app: App, relay: str) -> bool:
     """Bring the table's ledger up to date with the clock, the circuit breaker and the operator's orders.
 
     Rows older than the window become dead letters; exhausted ones get their next round; those that wait for a target that works
@@ -30,7 +30,7 @@ def plan(app: App, table_name: str) -> bool:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; each chunk was planned wholly or not at all.
     """
-    table, retry = app.table(table_name), app.config.retry
+    table, retry = app.table(relay), app.config.retry
     delays = [{"r": r, "s": s} for r, s in enumerate(retry.backoff.schedule_seconds())]
     sql = table.statement("plan", chunk_rows=_CHUNK, probes=_PROBES, lapsed_seconds=LAPSED_SECONDS)
     parameters = (to_json(delays), len(delays) - 1, round(retry.window.seconds), retry.detach_after_rounds, retry.attempts)

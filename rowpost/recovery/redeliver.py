@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 from rowpost.app import App
@@ -16,7 +17,7 @@ REDELIVER_AT_MOST = 100  # rows that one call leases and posts
 _LEASE_MARGIN_SECONDS = 30
 
 
-def redeliver(app: App, table_name: str) -> Outcome:
+def redeliver(app: App, relay: str) -> Outcome:
     """Redeliver due rows that the trigger does not hand out any more, at most :data:`REDELIVER_AT_MOST`.
 
     Whoever posts a row holds its lease: the rows are leased first, as a hand-out would, for as long as this may take. Only the
@@ -27,9 +28,9 @@ def redeliver(app: App, table_name: str) -> Outcome:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; what was leased lapses and is redelivered later.
     """
-    table = app.table(table_name)
-    downstream = app.config.downstream
-    lease = round(downstream.batch_budget.seconds + 2 * downstream.timeout.seconds + _LEASE_MARGIN_SECONDS)
+    table = app.table(relay)
+    target = app.config.target(table.relay.target)
+    lease = round(target.batch_budget.seconds + 2 * target.timeout.seconds + _LEASE_MARGIN_SECONDS)
     take = table.statement("lease_for_redelivery", at_most=REDELIVER_AT_MOST, lapsed_seconds=LAPSED_SECONDS)
     (rows,) = app.database.run(take, lease)
     if not rows:
@@ -46,5 +47,5 @@ def redeliver(app: App, table_name: str) -> Outcome:
     fates, change = post(app, table, claimed, redelivered=True)
     settle(app.database, table, fates, change, redelivered=True)
     if all(fate.failed for fate in fates):
-        plan(app, table_name)  # the next look is not at once, and their next round begins now
-    return summarize(fates, claimed.unknown)
+        plan(app, relay)  # the next look is not at once, and their next round begins now
+    return replace(summarize(fates, claimed.unknown), closed=change is not None and change.closes)

@@ -46,7 +46,7 @@ class Survey:
     alarm: bool = False
 
 
-def survey(app: App, table_name: str) -> dict[str, Any]:
+def survey(app: App, relay: str) -> dict[str, Any]:
     """Plan the table's rows (see :func:`rowpost.recovery.plan.plan`), and say what is left (see :class:`Survey`).
 
     Raises:
@@ -54,10 +54,10 @@ def survey(app: App, table_name: str) -> dict[str, Any]:
         DatabaseError: the database failed; what was planned stays planned.
     """
     retry = app.config.retry
-    if app.config.table(table_name) is None:  # no longer configured: nothing is left to recover
+    if app.config.relay(relay) is None:  # no longer configured: nothing is left to recover
         return asdict(Survey())
-    more = plan(app, table_name)
-    look = app.table(table_name).statement("survey", settled_seconds=_SETTLED_SECONDS)
+    more = plan(app, relay)
+    look = app.table(relay).statement("survey", settled_seconds=_SETTLED_SECONDS)
     ((row,),) = app.database.run(look)
     live, rounds, due, unnoticed, tellable, dead, detached, attached, age, open_seconds, told, as_of, oldest, error = row
     looks = [0] if more else []
@@ -95,8 +95,8 @@ def survey(app: App, table_name: str) -> dict[str, Any]:
     )
 
 
-def mark_noticed(app: App, table_name: str, as_of: str) -> None:
+def mark_noticed(app: App, relay: str, as_of: str) -> None:
     """Remember that people were told of the dead letters that a survey at ``as_of`` counted."""
-    table = app.table(table_name)
+    table = app.table(relay)
     change_in_chunks(app.database, table.statement("mark_noticed", chunk_rows=CHUNK_ROWS), as_of)
-    app.database.run("UPDATE rowpost.TableState SET DeadToldAt = SYSUTCDATETIME() WHERE TableName = ?;", table.name)
+    app.database.run("UPDATE rowpost.Relays SET DeadToldAt = SYSUTCDATETIME() WHERE Relay = ?;", table.name)

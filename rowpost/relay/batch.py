@@ -35,7 +35,8 @@ class Outcome:
         unknown: keys of the payload that match no leased row: the payload may have rewritten them, so their leases stay.
         error: the reason of one of the failures.
         held_up: whether nothing was posted, since the circuit breaker is open: recovery knows when to look.
-        awaited: whether recovery waits for what happened: nothing is left to look after, or the target works again.
+        emptied: whether nothing is left for recovery to look after.
+        closed: whether the batch has shown that the target works: rows that waited for it are due, in all its relays.
     """
 
     delivered: int
@@ -46,7 +47,8 @@ class Outcome:
     recovered: int
     unknown: int
     error: str | None
-    awaited: bool = False
+    emptied: bool = False
+    closed: bool = False
     held_up: bool = False
 
     @property
@@ -62,30 +64,30 @@ class Outcome:
     @property
     def concerns_recovery(self) -> bool:
         """Whether the recovery of the table, if it runs, has something to learn."""
-        return self.needs_recovery or self.awaited
+        return self.needs_recovery or self.emptied
 
-    def raise_if_incomplete(self, table: str) -> None:
+    def raise_if_incomplete(self, relay: str) -> None:
         """Raises:
         BatchFailed: rows are left; the message says how many and why, without row values.
         """
         if not self.complete:
             left = f"{self.failed} to be tried again" + (f", {self.unknown} not found under a lease" if self.unknown else "")
-            raise BatchFailed(f"{table}: {self.delivered} rows delivered, {left}; last reason: {self.error or 'held for later'}")
+            raise BatchFailed(f"{relay}: {self.delivered} rows delivered, {left}; last reason: {self.error or 'held for later'}")
 
 
-def relay_batch(app: App, table_name: str, changes: str) -> Outcome:
+def relay_batch(app: App, relay: str, changes: str) -> Outcome:
     """Relay the rows of one trigger payload.
 
     Args:
         app: the app.
-        table_name: the table's configured name.
+        relay: its name.
         changes: the SQL trigger's payload, a JSON array.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; nothing is lost, the batch comes again.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     claimed = claim(app.database, table, changes)
     fates, change = post(app, table, claimed)
     outcome = summarize(fates, claimed.unknown + sum(not row.leased for row in claimed.rows))
@@ -94,7 +96,8 @@ def relay_batch(app: App, table_name: str, changes: str) -> Outcome:
         emptied = clear(app.database, table, fates, change)
     else:
         settle(app.database, table, fates, change)
-    return replace(outcome, awaited=emptied or (change is not None and change.closes), held_up=claimed.breaker.open)
+    closed = change is not None and change.closes
+    return replace(outcome, emptied=emptied, closed=closed, held_up=claimed.breaker.open)
 
 
 def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> tuple[list[Fate], BreakerChange | None]:
@@ -112,20 +115,20 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
         else:
             fates[index] = early
     due.sort(key=lambda index: _turn(claimed.rows[index], half_open=breaker.half_open))
-    downstream = app.config.downstream
+    target = app.config.target(table.relay.target)
     events = [
-        build_event(table.name, claimed.rows[index], claimed.client_columns, claimed.now, downstream.source, downstream.format)
+        build_event(table.relay.table, claimed.rows[index], claimed.client_columns, claimed.now, target.source, target.format)
         for index in due
     ]
-    answers: Sequence[Answer] = app.deliverer.deliver(events) if events else ()
+    answers: Sequence[Answer] = app.deliverers[target.name].deliver(events) if events else ()
     for index, answer in zip(due, answers, strict=True):
         fates[index] = fate_of_answer(claimed.rows[index], answer, policy, redelivered=redelivered)
     change = next_breaker(
         breaker,
         [fates[index] for index in due],
         policy,
-        threshold=downstream.breaker_failures,
-        probe_seconds=round(downstream.probe.seconds),
+        threshold=target.breaker_failures,
+        probe_seconds=round(target.probe.seconds),
     )
     ordered = [fates[index] for index in range(len(claimed.rows))]
     return [fate.by_recovery() for fate in ordered] if redelivered else ordered, change

@@ -12,7 +12,7 @@ from rowpost.rules.fate import Fate
 from rowpost.rules.json_text import to_json
 from rowpost.rules.lease import GUARDED_COUNT
 
-_UNCHANGED = (-1, 0, 0, 0)
+_UNCHANGED = (-1, 0, 0, 0, 0)
 
 
 def settle(
@@ -40,11 +40,11 @@ def clear(database: Database, table: Table, fates: Sequence[Fate], change: Break
     return bool(rows) and not row[0]
 
 
-def _breaker(change: BreakerChange | None) -> tuple[int, int, int, int]:
+def _breaker(change: BreakerChange | None) -> tuple[int, int, int, int, int]:
     if change is None:
         return _UNCHANGED
     breaker = change.breaker
-    return breaker.failures, breaker.openings, breaker.open_seconds, change.seen_openings
+    return breaker.failures, breaker.openings, breaker.open_seconds, change.seen_openings, change.added
 
 
 def _row_json(fate: Fate) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def classify(status: int, headers: Mapping[str, str]) -> Answer:
     except ValueError:
         phrase = f"HTTP {status}"
     if 300 <= status < 400:  # a redirect is a wrong address, and following it would leak the credential
-        return Answer(Verdict.TRANSIENT, status, f"{phrase}: redirects are not followed; correct downstream.url")
+        return Answer(Verdict.TRANSIENT, status, f"{phrase}: redirects are not followed; correct the url of the target")
     transient = status in TRANSIENT_CLIENT_ERRORS or status >= 500 or status < 200
     retry_after = retry_after_seconds(headers) if transient else None
     return Answer(Verdict.TRANSIENT if transient else Verdict.REJECTED, status, phrase, retry_after)

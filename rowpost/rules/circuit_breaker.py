@@ -1,13 +1,17 @@
-"""The circuit breaker of a table: while its target is known to be down, batches are held without calling it.
+"""The circuit breaker of a target: while the target is known to be down, batches of all its relays are held without calling it.
 
-One rule. A failure of the target counts if the row had not failed before, and any answer about a row, good or bad, starts the count
-anew. At a given number of them the breaker opens for a given time. Then it is half-open: batches are posted again. The first answer
-about a row closes it, and a batch without one opens it again. So a poison row, however often it fails, does not open it, and an
-outage costs the target a few posts an interval.
+A failure of the target counts if the row had not failed before, and any answer about a row, good or bad, starts the count anew. At
+a given number of them the breaker opens for a given time. So it does when at least two different rows have failed since the last
+sign of life, and one of them has used up the built-in attempts: a target with little traffic is down as well. One row alone never
+opens it, however often it fails.
+
+When its time is over it is half-open: batches are posted again. The first answer about a row closes it, and makes every row due
+that waited for the target, in every relay. A batch without such an answer opens it again. So an outage costs the target a few posts
+an interval.
 
 At first it is open for as long as the trigger's built-in attempts go on, about a minute each time: its rows are handed back, and
 come again by themselves. When it has opened as often as there are attempts, the rows behind it are exhausted: recovery looks after
-them, the intervals grow, and the answer that closes it makes every row due that waited for the target.
+them, and the intervals grow.
 """
 
 from __future__ import annotations
@@ -18,9 +22,11 @@ from dataclasses import dataclass
 from rowpost.rules.answer import Verdict
 from rowpost.rules.backoff import RetryPolicy
 from rowpost.rules.fate import Fate
+from rowpost.rules.lifecycle import State
 
 # Shorter than what is left of the leases of a batch that has failed, 45 to 60 s: its rows find the breaker half-open.
 _BUILT_IN_SECONDS = 40
+_ROWS_OF_A_QUIET_TARGET = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +60,22 @@ class CircuitBreaker:
 
 @dataclass(frozen=True, slots=True)
 class BreakerChange:
-    """The breaker as a batch leaves it, and how often it had opened when the batch found it."""
+    """The breaker as a batch leaves it.
+
+    Attributes:
+        breaker: as the batch's claim and its answers say. Other batches may have found failures at the same time.
+        seen_openings: how often it had opened when the batch found it.
+        added: the failures that the batch adds.
+    """
 
     breaker: CircuitBreaker
     seen_openings: int
+    added: int = 0
 
     @property
     def closes(self) -> bool:
-        """Whether rows that waited for the target become due."""
-        return self.seen_openings > 0 and self.breaker == CircuitBreaker()
+        """Whether the target has shown that it works: rows that waited for it become due."""
+        return self.breaker == CircuitBreaker()
 
 
 def next_breaker(
@@ -80,10 +93,17 @@ def next_breaker(
     answers = [(fate, fate.answer) for fate in posted if fate.answer is not None and fate.answer.tried]
     if any(answer.verdict in (Verdict.DELIVERED, Verdict.REJECTED) for _, answer in answers):
         return BreakerChange(CircuitBreaker(), breaker.openings) if breaker.failures or breaker.openings else None
-    failures = breaker.failures + sum(not fate.failed_before for fate, _ in answers)
-    if not answers or (breaker.openings == 0 and failures < threshold):
-        return BreakerChange(CircuitBreaker(failures), breaker.openings) if failures != breaker.failures else None
+    if not answers:
+        return None
+    added = sum(not fate.failed_before for fate, _ in answers)
+    failures = breaker.failures + added
+    used_up = failures >= _ROWS_OF_A_QUIET_TARGET and any(fate.state is State.EXHAUSTED for fate, _ in answers)
+    if breaker.openings == 0 and failures < threshold and not used_up:
+        return BreakerChange(CircuitBreaker(failures), 0, added) if added else None
     openings = breaker.openings + 1
+    if used_up:
+        openings = max(openings, policy.attempts)
     pause = _BUILT_IN_SECONDS if openings < policy.attempts else policy.backoff.delay_seconds(openings - policy.attempts + 1)
     asked = max(answer.retry_after_seconds or 0 for _, answer in answers)
-    return BreakerChange(CircuitBreaker(failures, openings, min(max(pause, asked), probe_seconds)), breaker.openings)
+    opened = CircuitBreaker(failures, openings, min(max(pause, asked), probe_seconds))
+    return BreakerChange(opened, breaker.openings, added)

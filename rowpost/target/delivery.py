@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
-from rowpost.config.sections import DownstreamConfig
+from rowpost.config.sections import TargetConfig
 from rowpost.rules.answer import Answer, Verdict, classify
 from rowpost.target.event import Event
 
@@ -22,9 +22,9 @@ _READS_AT_MOST, _BYTES_A_READ = 2, 65536
 
 
 class Deliverer:
-    """Posts events to the downstream API; one per process, safe to use from several batches at once."""
+    """Posts events to one target; one per process, safe to use from several batches at once."""
 
-    def __init__(self, config: DownstreamConfig) -> None:
+    def __init__(self, config: TargetConfig) -> None:
         self._config = config
         self._sessions = threading.local()
         self._executor = self._new_executor()

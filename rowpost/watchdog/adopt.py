@@ -24,14 +24,14 @@ class Need(Enum):
     LOOK = "look"  # rows are not planned, or long due: its wake-up may have been lost
 
 
-def inspect_table(app: App, table_name: str) -> Need:
+def inspect_table(app: App, relay: str) -> Need:
     """Adopt rows that were parked, or handed out again and again without an outcome, and say what the table needs of its recovery.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     look = table.statement("look_for_parked", at_most=_ADOPT_AT_MOST, digest_seconds=DIGEST_SECONDS)
     adopted = 0
     for _ in range(_CHUNKS_AT_MOST):
@@ -52,12 +52,12 @@ def _record(table: Table, values: Row) -> dict[str, Any]:
     return {"key": key, "keyHash": key_hash(text), "rowKey": text, "version": version, "attemptCount": attempt_count}
 
 
-def move_watch_base(app: App, table_name: str) -> None:
+def move_watch_base(app: App, relay: str) -> None:
     """Let the masks behind ``watch`` begin at the trigger's cursor, if all that is newer than it is delivered.
 
     Only then is it sure that no undelivered change lies before the cursor. A base that is too old only posts too much.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     if table.watch is not None:
         app.database.run(table.statement("move_watch_base"))
 

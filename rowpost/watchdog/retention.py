@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rowpost.app import App
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.notices.message import Notice
 
 _LATE_SHARE = 2  # a change that waits for more than 1/2 of the retention is told
@@ -37,14 +37,14 @@ class Coverage:
     now: str
 
 
-def look_at_retention(app: App, table_name: str) -> Coverage | None:
+def look_at_retention(app: App, relay: str) -> Coverage | None:
     """Compare the trigger's progress with the change retention; None before the trigger's first start. Changes nothing.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     (rows,) = app.database.run(table.statement("look_at_retention", late_share=_LATE_SHARE))
     if not rows:
         return None
@@ -61,12 +61,12 @@ def look_at_retention(app: App, table_name: str) -> Coverage | None:
     return Coverage(covered, current, gap, since, begin, now)
 
 
-def retention_notices(table: TableConfig, coverage: Coverage) -> list[Notice]:
+def retention_notices(relay: RelayConfig, coverage: Coverage) -> list[Notice]:
     """What people are to be told of a look: once of each gap, and once a day of changes that wait for too long."""
     common: Notice = {
         "id": "",
         "kind": "gap",
-        "table": table.name,
+        "relay": relay.name,
         "rows": 0,
         "round": 0,
         "since": coverage.since,
@@ -76,14 +76,14 @@ def retention_notices(table: TableConfig, coverage: Coverage) -> list[Notice]:
     notices: list[Notice] = []
     if coverage.gap is not None:
         first, last = coverage.gap  # a gap that grows is told once a day
-        notices.append({**common, "id": f"notice-gap-{table.slug}-{first}-{coverage.now[:10]}", "versions": [first, last]})
+        notices.append({**common, "id": f"notice-gap-{relay.slug}-{first}-{coverage.now[:10]}", "versions": [first, last]})
     if coverage.since is not None:
-        daily = f"notice-retention-{table.slug}-{coverage.now[:10]}"
+        daily = f"notice-retention-{relay.slug}-{coverage.now[:10]}"
         notices.append({**common, "id": daily, "kind": "retention", "versions": [coverage.covered + 1, coverage.current]})
     return notices
 
 
-def record_coverage(app: App, table_name: str, coverage: Coverage, *, told: bool) -> None:
+def record_coverage(app: App, relay: str, coverage: Coverage, *, told: bool) -> None:
     """Remember what was seen, and whether people were told of the gap. It stays on record until a resync has gone over the table.
 
     Raises:
@@ -91,4 +91,4 @@ def record_coverage(app: App, table_name: str, coverage: Coverage, *, told: bool
     """
     first, last = coverage.gap or (0, 0)
     values = (coverage.covered, coverage.current, coverage.begin, first, last, int(told))
-    app.database.run(app.table(table_name).statement("record_coverage"), *values)
+    app.database.run(app.table(relay).statement("record_coverage"), *values)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rowpost.app import App
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.notices.message import Notice
 
 _BETWEEN_LOOKS_SECONDS = 240  # a little less than the watchdog takes from look to look; one that comes sooner tells nothing
@@ -40,19 +40,19 @@ class Standstill:
     now: str
 
 
-def paused(table: TableConfig, settings: Mapping[str, str] = os.environ) -> bool:
+def paused(relay: RelayConfig, settings: Mapping[str, str] = os.environ) -> bool:
     """Whether somebody has disabled the table's trigger by an app setting: then it stands still because it is told to.
 
     The setting is ``AzureWebJobs.NAME.Disabled``; where names of variables have no dots they are underscores.
     """
-    name = f"AzureWebJobs_{table.function}_Disabled".lower()
+    name = f"AzureWebJobs_{relay.function}_Disabled".lower()
     values = [
         value for key, value in settings.items() if key.replace(".", "_").replace("__", "_").lower() == name.replace("__", "_")
     ]
     return any(value.strip().lower() in ("true", "1") for value in values)
 
 
-def look_at_trigger(app: App, table_name: str) -> Standstill | None:
+def look_at_trigger(app: App, relay: str) -> Standstill | None:
     """Look whether the trigger makes progress, and remember what was seen.
 
     It takes three looks: the second one may be the first after a restart of the host, and then the trigger deserves a chance.
@@ -64,15 +64,15 @@ def look_at_trigger(app: App, table_name: str) -> Standstill | None:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
-    table = app.table(table_name)
-    if paused(table.config):
+    table = app.table(relay)
+    if paused(table.relay):
         return None
     look = table.statement("look_at_trigger", between_looks_seconds=_BETWEEN_LOOKS_SECONDS, late_seconds=_LATE_SECONDS)
     (rows,) = app.database.run(look)
     return Standstill(*rows[0]) if rows else None
 
 
-def take_over(app: App, table_name: str, seen: Standstill) -> None:
+def take_over(app: App, relay: str, seen: Standstill) -> None:
     """Park the changes that wait, for the watchdog to adopt and recovery to deliver; at most so many that a look stays short.
 
     A trigger that has come back meanwhile does not hand them out any more.
@@ -81,7 +81,7 @@ def take_over(app: App, table_name: str, seen: Standstill) -> None:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; each chunk was parked wholly or not at all.
     """
-    table = app.table(table_name)
+    table = app.table(relay)
     park = table.statement("park_waiting", chunk_rows=_CHUNK_ROWS, late_seconds=_LATE_SECONDS)
     for _ in range(_CHUNKS_AT_MOST):
         (((parked,),),) = app.database.run(park, seen.current)
@@ -90,12 +90,12 @@ def take_over(app: App, table_name: str, seen: Standstill) -> None:
     app.database.run(table.statement("remember_parked"))
 
 
-def stall_notice(table: TableConfig, seen: Standstill) -> Notice:
+def stall_notice(relay: RelayConfig, seen: Standstill) -> Notice:
     """What people are to be told: once a day, as long as it lasts."""
     return {
-        "id": f"notice-stalled-{table.slug}-{seen.cursor}-{seen.now[:10]}",  # the cursor of a trigger that has ended stays
+        "id": f"notice-stalled-{relay.slug}-{seen.cursor}-{seen.now[:10]}",  # the cursor of a trigger that has ended stays
         "kind": "stalled",
-        "table": table.name,
+        "relay": relay.name,
         "rows": 0,
         "round": 0,
         "since": seen.since,

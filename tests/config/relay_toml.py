@@ -37,7 +37,7 @@ def shipped() -> dict[str, Any]:
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
-    """The shipped document with one value set, added or removed; a path is ``retry.window`` or ``tables.0.name``."""
+    """The shipped document with one value set, added or removed; a path is ``retry.window`` or ``relays.0.table``."""
     document: Any = shipped()
     *parents, last = path.split(".")
     place = document

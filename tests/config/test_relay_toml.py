@@ -29,27 +29,29 @@ def refusal(document: dict[str, Any] | str, folder: Path, settings: dict[str, st
 def test_the_shipped_file_loads_with_the_local_settings() -> None:
     settings = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
     config = load_config(ROOT / "relay.toml", settings)
-    assert [table.name for table in config.tables] == ["dbo.Airports", "dbo.Weather", "dbo.Flights"]
-    assert config.downstream.url == settings["DOWNSTREAM_URL"]
-    assert config.downstream.headers == {"X-Api-Key": settings["DOWNSTREAM_API_KEY"]}
+    assert [relay.table for relay in config.relays] == ["dbo.Airports", "dbo.Weather", "dbo.Flights"]
+    assert config.targets[0].url == settings["DOWNSTREAM_URL"]
+    assert config.targets[0].headers == {"X-Api-Key": settings["DOWNSTREAM_API_KEY"]}
     assert config.retry.window.seconds == 168 * 3600
     assert config.notifications.email is not None and config.notifications.email.service[0].startswith("http://localhost")
     app = load_app(ROOT, settings)
-    assert app.config.tables == config.tables, "and the app can be built without a database in reach"
+    assert app.config.relays == config.relays, "and the app can be built without a database in reach"
 
 
 def test_the_shipped_file_states_every_default(tmp_path: Path) -> None:
     document = shipped()
     stated = load(document, tmp_path)
-    for section in ("downstream", "retry", "watchdog", "database"):
-        document[section] = {"url": "%DOWNSTREAM_URL%"} if section == "downstream" else {}
+    document["targets"] = [{"name": "api", "url": "%DOWNSTREAM_URL%"}]
+    document |= {section: {} for section in ("retry", "watchdog", "database")}
     default = load(document, tmp_path)
-    for section in ("downstream", "retry", "watchdog", "database"):
-        names = set(shipped()[section]) - {"url", "headers"}
-        known = set(getattr(default, section).__struct_fields__) - {"url", "headers"}
-        assert names == known, f"[{section}] of relay.toml names every setting"
-        for name in known:
-            assert _plain(getattr(getattr(stated, section), name)) == _plain(getattr(getattr(default, section), name)), name
+    sections = [("targets", stated.targets[0], default.targets[0], shipped()["targets"][0])]
+    for name in ("retry", "watchdog", "database"):
+        sections.append((name, getattr(stated, name), getattr(default, name), shipped()[name]))
+    for section, given, known, written in sections:
+        names = set(known.__struct_fields__) - {"name", "url", "headers"}
+        assert set(written) - {"name", "url", "headers"} == names, f"[{section}] of relay.toml names every setting"
+        for name in names:
+            assert _plain(getattr(given, name)) == _plain(getattr(known, name)), name
 
 
 def _plain(value: Any) -> Any:
@@ -85,21 +87,21 @@ def test_a_file_that_is_not_toml_is_told_with_the_place(text: str, tmp_path: Pat
 
 
 def test_a_file_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
-    (tmp_path / "relay.toml").write_bytes('[downstream]\nsource = "Zürich"\n'.encode("utf-16"))
+    (tmp_path / "relay.toml").write_bytes('[[targets]]\nname = "api"\nsource = "Zürich"\n'.encode("utf-16"))
     with pytest.raises(ConfigError, match=r"^relay\.toml: not valid TOML: 'utf-8' codec"):
         load_config(tmp_path / "relay.toml", SETTINGS)
 
 
 UNKNOWN = [
-    ("downsteam", "downstream"),
+    ("targetz", "targets"),
     ("database.conection", "connection"),
-    ("downstream.time_out", "timeout"),
+    ("targets.0.time_out", "timeout"),
     ("retry.attemps", "attempts"),
     ("notifications.mail", "email"),
     ("notifications.email.recipient", "recipients"),
     ("notifications.webhooks.0.uri", "url"),
     ("watchdog.cron", "schedule"),
-    ("tables.1.sned", "send"),
+    ("relays.1.sned", "send"),
 ]
 
 
@@ -112,7 +114,7 @@ def test_an_unknown_key_is_refused_with_the_known_ones(path: str, meant: str, tm
 
 
 def _shown(path: str) -> str:
-    """``tables.1.name`` as messages write it: ``tables[1].name``."""
+    """``relays.1.name`` as messages write it: ``relays[1].name``."""
     shown = ""
     for name in path.split("."):
         shown += f"[{name}]" if name.isdigit() else f".{name}"
@@ -121,17 +123,17 @@ def _shown(path: str) -> str:
 
 MISTAKES: list[tuple[str, Any, str, str]] = [
     # path, value, the field that is named, a part of the remedy
-    ("downstream.url", REMOVED, "downstream.url", "missing; add it"),
-    ("tables", REMOVED, "tables", "missing; add it"),
-    ("tables.0.name", REMOVED, "tables[0].name", "missing; add it"),
+    ("targets.0.url", REMOVED, "targets[0].url", "missing; add it"),
+    ("relays", REMOVED, "relays", "missing; add it"),
+    ("relays.0.table", REMOVED, "relays[0].table", "missing; add it"),
     ("notifications.email.sender", REMOVED, "notifications.email.sender", "missing; add it"),
     ("notifications.webhooks.0.url", REMOVED, "notifications.webhooks[0].url", "missing; add it"),
     # types
     ("database.connection", 1, "database.connection", "expected `str`"),
-    ("downstream.url", ["%DOWNSTREAM_URL%"], "downstream.url", "expected `str`"),
-    ("downstream.headers.X-Api-Key", 7, "downstream.headers", "expected `str`"),
-    ("downstream.concurrency", "%WRONG%", "downstream.concurrency", "expected `int`"),
-    ("downstream.breaker_failures", 2.5, "downstream.breaker_failures", "expected `int`"),
+    ("targets.0.url", ["%DOWNSTREAM_URL%"], "targets[0].url", "expected `str`"),
+    ("targets.0.headers.X-Api-Key", 7, "targets[0].headers", "expected `str`"),
+    ("targets.0.concurrency", "%WRONG%", "targets[0].concurrency", "expected `int`"),
+    ("targets.0.breaker_failures", 2.5, "targets[0].breaker_failures", "expected `int`"),
     ("retry.attempts", True, "retry.attempts", "expected `int`"),
     ("retry.factor", "%WRONG%", "retry.factor", "expected `float`"),
     ("retry", "%WRONG%", "retry", "expected `object`"),
@@ -139,58 +141,58 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("notifications.email.recipients", [1], "notifications.email.recipients[0]", "expected `str`"),
     ("notifications.webhooks", {"url": "%ALERT_WEBHOOK_URL%"}, "notifications.webhooks", "expected `array`"),
     ("watchdog.schedule", 5, "watchdog.schedule", "expected `str`"),
-    ("tables", "%WRONG%", "tables", "expected `array`"),
-    ("tables", ["dbo.Orders"], "tables[0]", "expected `object`"),
-    ("tables.2.send", "%WRONG%", "tables[2].send", "expected `array"),
+    ("relays", "%WRONG%", "relays", "expected `array`"),
+    ("relays", ["dbo.Orders"], "relays[0]", "expected `object`"),
+    ("relays.2.send", "%WRONG%", "relays[2].send", "expected `array"),
     # durations: wrong unit, no unit, negative, zero
-    ("downstream.timeout", "10min", "downstream.timeout", '"15m"'),
-    ("downstream.timeout", 10, "downstream.timeout", '"90s"'),
-    ("downstream.timeout", "0s", "downstream.timeout", "above zero"),
-    ("downstream.batch_budget", "-90s", "downstream.batch_budget", '"90s"'),
-    ("downstream.batch_budget", "0m", "downstream.batch_budget", "above zero"),
+    ("targets.0.timeout", "10min", "targets[0].timeout", '"15m"'),
+    ("targets.0.timeout", 10, "targets[0].timeout", '"90s"'),
+    ("targets.0.timeout", "0s", "targets[0].timeout", "above zero"),
+    ("targets.0.batch_budget", "-90s", "targets[0].batch_budget", '"90s"'),
+    ("targets.0.batch_budget", "0m", "targets[0].batch_budget", "above zero"),
     ("retry.first_delay", "%WRONG%", "retry.first_delay", '"90s"'),
     ("retry.first_delay", "0.5s", "retry.first_delay", '"1s"'),
     ("retry.max_delay", "6 h", "retry.max_delay", '"6h"'),
     ("retry.window", "1w", "retry.window", '"7d"'),
     ("watchdog.history", "0d", "watchdog.history", "above zero"),
     # numbers out of range
-    ("downstream.concurrency", 0, "downstream.concurrency", ">= 1"),
-    ("downstream.concurrency", 65, "downstream.concurrency", "<= 64"),
-    ("downstream.concurrency", -8, "downstream.concurrency", ">= 1"),
-    ("downstream.breaker_failures", 0, "downstream.breaker_failures", ">= 1"),
+    ("targets.0.concurrency", 0, "targets[0].concurrency", ">= 1"),
+    ("targets.0.concurrency", 65, "targets[0].concurrency", "<= 64"),
+    ("targets.0.concurrency", -8, "targets[0].concurrency", ">= 1"),
+    ("targets.0.breaker_failures", 0, "targets[0].breaker_failures", ">= 1"),
     ("retry.attempts", 0, "retry.attempts", ">= 1"),
     ("retry.attempts", 6, "retry.attempts", "<= 5"),
     ("retry.factor", 0.5, "retry.factor", ">= 1"),
     ("retry.factor", float("nan"), "retry.factor", ">= 1"),
     ("retry.notify_after_rounds", -1, "retry.notify_after_rounds", ">= 1"),
     # choices
-    ("downstream.format", "%WRONG%", "downstream.format", "'cloudevents', 'plain'"),
+    ("targets.0.format", "%WRONG%", "targets[0].format", "'cloudevents', 'plain'"),
     ("retry.strategy", "linear", "retry.strategy", "'exponential', 'fixed'"),
     ("retry.rejected", "drop", "retry.rejected", "'retry', 'dead_letter'"),
     # rules between values
     ("retry.window", "5h", "retry.window", "retry.max_delay"),
     ("retry.max_delay", "30s", "retry.max_delay", "retry.first_delay"),
-    ("downstream.batch_budget", "101s", "downstream.batch_budget", "at or below 120 s"),
-    ("downstream.timeout", "16s", "downstream.batch_budget", "at or below 120 s"),
+    ("targets.0.batch_budget", "101s", "targets[0].batch_budget", "at or below 120 s"),
+    ("targets.0.timeout", "16s", "targets[0].batch_budget", "at or below 120 s"),
     # addresses and headers
-    ("downstream.url", "ftp://api.example/", "downstream.url", "http or https"),
-    ("downstream.url", "https://api..example/", "downstream.url", "http or https"),
-    ("downstream.url", f"https://{'a' * 64}.example/", "downstream.url", "http or https"),
+    ("targets.0.url", "ftp://api.example/", "targets[0].url", "http or https"),
+    ("targets.0.url", "https://api..example/", "targets[0].url", "http or https"),
+    ("targets.0.url", f"https://{'a' * 64}.example/", "targets[0].url", "http or https"),
     ("notifications.webhooks.0.url", "https://*.example/", "notifications.webhooks[0].url", "http or https"),
-    ("downstream.url", "%NO_SCHEME%", "downstream.url", "http or https"),
-    ("downstream.url", "%WRONG%", "downstream.url", "http or https"),
-    ("downstream.url", "https://", "downstream.url", "http or https"),
-    ("downstream.url", "https:///rows", "downstream.url", "http or https"),
-    ("downstream.url", "https://api example/", "downstream.url", "http or https"),
-    ("downstream.url", "http://[::1", "downstream.url", "http or https"),
-    ("downstream.url", "http://api.example:99999/", "downstream.url", "http or https"),
-    ("downstream.url", "", "downstream.url", "http or https"),
+    ("targets.0.url", "%NO_SCHEME%", "targets[0].url", "http or https"),
+    ("targets.0.url", "%WRONG%", "targets[0].url", "http or https"),
+    ("targets.0.url", "https://", "targets[0].url", "http or https"),
+    ("targets.0.url", "https:///rows", "targets[0].url", "http or https"),
+    ("targets.0.url", "https://api example/", "targets[0].url", "http or https"),
+    ("targets.0.url", "http://[::1", "targets[0].url", "http or https"),
+    ("targets.0.url", "http://api.example:99999/", "targets[0].url", "http or https"),
+    ("targets.0.url", "", "targets[0].url", "http or https"),
     ("notifications.webhooks.0.url", "%NO_SCHEME%", "notifications.webhooks[0].url", "http or https"),
-    ("downstream.headers.X-Api-Key", "%BROKEN_HEADER%", "downstream.headers.X-Api-Key", "one line"),
-    ("downstream.headers.X-Api-Key", "%FOREIGN_HEADER%", "downstream.headers.X-Api-Key", "Latin-1"),
-    ("downstream.headers.X-Api-Key", " %DOWNSTREAM_API_KEY%", "downstream.headers.X-Api-Key", "valid HTTP header"),
-    ("downstream.headers.X Api Key", "%DOWNSTREAM_API_KEY%", "downstream.headers.X Api Key", "token as name"),
-    ("downstream.headers", {"": "%DOWNSTREAM_API_KEY%"}, "downstream.headers.", "token as name"),
+    ("targets.0.headers.X-Api-Key", "%BROKEN_HEADER%", "targets[0].headers.X-Api-Key", "one line"),
+    ("targets.0.headers.X-Api-Key", "%FOREIGN_HEADER%", "targets[0].headers.X-Api-Key", "Latin-1"),
+    ("targets.0.headers.X-Api-Key", " %DOWNSTREAM_API_KEY%", "targets[0].headers.X-Api-Key", "valid HTTP header"),
+    ("targets.0.headers.X Api Key", "%DOWNSTREAM_API_KEY%", "targets[0].headers.X Api Key", "token as name"),
+    ("targets.0.headers", {"": "%DOWNSTREAM_API_KEY%"}, "targets[0].headers.", "token as name"),
     (
         "notifications.webhooks.0.headers.Authorization",
         "%BROKEN_HEADER%",
@@ -207,32 +209,31 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("database.connection", "%SqlConnectionString%", "database.connection", "without %"),
     ("database.connection", "", "database.connection", "NAME of the app setting"),
     # missing settings, wherever they stand
-    ("downstream.url", "%NOWHERE%", "downstream.url", "the app setting NOWHERE is missing"),
-    ("downstream.url", "https://%DOWNSTREAM_URL%%EMPTY%", "downstream.url", "the app setting EMPTY is missing or empty"),
-    ("downstream.headers.X-Api-Key", "Bearer %NOWHERE%", "downstream.headers.X-Api-Key", "local.settings.json"),
+    ("targets.0.url", "%NOWHERE%", "targets[0].url", "the app setting NOWHERE is missing"),
+    ("targets.0.url", "https://%DOWNSTREAM_URL%%EMPTY%", "targets[0].url", "the app setting EMPTY is missing or empty"),
+    ("targets.0.headers.X-Api-Key", "Bearer %NOWHERE%", "targets[0].headers.X-Api-Key", "local.settings.json"),
     ("notifications.email.recipients", ["a@example.com", "%NOWHERE%"], "notifications.email.recipients[1]", "NOWHERE"),
     ("notifications.webhooks.0.url", "%NOWHERE%", "notifications.webhooks[0].url", "local.settings.json"),
     ("notifications.webhooks.0.headers.X", "%NOWHERE%", "notifications.webhooks[0].headers.X", "local.settings.json"),
-    ("tables.2.watch", ["DepTime", "%NOWHERE%"], "tables[2].watch[1]", "the app's configuration"),
+    ("relays.2.watch", ["DepTime", "%NOWHERE%"], "relays[2].watch[1]", "the app's configuration"),
     # tables
-    ("tables", [], "tables", "[[tables]]"),
-    ("tables.1.name", "dbo.Airports", "tables[1].name", "tables[0]"),
-    ("tables.1.name", "DBO.AIRPORTS", "tables[1].name", "tables[0]"),
-    ("tables.1.name", "dbo_Airports", "tables[1].name", "schema.table"),
-    ("tables", [{"name": "a.b_c"}, {"name": "a_b.c"}], "tables[1].name", "tables[0]"),
-    ("tables.2.leases_table", "Leases_rowpost_dbo_airports", "tables[2].leases_table", "tables[0]"),
-    ("tables.2.leases_table", "x]; DROP TABLE dbo.Airports;--", "tables[2].leases_table", "brackets"),
-    ("tables.0.name", "Airports", "tables[0].name", "schema.table"),
-    ("tables.0.name", "other.dbo.Airports", "tables[0].name", "schema.table"),
-    ("tables.0.name", "[dbo].[Airports]", "tables[0].name", "without brackets"),
-    ("tables.0.name", "dbo.Airport's", "tables[0].name", "quotes"),
-    ("tables.0.name", 'dbo."Airports"', "tables[0].name", "quotes"),
-    ("tables.0.name", "", "tables[0].name", "such as dbo.Orders"),
-    ("tables.0.name", "%WRONG%", "tables[0].name", "such as dbo.Orders"),
-    ("tables.2.send", [], "tables[2].send", "mean all"),
-    ("tables.2.watch", [], "tables[2].watch", "mean all"),
-    ("tables.2.send", ["Dest", "dest"], "tables[2].send", "twice"),
-    ("tables.2.watch", ["Dest", "DEST"], "tables[2].watch", "twice"),
+    ("relays", [], "relays", "[[relays]]"),
+    ("relays.1.table", "dbo.Airports", "relays[1].name", "relays[0]"),
+    ("relays.1.table", "DBO.AIRPORTS", "relays[1].name", "relays[0]"),
+    ("relays.1.table", "dbo_Airports", "relays[1].table", "schema.table"),
+    ("relays", [{"table": "a.b"}, {"table": "A.B"}], "relays[1].name", 'name = "A.B@api"'),
+        ("relays.2.leases_table", "x]; DROP TABLE dbo.Airports;--", "relays[2].leases_table", "brackets"),
+    ("relays.0.table", "Airports", "relays[0].table", "schema.table"),
+    ("relays.0.table", "other.dbo.Airports", "relays[0].table", "schema.table"),
+    ("relays.0.table", "[dbo].[Airports]", "relays[0].table", "without brackets"),
+    ("relays.0.table", "dbo.Airport's", "relays[0].table", "quotes"),
+    ("relays.0.table", 'dbo."Airports"', "relays[0].table", "quotes"),
+    ("relays.0.table", "", "relays[0].table", "such as dbo.Orders"),
+    ("relays.0.table", "%WRONG%", "relays[0].table", "such as dbo.Orders"),
+    ("relays.2.send", [], "relays[2].send", "mean all"),
+    ("relays.2.watch", [], "relays[2].watch", "mean all"),
+    ("relays.2.send", ["Dest", "dest"], "relays[2].send", "twice"),
+    ("relays.2.watch", ["Dest", "DEST"], "relays[2].watch", "twice"),
 ]
 
 
@@ -247,31 +248,31 @@ def test_a_mistake_is_told_with_its_field_and_remedy(path: str, value: Any, fiel
 
 def test_a_duplicate_lease_table_is_found_when_both_are_explicit(tmp_path: Path) -> None:
     document = {
-        "downstream": {"url": "http://x/"},
-        "tables": [{"name": "a.b", "leases_table": "L"}, {"name": "a.c", "leases_table": "l"}],
+        "targets": [{"name": "api", "url": "http://x/"}],
+        "relays": [{"table": "a.b", "leases_table": "L"}, {"table": "a.c", "leases_table": "l"}],
     }
-    assert "tables[1].leases_table" in refusal(document, tmp_path)
+    assert "relays[1].leases_table" in refusal(document, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("downstream.concurrency", 64),
-        ("downstream.url", "http://[::1]:8080/rows?code=a%20b"),
-        ("downstream.url", "HTTPS://API.EXAMPLE"),
-        ("downstream.headers", {}),
-        ("downstream.headers.X", ""),
-        ("downstream.headers.X", "café"),
+        ("targets.0.concurrency", 64),
+        ("targets.0.url", "http://[::1]:8080/rows?code=a%20b"),
+        ("targets.0.url", "HTTPS://API.EXAMPLE"),
+        ("targets.0.headers", {}),
+        ("targets.0.headers.X", ""),
+        ("targets.0.headers.X", "café"),
         ("retry.attempts", 1),
         ("retry.factor", 1),
         ("retry.max_delay", "1m"),
         ("retry.window", "6h"),
-        ("downstream.batch_budget", "100s"),
+        ("targets.0.batch_budget", "100s"),
         ("notifications", {}),
         ("notifications.email", {"sender": "a@b", "recipients": ["c@d"], "endpoint": "https://mail.example"}),
-        ("tables.0.name", "dbo.Order Lines"),
-        ("tables.0.name", "dbo.Größe"),
-        ("tables.0.send", ["Id"]),
+        ("relays.0.table", "dbo.Order Lines"),
+        ("relays.0.table", "dbo.Größe"),
+        ("relays.0.send", ["Id"]),
     ],
 )
 def test_the_edges_of_what_is_allowed_load(path: str, value: Any, tmp_path: Path) -> None:
@@ -280,29 +281,30 @@ def test_the_edges_of_what_is_allowed_load(path: str, value: Any, tmp_path: Path
 
 def test_settings_are_put_into_every_string_and_nowhere_else(tmp_path: Path) -> None:
     document = changed(
-        "downstream.headers", {"Authorization": "Basic %CLIENT_ID%:%DOWNSTREAM_API_KEY%", "X-Percent": "100 % of 50%"}
+        "targets.0.headers", {"Authorization": "Basic %CLIENT_ID%:%DOWNSTREAM_API_KEY%", "X-Percent": "100 % of 50%"}
     )
-    headers = load(document, tmp_path).downstream.headers
+    headers = load(document, tmp_path).targets[0].headers
     assert headers == {"Authorization": "Basic hidden-client:hidden-key", "X-Percent": "100 % of 50%"}
     settings = SETTINGS | {"CLIENT_ID": "%DOWNSTREAM_API_KEY%"}
-    headers = load(document, tmp_path, settings).downstream.headers
+    headers = load(document, tmp_path, settings).targets[0].headers
     assert headers["Authorization"] == "Basic %DOWNSTREAM_API_KEY%:hidden-key", "a setting's value is not resolved again"
 
 
-def test_a_table_is_found_in_any_case_and_named_as_written(tmp_path: Path) -> None:
+def test_a_relay_is_found_in_any_case_and_named_as_written(tmp_path: Path) -> None:
     config = load(shipped(), tmp_path)
-    found = config.table("DBO.flights")
+    found = config.relay("DBO.flights")
     assert found is not None and found.name == "dbo.Flights"
-    assert config.table("dbo.Flight") is None
-    assert found.lease_table == "Leases_rowpost_dbo_Flights"
+    assert config.relay("dbo.Flight") is None
+    assert found.lease_table("site") == found.lease_table("SITE") != found.lease_table("another site")
+    assert found.lease_table("site").startswith("Leases_rowpost_dbo_Flights_")
 
 
 @pytest.mark.parametrize("name", ["dbo.Orders", "dbo.Order Lines", "dbo.Größe", "売上.注文", "a-b.c;d"])
 def test_slugs_fit_function_names_and_differ(name: str, tmp_path: Path) -> None:
     other = name[:-1] + "ß"
-    config = load(changed("tables", [{"name": name}, {"name": other}]), tmp_path)
-    for table in config.tables:
-        assert table.slug.isascii() and table.slug.replace("_", "a").isalnum(), table.slug
+    config = load(changed("relays", [{"table": name}, {"table": other}]), tmp_path)
+    for relay in config.relays:
+        assert relay.slug.isascii() and relay.slug.replace("_", "a").isalnum(), relay.slug
 
 
 def test_the_fixed_strategy_repeats_the_first_delay(tmp_path: Path) -> None:
@@ -319,15 +321,51 @@ def test_the_app_refuses_a_connection_setting_that_is_missing(tmp_path: Path) ->
 
 def test_the_app_reads_the_file_that_rowpost_config_names(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    load(changed("downstream.source", "elsewhere"), tmp_path / "elsewhere")
+    load(changed("targets.0.source", "elsewhere"), tmp_path / "elsewhere")
     app = load_app(tmp_path, SETTINGS | {"ROWPOST_CONFIG": str(tmp_path / "elsewhere" / "relay.toml")})
-    assert app.config.downstream.source == "elsewhere"
-    with pytest.raises(ConfigError, match=r"there is no table 'dbo\.Nothing' in relay\.toml; it has dbo\.Airports, dbo\.Weather"):
+    assert app.config.targets[0].source == "elsewhere"
+    with pytest.raises(ConfigError, match=r"there is no relay 'dbo\.Nothing' in relay\.toml; it has dbo\.Airports, dbo\.Weather"):
         app.table("dbo.Nothing")
 
 
 def test_what_was_configured_is_not_shown_by_accident(tmp_path: Path) -> None:
     config = load(shipped(), tmp_path)
-    assert config.downstream.headers == {"X-Api-Key": "hidden-key"}
-    for part in (config, config.downstream, config.notifications, config.notifications.email, config.notifications.webhooks[0]):
+    assert config.targets[0].headers == {"X-Api-Key": "hidden-key"}
+    for part in (config, config.targets[0], config.notifications, config.notifications.email, config.notifications.webhooks[0]):
         assert "hidden" not in f"{part} {part!r} {[part]}"
+
+
+@pytest.mark.parametrize("former", ["downstream", "tables"])
+def test_the_former_form_is_refused_with_the_present_one(former: str, tmp_path: Path) -> None:
+    document = {"downstream": {"url": "http://x/"}} if former == "downstream" else {"tables": [{"name": "dbo.Orders"}]}
+    told = refusal(shipped() | document, tmp_path)
+    assert told.startswith(f"relay.toml: {former}: ")
+    assert '[[targets]] name = "api"' in told and '[[relays]] table = "dbo.Orders"' in told
+
+
+def two_targets(*relays: dict[str, Any]) -> dict[str, Any]:
+    return {"targets": [{"name": name, "url": "http://x/"} for name in ("erp", "lake")], "relays": list(relays)}
+
+
+def test_a_relay_names_its_target_where_there_are_several(tmp_path: Path) -> None:
+    assert "relays[0].target: is missing" in refusal(two_targets({"table": "dbo.Orders"}), tmp_path)
+    told = refusal(two_targets({"table": "dbo.Orders", "target": "api"}), tmp_path)
+    assert "there is no target 'api'; the file has erp, lake" in told
+    config = load(two_targets({"table": "dbo.Orders", "target": "LAKE"}), tmp_path)
+    assert config.target(config.relays[0].target).name == "lake"
+
+
+def test_a_table_has_several_relays_if_each_has_a_name_of_its_own(tmp_path: Path) -> None:
+    first, second = {"table": "dbo.Orders", "target": "erp"}, {"table": "dbo.Orders", "target": "lake"}
+    assert 'relays[1].name: is the same as that of relays[0]' in refusal(two_targets(first, second), tmp_path)
+    config = load(two_targets(first, second | {"name": "dbo.Orders@lake"}), tmp_path)
+    assert [relay.name for relay in config.relays] == ["dbo.Orders", "dbo.Orders@lake"]
+    assert len({relay.function for relay in config.relays}) == len({relay.lease_table("") for relay in config.relays}) == 2
+    assert "relays[0].name: expected" in refusal(two_targets(first | {"name": "a/b"}), tmp_path)
+
+
+@pytest.mark.parametrize(("one", "other"), [("sales.eu_Orders", "sales_eu.Orders"), ("a.b_c", "a_b.c"), ("a_.b", "a._b")])
+def test_names_that_differ_only_by_dots_and_underscores_are_two_names(one: str, other: str, tmp_path: Path) -> None:
+    config = load(changed("relays", [{"table": one}, {"table": other}]), tmp_path)
+    assert len({relay.function for relay in config.relays}) == 2
+    assert len({relay.lease_table("site") for relay in config.relays}) == 2

@@ -16,7 +16,7 @@ SAFE = {  # settings under which nothing is exposed
 }
 WHERE = {"DOWNSTREAM_URL": "http://{}/hidden?code=hidden", "ALERT_WEBHOOK_URL": "HTTP://{}:8080/hidden"}
 WHERE |= {"EMAIL_CONNECTION_STRING": "endpoint=http://{}/;accesskey=hidden"}
-FIELDS = {"DOWNSTREAM_URL": "downstream.url", "ALERT_WEBHOOK_URL": "notifications.webhooks[0].url"}
+FIELDS = {"DOWNSTREAM_URL": "targets[0].url", "ALERT_WEBHOOK_URL": "notifications.webhooks[0].url"}
 FIELDS |= {"EMAIL_CONNECTION_STRING": "notifications.email.connection"}
 ELSEWHERE = ["api.example", "10.0.0.7", "128.0.0.1", "[fe80::1]", "[::]", "0.0.0.0", "localhost.example", "127.0.0.1.example"]
 HERE = ["localhost", "LOCALHOST", "127.0.0.1", "127.8.7.6", "[::1]"]
@@ -56,12 +56,12 @@ def test_http_to_this_machine_is_nobodys_business(host: str, tmp_path: Path, cap
 def test_the_endpoint_of_a_managed_identity_is_looked_at_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = """
 tables = [{ name = "dbo.Orders" }]
-downstream.url = "http://api.example/"
+targets[0].url = "http://api.example/"
 notifications.email = { sender = "a@example.com", recipients = ["b@example.com"], endpoint = "http://mail.example" }
 notifications.webhooks = [{ url = "https://hooks.example" }, { url = "http://hooks.example" }]
 """
     fields = [told.partition(": ")[0] for told in told_at_start(SAFE, tmp_path, caplog, text)]
-    assert fields == ["downstream.url", "notifications.webhooks[1].url", "notifications.email.endpoint"]
+    assert fields == ["targets[0].url", "notifications.webhooks[1].url", "notifications.email.endpoint"]
 
 
 CLEAR = "Encrypt is off: rows and password can be read on the way; set Encrypt=True"

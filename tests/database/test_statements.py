@@ -11,7 +11,7 @@ from string import Formatter
 import pytest
 from sqlfluff.core import FluffConfig, Linter
 
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.columns import TableColumn
 from rowpost.database.statements import COMMON, SQL, body, render
 from rowpost.database.table import Table
@@ -61,7 +61,7 @@ KEY_TYPES = [
 
 def table(*key: TableColumn, name: str = "dbo.Orders", watch: tuple[str, ...] | None = None) -> Table:
     total = TableColumn("Total", "decimal", 9, 10, 2)
-    return Table(TableConfig(name=name), name, key, (*key, total), watch)
+    return Table(RelayConfig(table=name, target="api"), "site", key, (*key, total), watch)
 
 
 TABLES = {

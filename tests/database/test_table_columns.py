@@ -90,7 +90,7 @@ def test_quoted_names_and_literals_end_where_they_should(name: str) -> None:
 def test_the_fragments_of_a_composite_key() -> None:
     orders = table((column("Region", "nvarchar", 40), column("Order]Id", "int")), column("Total", "money"))
     found = orders.fragments
-    assert found["table"] == "[dbo].[Orders]" and found["leases"] == "[az_func].[Leases_rowpost_dbo_Orders]"
+    assert found["table"] == "[dbo].[Orders]" and found["leases"] == "[az_func].[Leases_rowpost_dbo_Orders_e3b0c442]"
     assert found["same_key_l_k"] == "l.[Region] = k.[key.1] AND l.[Order]]Id] = k.[key.2]"
     assert found["same_key_l_c"] == "l.[Region] = c.[Region] AND l.[Order]]Id] = c.[Order]]Id]"
     assert found["key_of_k"] == found["read_key_of_k"] == "k.[key.1], k.[key.2]"

@@ -20,7 +20,7 @@ def test_the_app_starts_with_mail_by_identity() -> None:
 
 
 def test_alerts_and_workbook_read_the_line_that_the_watchdog_writes() -> None:
-    readers = [query for query in all_queries().values() if "parse_json" in query or "table_state" in query]
+    readers = [query for query in all_queries().values() if "parse_json" in query or "relay_state" in query]
     assert len(readers) >= 6
     for query in readers:
         assert f'startswith "{STATE_LINE}"' in query
@@ -32,5 +32,5 @@ def test_every_field_that_is_queried_is_in_the_line() -> None:
     fields = set(re.findall(r'^        "(\w+)": ', source[: source.index("def state_line")], re.MULTILINE))
     queried = {name for query in all_queries().values() for name in re.findall(r"\bState\.(\w+)", query)}
     assert queried and queried <= fields
-    assert json.loads(state_line({"table": "dbo.T"}).removeprefix(STATE_LINE)) == {"table": "dbo.T"}
+    assert json.loads(state_line({"relay": "dbo.T"}).removeprefix(STATE_LINE)) == {"relay": "dbo.T"}
     assert (INFRA / "app" / "queries").is_dir()

@@ -95,7 +95,7 @@ def test_app_json_is_what_relay_toml_says() -> None:
     expected = describe(load_config(ROOT / "relay.toml", LOCAL))
     assert (ROOT / "infra" / "app.json").read_text(encoding="utf-8") == expected, "run: python infra/describe_app.py"
     names = json.loads(expected)["triggerFunctions"]
-    assert len(names) == len(tomllib.loads((ROOT / "relay.toml").read_text(encoding="utf-8"))["tables"])
+    assert len(names) == len(tomllib.loads((ROOT / "relay.toml").read_text(encoding="utf-8"))["relays"])
 
 
 def test_app_json_has_the_very_names_that_the_app_registers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +106,8 @@ def test_app_json_has_the_very_names_that_the_app_registers(monkeypatch: pytest.
 
     app = load_app(ROOT)
     registered = []
-    for table in app.config.tables:
-        (builder,) = table_changes.blueprint(app, table)._function_builders
+    for relay in app.config.relays:
+        (builder,) = table_changes.blueprint(app, relay)._function_builders
         registered.append(builder._function.get_function_name())
     assert json.loads((ROOT / "infra" / "app.json").read_text(encoding="utf-8"))["triggerFunctions"] == registered
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in registered)

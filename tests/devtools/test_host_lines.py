@@ -13,7 +13,7 @@ LOG = """\
 2026-11-22T16:52:14.765Z info     [relay] dbo.T: delivered 1
 2026-11-22T16:52:14.766Z info     [relay] Executed (Succeeded, Id=e5648b2f-7a48-4f31-83c7-26ef14db0ecc, Duration=15ms)
 {"port": 1, "functions": ["relay"]}
-2026-11-22T16:52:15.100Z info     [watchdog] table_state {"table": "dbo.T", "pending": 0}
+2026-11-22T16:52:15.100Z info     [watchdog] relay_state {"relay": "dbo.T", "pending": 0}
 2026-11-22T16:52:16.100Z info     [host] orchestration recovery 'recovery-T' continues as new
 """
 FAILURE = """\

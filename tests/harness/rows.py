@@ -8,7 +8,7 @@ from typing import Any
 import simplejson
 from hypothesis import strategies as st
 
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.columns import TableColumn
 from rowpost.database.table import Table
 from rowpost.rules.json_text import JsonValue
@@ -21,7 +21,7 @@ KEYS = st.dictionaries(st.text(string.ascii_letters, min_size=1, max_size=8), VA
 
 
 def table(key: tuple[TableColumn, ...], *columns: TableColumn) -> Table:
-    return Table(TableConfig(name="dbo.Orders"), "dbo.Orders", key, (*key, *columns), None)
+    return Table(RelayConfig(table="dbo.Orders", target="api"), "", key, (*key, *columns), None)
 
 
 def column(name: str, type_name: str, max_length: int = 4, precision: int = 10, scale: int = 0) -> TableColumn:

@@ -12,7 +12,9 @@ from typing import Any
 from devtools.stack import Stack
 from emulators.clock import VirtualTime
 from emulators.downstream.attempt import Attempt
+from rowpost.config.sections import RelayConfig
 
+LEASES = f"az_func.{RelayConfig(table='dbo.Orders').lease_table('rowpost-local')}"
 PAUSED = "AzureWebJobs.relay_dbo_Orders.Disabled"  # the setting that keeps the trigger from being listened to
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
@@ -97,7 +99,7 @@ class Relay:
         return answer.json()
 
     def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self.get("/api/status")["tables"][0]
+        status: dict[str, Any] = self.get("/api/status")["relays"][0]
         return status
 
     def alerts(self, kind: str | None = None) -> list[dict[str, Any]]:
@@ -111,11 +113,12 @@ class Relay:
 
 
 CONFIG = """
-[downstream]
+[[targets]]
+name = "api"
 url = "%DOWNSTREAM_URL%"
 timeout = "5s"
 batch_budget = "30s"
-[downstream.headers]
+[targets.headers]
 X-Api-Key = "%DOWNSTREAM_API_KEY%"
 [[notifications.webhooks]]
 url = "%ALERT_WEBHOOK_URL%"
@@ -125,8 +128,8 @@ max_delay = "1h"
 window = "12h"
 [watchdog]
 schedule = "0 */5 * * * *"
-[[tables]]
-name = "dbo.Orders"
+[[relays]]
+table = "dbo.Orders"
 """
 
 

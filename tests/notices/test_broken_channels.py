@@ -26,7 +26,7 @@ recipients = ["dba@example.com"]
 NOTICE: Notice = {
     "id": "notice-1",
     "kind": "alarm",
-    "table": "dbo.Orders",
+    "relay": "dbo.Orders",
     "rows": 1,
     "round": 1,
     "since": None,

@@ -58,7 +58,7 @@ def notice(kind: Kind = "alarm", number: str = "1", **values: Any) -> Notice:
     known: Notice = {
         "id": f"notice-{kind}-{number}",
         "kind": kind,
-        "table": "dbo.Orders",
+        "relay": "dbo.Orders",
         "rows": 3,
         "round": 10,
         "since": "2026-03-01T00:00:00.1234567",
@@ -336,7 +336,7 @@ def test_a_text_says_what_where_since_when_and_why(kind: Kind) -> None:
 
 
 def test_what_to_do_about_dead_letters_is_in_the_mail() -> None:
-    assert "POST /api/tables/dbo.Orders/dead-letters/replay" in body(notice("dead_letter"))
+    assert "POST /api/relays/dbo.Orders/dead-letters/replay" in body(notice("dead_letter"))
 
 
 @pytest.mark.parametrize(("rows", "said"), [(1, "1 row not"), (2, "2 rows not")])
@@ -352,4 +352,4 @@ def test_texts_are_made_of_the_notices_fields_alone(kind: Kind, mail: EmailServi
     assert send(people, carrying, to()) == SENT
     (message,) = mail.messages()
     assert "row-value" not in f"{message.subject}{message.plain_text}" and "Failing since: -" in str(message.plain_text)
-    assert set(Notice.__annotations__) == {"id", "kind", "table", "rows", "round", "since", "at", "last_error", "versions"}
+    assert set(Notice.__annotations__) == {"id", "kind", "relay", "rows", "round", "since", "at", "last_error", "versions"}

@@ -12,7 +12,7 @@ def ask(relay: Relay, method: str, path: str, **options: Any) -> tuple[int, dict
     return answer.status_code, answer.json()
 
 
-COLUMNS = "/api/tables/dbo.Orders/columns"
+COLUMNS = "/api/relays/dbo.Orders/columns"
 ENTITY = "/runtime/webhooks/durabletask/entities/table_columns/dbo_Orders"
 
 
@@ -20,7 +20,7 @@ def test_the_client_narrows_the_columns_and_takes_the_choice_back(relay: Relay) 
     status, document = ask(relay, "GET", COLUMNS)
     everything = ["OrderId", "Customer", "Total", "Secret"]
     assert (status, document["columns"], document["effective"]) == (200, None, everything)
-    assert ask(relay, "PUT", COLUMNS, json={"columns": ["total"]}) == (202, {"table": "dbo.Orders", "columns": ["Total"]})
+    assert ask(relay, "PUT", COLUMNS, json={"columns": ["total"]}) == (202, {"relay": "dbo.Orders", "columns": ["Total"]})
     relay.advance(1)
     assert ask(relay, "GET", COLUMNS)[1]["columns"] == ["Total"]
     relay.insert(1)  # the very next batch knows

@@ -14,19 +14,19 @@ def ask(relay: Relay, method: str, path: str, **options: Any) -> tuple[int, dict
 
 
 def test_an_unknown_table_is_answered_with_the_known_ones(relay: Relay) -> None:
-    status, document = ask(relay, "GET", "/api/tables/dbo.Nothing/columns")
+    status, document = ask(relay, "GET", "/api/relays/dbo.Nothing/columns")
     assert status == 404
     assert "dbo.Orders" in document["error"]
-    assert ask(relay, "GET", "/api/tables/dbo.Orders/dead-letters?limit=x")[0] == 400
+    assert ask(relay, "GET", "/api/relays/dbo.Orders/dead-letters?limit=x")[0] == 400
 
 
 def test_a_limit_that_is_not_a_number_is_refused(relay: Relay) -> None:
-    answer = relay.stack.host.request("GET", "/api/tables/dbo.Orders/dead-letters?limit=%C2%B2")  # type: ignore[union-attr]
+    answer = relay.stack.host.request("GET", "/api/relays/dbo.Orders/dead-letters?limit=%C2%B2")  # type: ignore[union-attr]
     assert answer.status_code == 400
 
 
 def test_status_answers_for_every_table_even_when_one_is_broken(make_relay: Any) -> None:
-    relay = make_relay(changed_config(name='"dbo.Orders"\n[[tables]]\nname = "dbo.Missing"'), start=False)
+    relay = make_relay(changed_config(name='"dbo.Orders"\n[[relays]]\ntable = "dbo.Missing"'), start=False)
     relay.stack.start_services()
     relay.execute("CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY)")
     relay.execute("CREATE TABLE dbo.Missing (Id int NOT NULL PRIMARY KEY)")
@@ -35,6 +35,6 @@ def test_status_answers_for_every_table_even_when_one_is_broken(make_relay: Any)
     relay.execute("DROP TABLE dbo.Missing")
     relay.stack.start_host()
     relay.advance(5)
-    orders, missing = ask(relay, "GET", "/api/status")[1]["tables"]
+    orders, missing = ask(relay, "GET", "/api/status")[1]["relays"]
     assert orders["pending"] == 0
     assert "no such table" in missing["problem"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.running_relay import CONFIG, Relay
+from tests.harness.running_relay import CONFIG, LEASES, Relay
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_resync_sends_every_row_whatever_its_key(
     relay.advance(300)
     before, leases = len(relay.posts()), len(relay.leases())
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     assert relay.advance(600, until=lambda: relay.status()["resync"]["status"] == "Completed" and not relay.ledger())
     assert {attempt.body["data"]["row"]["N"] for attempt in relay.posts()[before:]} == set(range(800))  # type: ignore[index]
     assert len(relay.leases()) <= leases  # none is left behind for the trigger to sweep
@@ -49,7 +49,7 @@ def test_the_cursor_goes_on_after_a_resync(relay: Relay) -> None:
     for number in range(1, 4):  # the database's version runs ahead of the table's
         relay.execute(f"INSERT INTO dbo.Other (Id) VALUES ({number})")
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     assert relay.advance(120, until=lambda: relay.status().get("resync", {}).get("status") == "Completed")
     relay.advance(30)
     ((before,),) = relay.execute("SELECT LastSyncVersion FROM az_func.GlobalState")
@@ -63,14 +63,14 @@ def test_the_cursor_goes_on_after_a_resync(relay: Relay) -> None:
 def test_a_resync_of_a_table_that_is_no_longer_configured_ends(make_relay: Callable[..., Relay]) -> None:
     orders = "CREATE TABLE dbo.Orders (OrderId int NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, N int NULL)"
     other = "CREATE TABLE dbo.Other (Id int NOT NULL CONSTRAINT PK_Other PRIMARY KEY)"
-    relay = make_relay(CONFIG + '[[tables]]\nname = "dbo.Other"\n', f"{orders};\nGO\n{other}")
+    relay = make_relay(CONFIG + '[[relays]]\ntable = "dbo.Other"\n', f"{orders};\nGO\n{other}")
     relay.stack.downstream.set_mode("down", path="/rows")
     for first in (1, 1000):
         relay.execute("INSERT INTO dbo.Orders VALUES " + ", ".join(f"({n}, 1)" for n in range(first, first + 999)))
     assert relay.advance(900, until=lambda: len(relay.ledger()) > 1100)
     host = relay.stack.host
     assert host is not None
-    assert host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
+    assert host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     relay.advance(30)
     host.kill()
     relay.config_file.write_text(CONFIG.replace("dbo.Orders", "dbo.Other"))
@@ -82,7 +82,7 @@ def test_a_resync_of_a_table_that_is_no_longer_configured_ends(make_relay: Calla
 
 def resync(relay: Relay, method: str = "POST") -> Any:
     assert relay.stack.host is not None
-    return relay.stack.host.request(method, "/api/tables/dbo.Orders/resync")
+    return relay.stack.host.request(method, "/api/relays/dbo.Orders/resync")
 
 
 def test_a_resync_goes_on_after_a_kill_and_never_floods_the_ledger(relay: Relay) -> None:
@@ -141,12 +141,12 @@ def test_a_resync_reaches_a_table_that_was_made_again_with_another_key(relay: Re
     assert host is not None
     host.kill()
     relay.execute("DROP TABLE dbo.Orders")
-    relay.execute("DROP TABLE az_func.Leases_rowpost_dbo_Orders")
+    relay.execute(f"DROP TABLE {LEASES}")
     relay.execute(MADE_ANEW)
     relay.execute("INSERT INTO dbo.Orders (Code, Total) VALUES (7, 1)")  # before tracking: only a resync sends it
     relay.execute("ALTER TABLE dbo.Orders ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON)")
     relay.accept_all()
     host.start()
     relay.advance(hours=1)  # the old record is due
-    assert host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
+    assert host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     assert relay.advance(hours=2, until=lambda: relay.stack.downstream.find("dbo.Orders", {"Code": 7}) is not None)

@@ -15,7 +15,7 @@ def test_retry_now_while_the_target_is_still_down_counts_each_round_once(relay: 
     assert relay.advance(hours=4, until=lambda: relay.status()["detached"] == len(ROWS))
     before = max(record[3] for record in relay.ledger())
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/retry").status_code == 202
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/retry").status_code == 202
     relay.insert(*LATER)  # they open the circuit breaker again, before all that was ordered is tried
     relay.advance(600)
     assert max(record[3] for record in relay.ledger()) <= before + 5
@@ -26,7 +26,7 @@ def test_retry_now_makes_held_rows_due(relay: Relay) -> None:
     relay.insert(1)
     relay.advance(hours=3)
     relay.accept_all()
-    answer = relay.stack.host.request("POST", "/api/tables/dbo.Orders/retry")  # type: ignore[union-attr]
+    answer = relay.stack.host.request("POST", "/api/relays/dbo.Orders/retry")  # type: ignore[union-attr]
     assert answer.json()["rows"] == 1
     relay.advance(30)
     assert relay.accepted(1)
@@ -37,5 +37,5 @@ def test_retry_now_reaches_rows_that_wait_for_a_retry_after(relay: Relay) -> Non
     relay.insert(1)
     relay.advance(60)
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/retry").json()["rows"] == 1
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/retry").json()["rows"] == 1
     assert relay.advance(60, until=lambda: relay.accepted(1) is not None)

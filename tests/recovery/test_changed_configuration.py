@@ -10,7 +10,7 @@ OTHER = "\nGO\nCREATE TABLE dbo.Other (Id int NOT NULL CONSTRAINT PK_Other PRIMA
 
 
 def test_a_table_that_is_no_longer_configured_is_not_called_recovered(make_relay: Callable[..., Relay]) -> None:
-    other = '[[tables]]\nname = "dbo.Other"\n'
+    other = '[[relays]]\ntable = "dbo.Other"\n'
     relay = make_relay(CONFIG + other, ORDERS + OTHER)
     relay.reject(1)
     relay.insert(1)

@@ -67,6 +67,6 @@ def test_a_gate_that_has_just_closed_makes_no_hot_loop_of_detached_rows(relay: R
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(*range(100, 120))
     relay.advance(5)
-    before = relay.host_log().count("[redeliver_table] Executing")
+    before = relay.host_log().count("[redeliver_relay] Executing")
     relay.advance(120)
-    assert relay.host_log().count("[redeliver_table] Executing") - before <= 10
+    assert relay.host_log().count("[redeliver_relay] Executing") - before <= 10

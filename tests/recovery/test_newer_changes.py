@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.harness.running_relay import Relay, changed_config
+from tests.harness.running_relay import LEASES, Relay, changed_config
 
 MINUTE = 60
 
@@ -33,7 +33,7 @@ def test_a_newer_change_that_waits_for_its_first_try_outlives_the_window_of_the_
     relay.execute("UPDATE dbo.Orders SET Total = 77 WHERE OrderId = 1")
     # Handed out, and given back by a batch whose time budget had ended: never tried.
     relay.execute(
-        "UPDATE az_func.Leases_rowpost_dbo_Orders SET _az_func_ChangeVersion = CHANGE_TRACKING_CURRENT_VERSION(), "
+        f"UPDATE {LEASES} SET _az_func_ChangeVersion = CHANGE_TRACKING_CURRENT_VERSION(), "
         "_az_func_AttemptCount = 0, _az_func_LeaseExpirationTime = DATEADD(second, 30, SYSDATETIME())"
     )
     relay.execute("UPDATE rowpost.Ledger SET FirstFailure = DATEADD(hour, -13, SYSUTCDATETIME()), NextAttempt = SYSUTCDATETIME()")

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 
-from rowpost.config.sections import TableConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.columns import TableColumn
 from rowpost.database.table import Table
 from rowpost.recovery.plan import LAPSED_SECONDS
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST
-from tests.harness.running_relay import Relay
+from tests.harness.running_relay import LEASES, Relay
 
 
 def orphan(relay: Relay) -> None:
@@ -20,7 +20,7 @@ def orphan(relay: Relay) -> None:
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(1)
     relay.advance(hours=1)
-    relay.execute("DELETE FROM az_func.Leases_rowpost_dbo_Orders")
+    relay.execute(f"DELETE FROM {LEASES}")
     relay.execute("UPDATE az_func.GlobalState SET LastSyncVersion = CHANGE_TRACKING_CURRENT_VERSION()")
 
 
@@ -95,7 +95,7 @@ def test_nobody_posts_a_row_whose_redelivery_is_in_flight(relay: Relay) -> None:
     relay.accept_all()
     relay.execute("UPDATE rowpost.Ledger SET NextAttempt = SYSUTCDATETIME()")
     key = TableColumn("OrderId", "int", 4, 10, 0)
-    table = Table(TableConfig(name="dbo.Orders"), "dbo.Orders", (key,), (key,), None)
+    table = Table(RelayConfig(table="dbo.Orders", target="api"), "rowpost-local", (key,), (key,), None)
     take = table.statement("lease_for_redelivery", at_most=REDELIVER_AT_MOST, lapsed_seconds=LAPSED_SECONDS)
     relay.execute(take, 80)  # recovery has leased the row, and its post takes its time
     before = len(relay.posts(1))
@@ -115,7 +115,7 @@ def test_redelivered_rows_keep_the_schedule(relay: Relay) -> None:
     relay.reject(1)
     before = len(relay.posts(1))
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     relay.advance(hours=1)
     instants = [datetime.fromisoformat(attempt.at) for attempt in relay.posts(1)[before:]]
     gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(instants)]
@@ -136,5 +136,5 @@ def test_two_spellings_of_one_key_that_are_due_together(make_relay: Callable[...
     assert relay.advance(hours=13, until=lambda: relay.status()["dead"] == 3)
     relay.accept_all()
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/dead-letters/replay").json()["rows"] == 3
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/dead-letters/replay").json()["rows"] == 3
     assert relay.advance(hours=1, until=lambda: relay.ledger() == [])

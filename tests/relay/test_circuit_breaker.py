@@ -70,7 +70,7 @@ def test_an_operator_closes_it(relay: Relay) -> None:
     relay.stack.downstream.set_mode("up")
     host = relay.stack.host
     assert host is not None
-    answer = host.request("POST", "/api/tables/dbo.Orders/retry")
+    answer = host.request("POST", "/api/relays/dbo.Orders/retry")
     assert answer.json()["rows"] == len(ROWS)
     assert relay.advance(30, until=lambda: all(relay.accepted(order) for order in ROWS))
 

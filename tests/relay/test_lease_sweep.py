@@ -1,13 +1,11 @@
-"""The trigger's sweep of leases takes no change with it that nobody has delivered."""
+"""The trigger's sweep of leases takes no change with it that nobody has delivered.f"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-from tests.harness.running_relay import Relay, changed_config
-
-LEASES = "az_func.Leases_rowpost_dbo_Orders"
+from tests.harness.running_relay import LEASES, Relay, changed_config
 
 
 def test_an_unwatched_change_does_not_hide_the_watched_one_before_it(make_relay: Callable[..., Relay]) -> None:

@@ -123,20 +123,20 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
         "replay_dead_letters": "httpTrigger",
         "resync": "orchestrationTrigger",
         "resync_page": "activityTrigger",
-        "resync_table": "httpTrigger",
+        "start_resync": "httpTrigger",
         "stop_resync": "httpTrigger",
         "retry_now": "httpTrigger",
         "recovery": "orchestrationTrigger",
         "notification": "orchestrationTrigger",
-        "survey_table": "activityTrigger",
-        "redeliver_table": "activityTrigger",
+        "survey_relay": "activityTrigger",
+        "redeliver_relay": "activityTrigger",
         "start_notice": "activityTrigger",
         "send_notice": "activityTrigger",
         "table_columns": "entityTrigger",
     }
     flights = functions["relay_dbo_Flights"]
     assert (flights["tableName"], flights["connectionStringSetting"]) == ("dbo.Flights", "SqlConnectionString")
-    assert flights["leasesTableName"] == "Leases_rowpost_dbo_Flights"
+    assert flights["leasesTableName"] == "Leases_rowpost_dbo_Flights_29b5e964"
     levels = {name: trigger["authLevel"] for name, trigger in functions.items() if trigger["type"] == "httpTrigger"}
     assert {str(level).lower() for level in levels.values()} <= {"function", "authlevel.function", "1"}, levels
     assert not DEVELOPMENT & set(report["modules"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from rowpost.config.sections import DownstreamConfig, Duration
+from rowpost.config.sections import Duration, TargetConfig
 from rowpost.rules.answer import Answer
 from rowpost.rules.row import ClaimedRow
 from rowpost.target.delivery import Deliverer
@@ -22,7 +22,7 @@ def events(count: int = 1, first: int = 1) -> list[Event]:
 
 
 def deliverer(url: str, **values: Any) -> Deliverer:
-    return Deliverer(DownstreamConfig(url=url, **({"concurrency": 1, "timeout": Duration(5)} | values)))
+    return Deliverer(TargetConfig(name="api", url=url, **({"concurrency": 1, "timeout": Duration(5)} | values)))
 
 
 def post(url: str, **values: Any) -> Answer:

@@ -58,7 +58,7 @@ def test_a_redirect_is_not_followed_and_takes_no_credential_elsewhere(raw: RawSe
         raw.handler = raw.answering(f"HTTP/1.1 {status} Moved\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n".encode())
         answer = post(raw.url, headers={"Authorization": "Bearer secret"})
         assert (answer.verdict, answer.status) == (Verdict.TRANSIENT, status)
-        assert answer.error is not None and "redirects are not followed; correct downstream.url" in answer.error
+        assert answer.error is not None and "redirects are not followed; correct the url of the target" in answer.error
         assert elsewhere.connections == 0 and len(raw.requests) == 1
 
 

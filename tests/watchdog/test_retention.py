@@ -12,11 +12,11 @@ def test_lost_changes_are_told_with_their_exact_versions_and_a_resync_repairs_th
     before, after = lose(relay)
     assert relay.accepted(3) is None
     (notice,) = relay.alerts("gap")
-    assert (notice["table"], notice["versions"]) == ("dbo.Orders", [before + 1, after])
+    assert (notice["relay"], notice["versions"]) == ("dbo.Orders", [before + 1, after])
     assert f"{before + 1} to {after}" in notice["text"]
     assert relay.status()["gap"] == {"first": before + 1, "last": after}
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/tables/dbo.Orders/resync").status_code == 202
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     assert relay.advance(60, until=lambda: relay.accepted(3) is not None and (relay.accepted(1) or {}).get("Total") == 77)
     relay.advance(900)
     assert relay.status()["gap"] is None

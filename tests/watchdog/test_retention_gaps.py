@@ -78,7 +78,7 @@ def test_rows_that_were_handed_back_are_not_covered(relay: Relay) -> None:
     for order in range(2, 22):
         relay.insert(order)
     relay.advance(35)  # the watchdog looks
-    ((covered,),) = relay.execute("SELECT Covered FROM rowpost.TableState")
+    ((covered,),) = relay.execute("SELECT Covered FROM rowpost.Relays")
     assert covered <= 1 + len(relay.ledger())  # order n has version n, and those that were tried are the first ones
 
 

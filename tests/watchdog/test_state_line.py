@@ -8,7 +8,7 @@ from typing import Any
 from rowpost.app import App
 from rowpost.config.connection_string import translate
 from rowpost.database.connection import Database
-from rowpost.operations.status import STATE_LINE, table_status
+from rowpost.operations.status import STATE_LINE, relay_status
 from tests.harness.running_relay import Relay, changed_config
 
 
@@ -39,5 +39,5 @@ def test_a_trigger_that_never_started_leaves_its_changes_untouched(make_relay: A
     relay.insert(1, 2)
     relay.insert(3)
     odbc = translate(relay.stack.settings["SqlConnectionString"], "SqlConnectionString", relay.stack.settings["ODBC_DRIVER"])
-    status = table_status(App(relay.stack.config, Database(odbc)), "dbo.Orders")
+    status = relay_status(App(relay.stack.config, Database(odbc), relay.stack.settings["WEBSITE_SITE_NAME"]), "dbo.Orders")
     assert (status["pending"], status["oldest_untouched"], status["version"]) == (3, 1, 2)

@@ -31,10 +31,10 @@ UNTRACK = "ALTER TABLE dbo.Orders DISABLE CHANGE_TRACKING"
 @pytest.mark.parametrize(
     ("statements", "message"),
     [
-        ([UNTRACK, "DROP TABLE dbo.Orders"], "tables.name dbo.Orders: no such table"),
+        ([UNTRACK, "DROP TABLE dbo.Orders"], "relays.table dbo.Orders: no such table"),
         (
             [UNTRACK, "DROP TABLE dbo.Orders", "CREATE TABLE dbo.Orders (OrderId int NOT NULL)"],
-            "tables.name dbo.Orders: the table has no primary key",
+            "relays.table dbo.Orders: the table has no primary key",
         ),
         ([UNTRACK], "change tracking is off for the table; run infra/sql/30-track-table.sql"),
         (
@@ -58,7 +58,7 @@ def test_a_table_that_cannot_be_relayed(make_relay: Callable[..., Relay], statem
 def test_watch_needs_column_tracking(make_relay: Callable[..., Relay]) -> None:
     config = changed_config(name='"dbo.Orders"\nwatch = ["Total"]')
     log = start_with(make_relay, [UNTRACK, "ALTER TABLE dbo.Orders ENABLE CHANGE_TRACKING"], config)
-    assert "tables.watch of dbo.Orders: the table does not track which columns change" in log
+    assert "relays.watch of dbo.Orders: the table does not track which columns change" in log
 
 
 @pytest.mark.parametrize("what", ["send", "watch"])
@@ -81,7 +81,7 @@ def test_a_missing_permission_is_named(make_relay: Callable[..., Relay]) -> None
     relay.stack._extra["SqlConnectionString"] = text
     relay.stack.start_host()
     relay.advance(5)
-    assert "tables.name dbo.Orders: the app's user lacks the permission VIEW CHANGE TRACKING" in relay.host_log()
+    assert "relays.table dbo.Orders: the app's user lacks the permission VIEW CHANGE TRACKING" in relay.host_log()
 
 
 def test_the_least_privilege_role_is_enough(make_relay: Callable[..., Relay]) -> None:

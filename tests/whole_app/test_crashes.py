@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.harness.running_relay import Relay
+from tests.harness.running_relay import LEASES, Relay
 
 
 def kill_when_posting(relay: Relay) -> threading.Thread:
@@ -74,7 +74,7 @@ def test_rows_handed_out_again_and_again_without_an_outcome_are_adopted(relay: R
     relay.advance(5)
     relay.execute("DELETE FROM rowpost.Ledger")
     relay.execute(
-        "UPDATE az_func.Leases_rowpost_dbo_Orders SET _az_func_AttemptCount = 5, _az_func_LeaseExpirationTime = SYSDATETIME()"
+        f"UPDATE {LEASES} SET _az_func_AttemptCount = 5, _az_func_LeaseExpirationTime = SYSDATETIME()"
     )
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=1, until=lambda: relay.accepted(1) is not None)
@@ -86,7 +86,7 @@ def test_a_row_whose_lease_is_gone_is_redelivered_from_the_ledger(relay: Relay) 
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(1)
     relay.advance(hours=1)
-    relay.execute("DELETE FROM az_func.Leases_rowpost_dbo_Orders")
+    relay.execute(f"DELETE FROM {LEASES}")
     relay.execute("UPDATE az_func.GlobalState SET LastSyncVersion = CHANGE_TRACKING_CURRENT_VERSION()")
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=2, until=lambda: relay.accepted(1) is not None)
@@ -98,7 +98,7 @@ def test_an_orphaned_row_keeps_its_rounds_and_its_window(relay: Relay) -> None:
     relay.reject(1)
     relay.insert(1)
     relay.advance(hours=1)
-    relay.execute("DELETE FROM az_func.Leases_rowpost_dbo_Orders")
+    relay.execute(f"DELETE FROM {LEASES}")
     relay.execute("UPDATE az_func.GlobalState SET LastSyncVersion = CHANGE_TRACKING_CURRENT_VERSION()")
     before = len(relay.posts(1))
     relay.advance(hours=5)
@@ -113,7 +113,7 @@ def test_a_hold_that_was_overtaken_by_a_renewal_is_restored(relay: Relay) -> Non
     relay.advance(hours=2)
     posts = len(relay.posts(1))
     held = relay.status()["next_attempt"]
-    relay.execute("UPDATE az_func.Leases_rowpost_dbo_Orders SET _az_func_LeaseExpirationTime = SYSDATETIME()")
+    relay.execute(f"UPDATE {LEASES} SET _az_func_LeaseExpirationTime = SYSDATETIME()")
     relay.advance(60)
     assert len(relay.posts(1)) == posts
     assert relay.status()["next_attempt"] == held

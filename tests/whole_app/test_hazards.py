@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from devtools.stack import ROOT
 from emulators.launch import FunctionsHost
-from tests.harness.running_relay import Relay, changed_config
+from tests.harness.running_relay import LEASES, Relay, changed_config
 
 MINUTE = 60
 
@@ -57,7 +57,7 @@ def test_c_the_last_built_in_attempt_in_flight_is_still_counted_as_unprocessed(r
         for attempt in range(2, 6):
             relay.stack.downstream.wait_for(lambda n=attempt: len(relay.posts(1)) >= n, 60)  # type: ignore[misc]
             counts.append(
-                connection.execute("SELECT MAX(_az_func_AttemptCount) FROM az_func.Leases_rowpost_dbo_Orders").fetchone()[0]
+                connection.execute(f"SELECT MAX(_az_func_AttemptCount) FROM {LEASES}").fetchone()[0]
             )
         connection.close()
         watched.set()

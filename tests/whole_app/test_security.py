@@ -44,7 +44,7 @@ def test_row_values_and_what_the_api_answers_reach_neither_headers_nor_logs_nor_
     row = relay.accepted(2)
     assert row is not None and row["Customer"] == NASTY[:40]
     check_headers(relay)
-    letters = relay.get("/api/tables/dbo.Orders/dead-letters")
+    letters = relay.get("/api/relays/dbo.Orders/dead-letters")
     assert len(letters["dead_letters"]) == 1 and {"alarm", "dead_letter"} <= {body["kind"] for body in relay.alerts()}
     mails = relay.stack.email.messages()
     assert len(mails) >= 2
@@ -128,14 +128,14 @@ def test_every_endpoint_asks_for_a_key(relay: Relay) -> None:
     try:
         for method, path in (
             ("GET", "/api/status"),
-            ("GET", "/api/tables/dbo.Orders/columns"),
-            ("PUT", "/api/tables/dbo.Orders/columns"),
-            ("DELETE", "/api/tables/dbo.Orders/columns"),
-            ("GET", "/api/tables/dbo.Orders/dead-letters"),
-            ("POST", "/api/tables/dbo.Orders/dead-letters/replay"),
-            ("POST", "/api/tables/dbo.Orders/retry"),
-            ("POST", "/api/tables/dbo.Orders/resync"),
-            ("DELETE", "/api/tables/dbo.Orders/resync"),
+            ("GET", "/api/relays/dbo.Orders/columns"),
+            ("PUT", "/api/relays/dbo.Orders/columns"),
+            ("DELETE", "/api/relays/dbo.Orders/columns"),
+            ("GET", "/api/relays/dbo.Orders/dead-letters"),
+            ("POST", "/api/relays/dbo.Orders/dead-letters/replay"),
+            ("POST", "/api/relays/dbo.Orders/retry"),
+            ("POST", "/api/relays/dbo.Orders/resync"),
+            ("DELETE", "/api/relays/dbo.Orders/resync"),
             ("GET", "/runtime/webhooks/durabletask/instances"),
         ):
             assert guarded.request(method, path).status_code == 401, path

@@ -94,7 +94,7 @@ def test_a_row_inserted_by_hand_arrives_and_a_restart_goes_on(tmp_path: Path) ->
         run.wait_printed("relay_dbo_Airports    dbo.Airports: delivered 1")
         assert "Functions host" in requests.get(run.find(r"console    (http://\S+/)"), timeout=30).text
         status = requests.get(run.find(r"(http://\S+/api/status)"), timeout=30).json()
-        assert [table["table"] for table in status["tables"]] == ["dbo.Airports", "dbo.Weather", "dbo.Flights"]
+        assert [relay["table"] for relay in status["relays"]] == ["dbo.Airports", "dbo.Weather", "dbo.Flights"]
         connection.close()
     with started(tmp_path) as run:
         assert run.row("ZZZ")  # the API's state has outlived the restart
@@ -119,7 +119,8 @@ def test_start_with_a_fast_clock_and_an_api_of_the_users(tmp_path: Path) -> None
 
 def test_a_bad_configuration_ends_start_with_one_sentence(tmp_path: Path) -> None:
     config = tmp_path / "relay.toml"
-    config.write_text('[downstream]\nurl = "http://127.0.0.1:1/"\n[retry]\nwindow = "7 days"\n[[tables]]\nname = "dbo.T"\n')
+    relay = '[[targets]]\nname = "api"\nurl = "http://127.0.0.1:1/"\n[[relays]]\ntable = "dbo.T"\n'
+    config.write_text(relay + '[retry]\nwindow = "7 days"\n')
     run = Started(tmp_path / "data", "--config", str(config))
     assert run.process.wait(60) == 1
     assert "retry.window" in run.output

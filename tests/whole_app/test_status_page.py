@@ -102,7 +102,7 @@ def test_an_outage_is_seen_as_it_happens(tmp_path: Path, relay: Relay) -> None:
         browser.wait_for(has("#functions-table td", "BatchFailed"))
         assert "customer 7" not in browser.text("body")
         browser.click("[data-instance='recovery-dbo_Orders']")
-        browser.wait_for(has("#history-table td", "survey_table"))
+        browser.wait_for(has("#history-table td", "survey_relay"))
         browser.wait_for(has("#history-table td", "TimerCreated"))
         assert "Running" in browser.text("#instance-about")
         relay.accept_all()

@@ -180,7 +180,7 @@ class InsideWorld:
         with patched(first):
             first._start_worker(0)
             first.scheduler.run_until(first.scheduler.start + 30 * MICROSECONDS)
-            for table in ("az_func.GlobalState", f"az_func.{LEASES}", "rowpost.Ledger", "rowpost.TableState"):
+            for table in ("az_func.GlobalState", f"az_func.{LEASES}", "rowpost.Ledger", "rowpost.Relays"):
                 first.execute(f"DELETE FROM {table}")
             first._end()
         self.arena.keep(shape, database)
@@ -272,7 +272,7 @@ class InsideWorld:
         self.scheduler.after(start, lambda: None if self._ended or self.workers[number] else self._start_worker(number))
 
     def _note_choice(self) -> None:
-        for (text,) in self.execute("SELECT ClientColumns FROM rowpost.TableState") if self.plan.policy == "rowpost" else ():
+        for (text,) in self.execute("SELECT ClientColumns FROM rowpost.Relays") if self.plan.policy == "rowpost" else ():
             self.record.in_force = json.loads(text) if text else None
         rows = self.hub.store._db.execute("SELECT state FROM entities WHERE present = 1").fetchall()
         self.record.known = json.loads(rows[0][0])["columns"] if rows else None
@@ -420,7 +420,7 @@ class InsideWorld:
         if not live:
             return
         worker = live[int(self.scheduler.rng.random() * len(live))]
-        base = f"/api/tables/{TABLE}"
+        base = f"/api/relays/{TABLE}"
         begun = self.scheduler.seconds()
         if values["do"] != "columns":
             self.record.commands.append(begun)

@@ -47,12 +47,12 @@ UPDATE g
        LastError = a.Reason
   FROM rowpost.Ledger g
   JOIN @adopted a ON g.KeyHash = a.KeyHash
- WHERE g.TableName = {table_name}
+ WHERE g.Relay = {relay}
    AND g.State IN ({from_adopted})
    AND (g.State <> 'dead' OR g.ChangeVersion < a.Version);
-INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
+INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
                             LastFailure, NextAttempt, LastError, Noticed)
-SELECT {table_name}, a.KeyHash, a.RowKey, a.Version, 'U', a.State, a.Attempts, 0, @utc, @utc, @utc, a.Reason, 0
+SELECT {relay}, a.KeyHash, a.RowKey, a.Version, 'U', a.State, a.Attempts, 0, @utc, @utc, @utc, a.Reason, 0
   FROM @adopted a
- WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {table_name} AND g.KeyHash = a.KeyHash);
+ WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.KeyHash = a.KeyHash);
 COMMIT;

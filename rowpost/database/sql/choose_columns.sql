@@ -3,15 +3,15 @@ Write the downstream system's own choice of columns where claims read it.
 
 Parameters: 1. @choice, a JSON array of names; '' for all columns.
 Result set: when the choice was made (UTC). Of two choices the later one has the later time, always.
-Locks: the table's row of rowpost.TableState, until COMMIT. If the connection dies: the choice may stand or not; it was not confirmed.
+Locks: the table's row of rowpost.Relays, until COMMIT. If the connection dies: the choice may stand or not; it was not confirmed.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @choice nvarchar(max) = NULLIF(?, N''), @utc datetime2(7) = SYSUTCDATETIME();
 BEGIN TRANSACTION;
-UPDATE rowpost.TableState
+UPDATE rowpost.Relays
    SET ClientColumns = @choice,
        ChosenAt = CASE WHEN ChosenAt >= @utc THEN DATEADD(microsecond, 1, ChosenAt) ELSE @utc END
- WHERE TableName = {table_name};
-SELECT CONVERT(nvarchar(40), ChosenAt, 126) FROM rowpost.TableState WHERE TableName = {table_name};
+ WHERE Relay = {relay};
+SELECT CONVERT(nvarchar(40), ChosenAt, 126) FROM rowpost.Relays WHERE Relay = {relay};
 COMMIT;

@@ -34,10 +34,11 @@ SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {
   {join_watched_k};
 SELECT SYSUTCDATETIME(),
        @current,
-       CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {table_name}) THEN 1 ELSE 0 END,
+       CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE Relay = {relay}) THEN 1 ELSE 0 END,
        s.ClientColumns,
-       s.BreakerFailures,
-       s.BreakerOpenings,
-       DATEDIFF(second, SYSUTCDATETIME(), s.BreakerOpenUntil)
+       b.Failures,
+       b.Openings,
+       DATEDIFF(second, SYSUTCDATETIME(), b.OpenUntil)
   FROM (SELECT 1 AS One) o
-  LEFT JOIN rowpost.TableState s ON s.TableName = {table_name};
+  LEFT JOIN rowpost.Relays s ON s.Relay = {relay}
+  LEFT JOIN rowpost.Targets b ON b.App = {app} AND b.Target = {target};

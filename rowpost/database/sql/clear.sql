@@ -1,7 +1,7 @@
 /*
 All that a batch without a failure has to write, if anything: drop the records of rows that are delivered now, and close the breaker.
 
-Parameters: 1. @rows, a JSON array of objects: keyHash, version, clears (1). 2. to 5. the circuit breaker; the first is -1 if it
+Parameters: 1. @rows, a JSON array of objects: keyHash, version, clears (1). 2. to 6. the circuit breaker; the first is -1 if it
 stays as it is.
 Result set: 1 if rows are left for recovery to look after.
 Locks: the records, until COMMIT. If the connection dies: nothing was written; the records are cleared by a later delivery, or the
@@ -10,10 +10,10 @@ rows are delivered once more.
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @rows nvarchar(max) = ?, @utc datetime2(7) = SYSUTCDATETIME();
-DECLARE @failures int = NULLIF(?, -1), @openings int = ?, @open_seconds int = ?, @seen_openings int = ?;
+DECLARE @failures int = NULLIF(?, -1), @openings int = ?, @open_seconds int = ?, @seen_openings int = ?, @added int = ?;
 BEGIN TRANSACTION;
 {remove_delivered}
 {update_breaker}
 COMMIT;
 SELECT COUNT(*)
-  FROM (SELECT TOP (1) 1 AS One FROM rowpost.Ledger WHERE TableName = {table_name} AND State <> 'dead') live;
+  FROM (SELECT TOP (1) 1 AS One FROM rowpost.Ledger WHERE Relay = {relay} AND State <> 'dead') live;

@@ -9,5 +9,5 @@ DECLARE @limit int = ?;
 SELECT TOP (@limit) g.RowKey, g.ChangeVersion, g.Operation, g.Attempts, g.Rounds,
        CONVERT(nvarchar(40), g.FirstFailure, 126), CONVERT(nvarchar(40), g.LastFailure, 126), g.LastStatus, g.LastError
   FROM rowpost.Ledger g
- WHERE g.TableName = {table_name} AND g.State = 'dead'
+ WHERE g.Relay = {relay} AND g.State = 'dead'
  ORDER BY g.NextAttempt DESC, g.KeyHash;

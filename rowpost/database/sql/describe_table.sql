@@ -1,7 +1,7 @@
 /*
 What the app must know of a table before it relays it: its columns and key, its change tracking, and the rights of the app's user.
 
-Result sets: 1. a row for each column; 2. one row of facts.
+Result sets: 1. a row for each column; 2. one row of facts; 3. the version of the app's own tables, 0 if there are none.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -20,8 +20,15 @@ SELECT d.retention_period,
        (SELECT ct.is_track_columns_updated_on FROM sys.change_tracking_tables ct WHERE ct.object_id = OBJECT_ID({table_literal}, N'U')),
        HAS_PERMS_BY_NAME({table_literal}, 'OBJECT', 'SELECT'),
        HAS_PERMS_BY_NAME({table_literal}, 'OBJECT', 'VIEW CHANGE TRACKING'),
-       OBJECT_ID(N'[rowpost].[Ledger]', N'U'),
        HAS_PERMS_BY_NAME(N'rowpost', 'SCHEMA', 'UPDATE')
   FROM sys.databases b
   LEFT JOIN sys.change_tracking_databases d ON d.database_id = b.database_id
  WHERE b.name = DB_NAME();
+IF OBJECT_ID(N'rowpost.SchemaVersion', N'U') IS NOT NULL
+BEGIN
+    SELECT COALESCE(MAX(Version), 0) FROM rowpost.SchemaVersion;
+END
+ELSE
+BEGIN
+    SELECT CASE WHEN OBJECT_ID(N'rowpost.Ledger', N'U') IS NULL THEN 0 ELSE 1 END;
+END;

@@ -10,4 +10,4 @@ SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds,
        DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
        DATEDIFF(second, g.LastTried, SYSUTCDATETIME())
   FROM OPENJSON(@hashes) WITH (keyHash char(64) '$') s
-  JOIN rowpost.Ledger g ON g.TableName = {table_name} AND g.KeyHash = s.keyHash;
+  JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = s.keyHash;

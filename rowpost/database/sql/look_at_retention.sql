@@ -33,8 +33,8 @@ BEGIN
                          > d.retention_period * CASE d.retention_period_units WHEN 1 THEN 1 WHEN 2 THEN 60 ELSE 1440 END
                 THEN CONVERT(nvarchar(40), s.MarkAt, 126) END,
            CONVERT(nvarchar(40), @utc, 126)
-      FROM rowpost.TableState s
+      FROM rowpost.Relays s
      CROSS JOIN sys.change_tracking_databases d
      CROSS JOIN sys.change_tracking_tables t
-     WHERE s.TableName = {table_name} AND d.database_id = DB_ID() AND t.object_id = OBJECT_ID({table_literal});
+     WHERE s.Relay = {relay} AND d.database_id = DB_ID() AND t.object_id = OBJECT_ID({table_literal});
 END;

@@ -3,7 +3,7 @@ Whether the trigger makes progress. It stands still if changes wait, none is in 
 look before. It has ended if that was so at three looks.
 
 Result set: a row if it has ended: the oldest waiting change, the newest version, the cursor, since when (UTC), now (UTC).
-Locks: the table's row of rowpost.TableState, for one update. If the connection dies: the next look begins where the last one was.
+Locks: the table's row of rowpost.Relays, for one update. If the connection dies: the next look begins where the last one was.
 */
 SET NOCOUNT ON;
 DECLARE @ended int = 0, @current bigint = CHANGE_TRACKING_CURRENT_VERSION(), @utc datetime2(7) = SYSUTCDATETIME();
@@ -25,15 +25,15 @@ BEGIN
         SET @oldest = NULL;
 END;
 SELECT @since = StillSince, @seen = StillSeen
-  FROM rowpost.TableState
- WHERE TableName = {table_name} AND @oldest IS NOT NULL AND StillCursor = @last AND StillLeased = @leased;
+  FROM rowpost.Relays
+ WHERE Relay = {relay} AND @oldest IS NOT NULL AND StillCursor = @last AND StillLeased = @leased;
 IF @seen > @since AND DATEDIFF(second, @seen, @utc) >= {between_looks_seconds} SET @ended = 1;
-UPDATE rowpost.TableState
+UPDATE rowpost.Relays
    SET StillCursor = @last,
        StillLeased = @leased,
        StillSince = CASE WHEN @oldest IS NOT NULL THEN COALESCE(@since, @utc) END,
        StillSeen = CASE WHEN @oldest IS NULL THEN NULL
                         WHEN DATEDIFF(second, @seen, @utc) < {between_looks_seconds} THEN @seen
                         ELSE @utc END
- WHERE TableName = {table_name} AND (@oldest IS NOT NULL OR StillSince IS NOT NULL);
+ WHERE Relay = {relay} AND (@oldest IS NOT NULL OR StillSince IS NOT NULL);
 SELECT @oldest, @current, @last, CONVERT(nvarchar(40), @since, 126), CONVERT(nvarchar(40), @utc, 126) WHERE @ended = 1;

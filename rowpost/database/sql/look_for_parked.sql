@@ -9,8 +9,8 @@ SET NOCOUNT ON;
 DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint;
 -- Dead letters that wait for the next digest are no reason to look.
 DECLARE @told datetime2(7) = (SELECT DeadToldAt
-                                FROM rowpost.TableState
-                               WHERE TableName = {table_name}
+                                FROM rowpost.Relays
+                               WHERE Relay = {relay}
                                  AND DeadToldAt > DATEADD(second, -{digest_seconds} - 300, SYSUTCDATETIME()));
 IF OBJECT_ID({leases_literal}, N'U') IS NULL
 BEGIN
@@ -29,11 +29,11 @@ BEGIN
             AND l._az_func_ChangeVersion < {redelivered_version}
             AND NOT EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, @last) c WHERE {same_key_c_l}));
 END;
-SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE TableName = {table_name} AND (State <> 'dead' OR Noticed = 0))
+SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE Relay = {relay} AND (State <> 'dead' OR Noticed = 0))
             THEN 1 ELSE 0 END,
        CASE WHEN EXISTS (SELECT 1
                            FROM rowpost.Ledger
-                          WHERE TableName = {table_name}
+                          WHERE Relay = {relay}
                             AND (State = 'exhausted'
                                  OR (State = 'dead' AND Noticed = 0 AND @told IS NULL)
                                  OR (State <> 'dead' AND NextAttempt < DATEADD(minute, -5, SYSUTCDATETIME()))))

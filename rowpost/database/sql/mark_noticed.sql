@@ -8,5 +8,5 @@ SET NOCOUNT ON;
 DECLARE @as_of datetime2(7) = ?;
 UPDATE TOP ({chunk_rows}) rowpost.Ledger
    SET Noticed = 1
- WHERE TableName = {table_name} AND State = 'dead' AND Noticed = 0 AND NextAttempt <= @as_of;
+ WHERE Relay = {relay} AND State = 'dead' AND Noticed = 0 AND NextAttempt <= @as_of;
 SELECT @@ROWCOUNT;

@@ -3,7 +3,7 @@ Let the masks behind `watch` begin at the trigger's cursor, if all that is newer
 
 Only then is it sure that no undelivered change lies before the cursor. A base that is too old only posts too much.
 
-Locks: the trigger's lock and the table's row of rowpost.TableState, until COMMIT.
+Locks: the trigger's lock and the table's row of rowpost.Relays, until COMMIT.
 If the connection dies: the base stays; the next run moves it.
 */
 SET NOCOUNT ON;
@@ -21,8 +21,8 @@ IF @last IS NOT NULL
                        OR l._az_func_ChangeVersion <> c.SYS_CHANGE_VERSION
                        OR l._az_func_LeaseExpirationTime IS NOT NULL)
 BEGIN
-    UPDATE rowpost.TableState
+    UPDATE rowpost.Relays
        SET WatchBase = @last
-     WHERE TableName = {table_name} AND (WatchBase IS NULL OR WatchBase < @last);
+     WHERE Relay = {relay} AND (WatchBase IS NULL OR WatchBase < @last);
 END;
 COMMIT;

@@ -20,9 +20,10 @@ DECLARE @delays nvarchar(max) = ?, @steps int = ?, @window int = ?, @detach int 
 DECLARE @after char(64) = ?, @after_lost char(64) = ?, @end char(64), @end_lost char(64), @lock int, @planned int = 0;
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME(), @last bigint = {cursor};
 DECLARE @openings int, @open_until datetime2(7), @closed_at datetime2(7), @ordered datetime2(7);
-SELECT @openings = BreakerOpenings, @open_until = BreakerOpenUntil, @closed_at = BreakerClosedAt, @ordered = RetryOrdered
-  FROM rowpost.TableState
- WHERE TableName = {table_name};
+SELECT @ordered = RetryOrdered FROM rowpost.Relays WHERE Relay = {relay};
+SELECT @openings = Openings, @open_until = OpenUntil, @closed_at = ClosedAt
+  FROM rowpost.Targets
+ WHERE App = {app} AND Target = {target};
 -- For how long the circuit breaker keeps recovery from posting; 0 if it does not.
 DECLARE @open_seconds int = CASE WHEN @openings >= @attempts AND @open_until > @utc
                                  THEN DATEDIFF(second, @utc, @open_until) + 1 ELSE 0 END;
@@ -54,7 +55,7 @@ SELECT c.KeyHash, c.Event, CASE WHEN c.Wait >= d.s THEN c.Wait ELSE d.s END, c.S
                                           AND (g.NotBefore IS NULL OR g.NotBefore <= @utc)))
                             THEN 'ordered' END AS Event
                   FROM rowpost.Ledger g
-                 WHERE g.TableName = {table_name} AND g.KeyHash > @after AND g.State <> 'dead') x
+                 WHERE g.Relay = {relay} AND g.KeyHash > @after AND g.State <> 'dead') x
          WHERE x.Event IS NOT NULL
          ORDER BY x.KeyHash) c
   JOIN OPENJSON(@delays) WITH (r int '$.r', s int '$.s') d ON d.r = CASE WHEN c.Rounds < @steps THEN c.Rounds ELSE @steps END;
@@ -66,7 +67,7 @@ BEGIN
       FROM rowpost.Ledger g
      CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
       LEFT JOIN {leases} l ON {same_key_l_k}
-     WHERE g.TableName = {table_name}
+     WHERE g.Relay = {relay}
        AND g.State IN ({from_lease_lost})
        AND g.KeyHash > @after_lost
        AND g.NextAttempt < DATEADD(second, -{lapsed_seconds}, @utc)
@@ -80,12 +81,12 @@ IF @openings >= @attempts
    AND NOT EXISTS (SELECT 1 FROM @rows)
    AND NOT EXISTS (SELECT 1
                      FROM rowpost.Ledger
-                    WHERE TableName = {table_name} AND State IN ('held', 'detached')
+                    WHERE Relay = {relay} AND State IN ('held', 'detached')
                       AND NextAttempt >= @open_until AND NextAttempt <= @utc)
     INSERT INTO @rows (KeyHash, Event, Seconds, State, LastFailure, NextAttempt)
     SELECT TOP ({probes}) g.KeyHash, 'ordered', 0, g.State, g.LastFailure, g.NextAttempt
       FROM rowpost.Ledger g
-     WHERE g.TableName = {table_name} AND g.State IN ('held', 'detached') AND (g.NotBefore IS NULL OR g.NotBefore <= @utc)
+     WHERE g.Relay = {relay} AND g.State IN ('held', 'detached') AND (g.NotBefore IS NULL OR g.NotBefore <= @utc)
      ORDER BY CASE WHEN g.LastTried IS NULL THEN 0 ELSE 1 END, g.Attempts, g.LastTried;
 IF EXISTS (SELECT 1 FROM @rows)
 BEGIN
@@ -97,7 +98,7 @@ BEGIN
       FROM @rows r
      WHERE NOT EXISTS (SELECT 1
                          FROM rowpost.Ledger g
-                        WHERE g.TableName = {table_name} AND g.KeyHash = r.KeyHash AND g.State = r.State
+                        WHERE g.Relay = {relay} AND g.KeyHash = r.KeyHash AND g.State = r.State
                           AND g.LastFailure = r.LastFailure AND g.NextAttempt = r.NextAttempt);
     -- A count of 0 with a lease in the future keeps the row back and still counted as unprocessed. Without a lease the cursor may
     -- pass it. A lease that somebody has in hand is left alone, and one of a newer change is never released.
@@ -108,7 +109,7 @@ BEGIN
                                                     AND (g.Rounds < @detach OR l._az_func_ChangeVersion > g.ChangeVersion)
                                                THEN DATEADD(second, r.Seconds, @now) END
       FROM @rows r
-      JOIN rowpost.Ledger g ON g.TableName = {table_name} AND g.KeyHash = r.KeyHash
+      JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = r.KeyHash
      CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
       JOIN {leases} l ON {same_key_l_k}
      WHERE l._az_func_AttemptCount <= 0
@@ -127,7 +128,7 @@ BEGIN
                                       WHEN 'lease_lost' THEN g.NextAttempt
                                       ELSE @utc END
       FROM @rows r
-      JOIN rowpost.Ledger g ON g.TableName = {table_name} AND g.KeyHash = r.KeyHash
+      JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = r.KeyHash
      CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
       LEFT JOIN {leases} l ON {same_key_l_k};
     SET @planned = @@ROWCOUNT;

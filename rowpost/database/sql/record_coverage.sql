@@ -3,13 +3,13 @@ Remember how far the trigger has come, and whether people were told of a gap.
 
 Parameters: 1. @covered, every change up to it is delivered or in the ledger. 2. @current, the newest version. 3. @begin, with which
 version the tracking began. 4. @first and 5. @gap_end, the gap; 0 if there is none. 6. @told, 1 if people were told of it.
-Locks: the table's row of rowpost.TableState. If the connection dies: the next look sees, and tells, the same.
+Locks: the table's row of rowpost.Relays. If the connection dies: the next look sees, and tells, the same.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @covered bigint = ?, @current bigint = ?, @begin bigint = ?;
 DECLARE @first bigint = NULLIF(?, 0), @gap_end bigint = NULLIF(?, 0), @told int = ?;
-UPDATE rowpost.TableState
+UPDATE rowpost.Relays
    SET Covered = @covered,
        BeginVersion = @begin,
        GapFrom = COALESCE(@first, GapFrom),
@@ -18,4 +18,4 @@ UPDATE rowpost.TableState
        -- The mark is moved on when everything up to it is covered: it tells since when something newer has been waiting.
        MarkAt = CASE WHEN Mark IS NULL OR Mark <= @covered OR Mark > @current THEN SYSUTCDATETIME() ELSE MarkAt END,
        Mark = CASE WHEN Mark IS NULL OR Mark <= @covered OR Mark > @current THEN @current ELSE Mark END
- WHERE TableName = {table_name};
+ WHERE Relay = {relay};

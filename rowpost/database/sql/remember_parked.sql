@@ -1,8 +1,8 @@
 /*
 The leases of parked changes are ours, and no progress of the trigger: the next look compares with them.
 
-Locks: the table's row of rowpost.TableState. If the connection dies: the trigger is seen to stand still one look later.
+Locks: the table's row of rowpost.Relays. If the connection dies: the trigger is seen to stand still one look later.
 */
-UPDATE rowpost.TableState
+UPDATE rowpost.Relays
    SET StillLeased = {newest_lease}
- WHERE TableName = {table_name};
+ WHERE Relay = {relay};

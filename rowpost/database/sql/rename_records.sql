@@ -11,13 +11,13 @@ BEGIN TRANSACTION;
 DELETE g
   FROM rowpost.Ledger g
   JOIN OPENJSON(@renamed) WITH (oldHash char(64) '$.oldHash', keyHash char(64) '$.keyHash') s ON g.KeyHash = s.oldHash
- WHERE g.TableName = {table_name}
-   AND EXISTS (SELECT 1 FROM rowpost.Ledger n WHERE n.TableName = {table_name} AND n.KeyHash = s.keyHash);
+ WHERE g.Relay = {relay}
+   AND EXISTS (SELECT 1 FROM rowpost.Ledger n WHERE n.Relay = {relay} AND n.KeyHash = s.keyHash);
 UPDATE g
    SET KeyHash = s.keyHash, RowKey = s.rowKey
   FROM rowpost.Ledger g
   JOIN OPENJSON(@renamed)
        WITH (oldHash char(64) '$.oldHash', keyHash char(64) '$.keyHash', rowKey nvarchar(max) '$.rowKey') s
     ON g.KeyHash = s.oldHash
- WHERE g.TableName = {table_name};
+ WHERE g.Relay = {relay};
 COMMIT;

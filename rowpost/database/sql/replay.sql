@@ -9,5 +9,5 @@ SET NOCOUNT ON;
 DECLARE @started datetime2(7) = ?, @utc datetime2(7) = SYSUTCDATETIME();
 UPDATE TOP ({chunk_rows}) rowpost.Ledger
    SET State = {to_replayed}, Rounds = 0, Noticed = 0, FirstFailure = @utc, NextAttempt = @utc, NotBefore = NULL
- WHERE TableName = {table_name} AND State IN ({from_replayed}) AND NextAttempt <= @started;
+ WHERE Relay = {relay} AND State IN ({from_replayed}) AND NextAttempt <= @started;
 SELECT @@ROWCOUNT;

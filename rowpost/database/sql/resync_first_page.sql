@@ -7,7 +7,7 @@ Locks: none that last. If the connection dies: nothing was changed; the page is 
 SET NOCOUNT ON;
 -- Read before the rows: what is sent later under this version is at least as new as it.
 DECLARE @version bigint = CHANGE_TRACKING_CURRENT_VERSION();
-SELECT COUNT(*), @version FROM rowpost.Ledger WHERE TableName = {table_name} AND State <> 'dead';
+SELECT COUNT(*), @version FROM rowpost.Ledger WHERE Relay = {relay} AND State <> 'dead';
 SELECT TOP ({page_rows}) {read_key_of_t}
   FROM {table} t
  ORDER BY {key_of_t};

@@ -14,13 +14,13 @@ UPDATE g
        ChangeVersion = CASE WHEN @version > g.ChangeVersion THEN @version ELSE g.ChangeVersion END
   FROM rowpost.Ledger g
   JOIN OPENJSON(@rows) WITH (keyHash char(64) '$.keyHash') s ON g.KeyHash = s.keyHash
- WHERE g.TableName = {table_name} AND g.State IN ({from_resynced});
-INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
+ WHERE g.Relay = {relay} AND g.State IN ({from_resynced});
+INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
                             LastFailure, NextAttempt, LastError, Noticed)
-SELECT {table_name}, s.keyHash, s.rowKey, @version, 'U', {to_resynced}, 0, 0, @utc, @utc, @utc,
+SELECT {relay}, s.keyHash, s.rowKey, @version, 'U', {to_resynced}, 0, 0, @utc, @utc, @utc,
        N'{not_tried}: a resync was ordered', 0
   FROM OPENJSON(@rows) WITH (keyHash char(64) '$.keyHash', rowKey nvarchar(max) '$.rowKey') s
  WHERE NOT EXISTS (SELECT 1
                      FROM rowpost.Ledger g WITH (UPDLOCK, SERIALIZABLE)
-                    WHERE g.TableName = {table_name} AND g.KeyHash = s.keyHash);
+                    WHERE g.Relay = {relay} AND g.KeyHash = s.keyHash);
 COMMIT;

@@ -11,7 +11,7 @@ DECLARE @after nvarchar(max) = ?, {declare_key};
 SELECT {set_key} FROM OPENJSON(@after) WITH ({key_from_text}) k;
 -- Read before the rows: what is sent later under this version is at least as new as it.
 DECLARE @version bigint = CHANGE_TRACKING_CURRENT_VERSION();
-SELECT COUNT(*), @version FROM rowpost.Ledger WHERE TableName = {table_name} AND State <> 'dead';
+SELECT COUNT(*), @version FROM rowpost.Ledger WHERE Relay = {relay} AND State <> 'dead';
 SELECT TOP ({page_rows}) {read_key_of_t}
   FROM {table} t
  WHERE {behind_key}

@@ -1,15 +1,20 @@
 /*
-An operator's order: close the table's circuit breaker, and make every row that waits due at once. Recovery carries it out.
+An operator's order: make every row of the relay that waits due at once, and let the circuit breaker of its target be half-open, so
+that they are posted. Recovery carries it out.
 
 Result set: how many rows become due.
-Locks: the table's row of rowpost.TableState. If the connection dies: nothing was changed, or the order stands; it may be repeated.
+Locks: the relay's row of rowpost.Relays and the target's of rowpost.Targets. If the connection dies: nothing was changed, or the
+order stands; it may be repeated.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @utc datetime2(7) = SYSUTCDATETIME();
-UPDATE rowpost.TableState
-   SET RetryOrdered = @utc, BreakerFailures = 0, BreakerOpenings = 0, BreakerOpenUntil = NULL
- WHERE TableName = {table_name};
+UPDATE rowpost.Targets
+   SET OpenUntil = @utc
+ WHERE App = {app} AND Target = {target} AND OpenUntil > @utc;
+UPDATE rowpost.Relays
+   SET RetryOrdered = @utc
+ WHERE Relay = {relay};
 SELECT COUNT(*)
   FROM rowpost.Ledger
- WHERE TableName = {table_name} AND State <> 'dead' AND LastFailure < @utc AND NextAttempt > @utc;
+ WHERE Relay = {relay} AND State <> 'dead' AND LastFailure < @utc AND NextAttempt > @utc;

@@ -8,14 +8,14 @@ is left to it.
 Parameters: 1. @rows, a JSON array of objects, one for each row: key; keyHash and rowKey; version, of the event; leaseVersion and
 attemptCount, as the claim saw them; trackedVersion, for the lease; lease, the action, and waitSeconds; operation; state, attempts;
 retryAfterSeconds; status, error; clears, whether its record is to go; tried, whether the target was asked. 2. @redelivered: 1 if
-recovery posted the rows, under leases of its own. 3. to 6. the circuit breaker; the first is -1 if it stays as it is.
+recovery posted the rows, under leases of its own. 3. to 7. the circuit breaker; the first is -1 if it stays as it is.
 Locks: the trigger's lock, and the leases and records of the batch, until COMMIT: a few milliseconds for a hundred rows.
 If the connection dies: nothing was written; the leases lapse within a minute and the rows come again.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @rows nvarchar(max) = ?, @redelivered int = ?, @lock int;
-DECLARE @failures int = NULLIF(?, -1), @openings int = ?, @open_seconds int = ?, @seen_openings int = ?;
+DECLARE @failures int = NULLIF(?, -1), @openings int = ?, @open_seconds int = ?, @seen_openings int = ?, @added int = ?;
 BEGIN TRANSACTION;
 {take_trigger_lock}
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
@@ -45,7 +45,7 @@ UPDATE l
 {remove_delivered}
 {update_breaker}
 -- Who fails for the first time after the breaker has closed begins anew: its rounds were those of an outage that is over.
-DECLARE @closed_at datetime2(7) = (SELECT BreakerClosedAt FROM rowpost.TableState WHERE TableName = {table_name});
+DECLARE @closed_at datetime2(7) = (SELECT ClosedAt FROM rowpost.Targets WHERE App = {app} AND Target = {target});
 UPDATE g
    SET FirstFailure = CASE g.State WHEN 'dead' THEN @utc ELSE g.FirstFailure END,
        Rounds = CASE WHEN g.State = 'dead' OR (g.LastFailure < @closed_at AND {about_the_target}) THEN 0 ELSE g.Rounds END,
@@ -65,16 +65,16 @@ UPDATE g
                         THEN g.LastError ELSE s.error END
   FROM rowpost.Ledger g
   JOIN OPENJSON(@rows) WITH ({failure_fields}) s ON g.KeyHash = s.keyHash
- WHERE g.TableName = {table_name}
+ WHERE g.Relay = {relay}
    AND s.state IS NOT NULL
    -- Fewer attempts than are known: others have gone on with the row while this worker stood still.
    AND (g.ChangeVersion < s.version OR (g.State <> 'dead' AND g.ChangeVersion = s.version AND g.Attempts <= s.attempts));
-INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
+INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
                             LastFailure, LastTried, NextAttempt, NotBefore, LastStatus, LastError, Noticed)
-SELECT {table_name}, s.keyHash, s.rowKey, s.version, s.operation, s.state, s.attempts, 0, @utc,
+SELECT {relay}, s.keyHash, s.rowKey, s.version, s.operation, s.state, s.attempts, 0, @utc,
        @utc, CASE WHEN s.tried = 1 THEN @utc END, DATEADD(second, s.waitSeconds, @utc),
        DATEADD(second, s.retryAfterSeconds, @utc), s.status, s.error, 0
   FROM OPENJSON(@rows) WITH ({failure_fields}) s
  WHERE s.state IS NOT NULL
-   AND NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.TableName = {table_name} AND g.KeyHash = s.keyHash);
+   AND NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.KeyHash = s.keyHash);
 COMMIT;

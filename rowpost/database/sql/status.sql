@@ -37,15 +37,16 @@ SELECT SUM(CASE g.State WHEN 'retrying' THEN 1 ELSE 0 END),
        CONVERT(nvarchar(40), MIN(CASE WHEN g.State <> 'dead' THEN g.FirstFailure END), 126),
        CONVERT(nvarchar(40), MIN(CASE WHEN g.State <> 'dead' THEN g.NextAttempt END), 126)
   FROM rowpost.Ledger g
- WHERE g.TableName = {table_name};
-SELECT s.BreakerOpenings,
-       CONVERT(nvarchar(40), s.BreakerOpenUntil, 126),
-       CASE WHEN s.BreakerOpenUntil > SYSUTCDATETIME() THEN 1 ELSE 0 END,
+ WHERE g.Relay = {relay};
+SELECT t.Openings,
+       CONVERT(nvarchar(40), t.OpenUntil, 126),
+       CASE WHEN t.OpenUntil > SYSUTCDATETIME() THEN 1 ELSE 0 END,
        s.GapFrom,
        s.GapTo
-  FROM rowpost.TableState s
- WHERE s.TableName = {table_name};
+  FROM rowpost.Relays s
+  LEFT JOIN rowpost.Targets t ON t.App = {app} AND t.Target = {target}
+ WHERE s.Relay = {relay};
 SELECT TOP (1) g.LastError, g.LastStatus, CONVERT(nvarchar(40), g.LastFailure, 126)
   FROM rowpost.Ledger g
- WHERE g.TableName = {table_name}
+ WHERE g.Relay = {relay}
  ORDER BY g.LastFailure DESC;

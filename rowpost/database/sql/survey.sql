@@ -11,9 +11,9 @@ SET NOCOUNT ON;
 DECLARE @utc datetime2(7) = SYSUTCDATETIME();
 -- A settlement may write its time a little before others see its rows: nobody is told of rows that are younger.
 DECLARE @as_of datetime2(7) = DATEADD(second, -{settled_seconds}, @utc);
-DECLARE @open_seconds int = (SELECT DATEDIFF(second, @utc, BreakerOpenUntil) + 1
-                               FROM rowpost.TableState
-                              WHERE TableName = {table_name} AND BreakerOpenings > 0);
+DECLARE @open_seconds int = (SELECT DATEDIFF(second, @utc, OpenUntil) + 1
+                               FROM rowpost.Targets
+                              WHERE App = {app} AND Target = {target} AND Openings > 0);
 SELECT SUM(CASE WHEN g.State <> 'dead' THEN 1 ELSE 0 END),
        MAX(CASE WHEN g.State <> 'dead' THEN g.Rounds END),
        SUM(CASE WHEN g.State = 'detached' AND g.NextAttempt <= @utc THEN 1 ELSE 0 END),
@@ -24,9 +24,9 @@ SELECT SUM(CASE WHEN g.State <> 'dead' THEN 1 ELSE 0 END),
        DATEDIFF(second, @utc, MIN(CASE WHEN g.State NOT IN ('dead', 'detached') THEN g.NextAttempt END)) + 1,
        DATEDIFF(second, MIN(CASE WHEN g.State <> 'dead' THEN g.FirstFailure END), @utc),
        @open_seconds,
-       (SELECT DATEDIFF(second, DeadToldAt, @utc) FROM rowpost.TableState WHERE TableName = {table_name}),
+       (SELECT DATEDIFF(second, DeadToldAt, @utc) FROM rowpost.Relays WHERE Relay = {relay}),
        CONVERT(nvarchar(40), @as_of, 126),
        CONVERT(nvarchar(40), MIN(CASE WHEN g.State <> 'dead' THEN g.FirstFailure END), 126),
-       (SELECT TOP (1) e.LastError FROM rowpost.Ledger e WHERE e.TableName = {table_name} ORDER BY e.LastFailure DESC)
+       (SELECT TOP (1) e.LastError FROM rowpost.Ledger e WHERE e.Relay = {relay} ORDER BY e.LastFailure DESC)
   FROM rowpost.Ledger g
- WHERE g.TableName = {table_name};
+ WHERE g.Relay = {relay};

@@ -3,4 +3,4 @@ DELETE g
   FROM rowpost.Ledger g
   JOIN OPENJSON(@rows) WITH (keyHash char(64) '$.keyHash', version bigint '$.version', clears int '$.clears') s
     ON g.KeyHash = s.keyHash
- WHERE g.TableName = {table_name} AND g.ChangeVersion <= s.version AND s.clears = 1;
+ WHERE g.Relay = {relay} AND g.ChangeVersion <= s.version AND s.clears = 1;
