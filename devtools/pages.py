@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import grimp
 
-from rowpost.rules.lifecycle import diagram, table
+from rowpost.rules.lifecycle import ANY, LIVE, NO_RECORD, TRANSITIONS, State
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
 _BLOCK = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
@@ -53,6 +53,37 @@ def _reachable(start: str, arrows: set[tuple[str, str]]) -> set[str]:
 
 def _short(module: str) -> str:
     return module.removeprefix("rowpost.")
+
+
+def diagram() -> str:
+    """The transitions between states as a Mermaid ``stateDiagram``: one arrow for each pair of states, named by its events."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for event, transition in TRANSITIONS.items():
+        target = "[*]" if transition.target is NO_RECORD else transition.target
+        for source in () if transition.keeps else _sources(transition.sources):
+            if source != target:
+                arrows.setdefault((source, target), []).append(event.replace("_", " "))
+    members = [f"    {state}" for state in State if state in LIVE]
+    lines = [f"  {source} --> {target}: {', '.join(events)}" for (source, target), events in arrows.items()]
+    return "\n".join(["stateDiagram-v2", "  state live {", *members, "  }", *lines])
+
+
+def table() -> str:
+    """All events as a Markdown table, also those that leave the record as it is."""
+    lines = ["| event | from | to | lease | when |", "|---|---|---|---|---|"]
+    for event, transition in TRANSITIONS.items():
+        sources = "any" if transition.sources == ANY else ", ".join(_sources(transition.sources)).replace("[*]", "no record")
+        target = "(stays)" if transition.keeps else transition.target or "no record"
+        words = (str(part).replace("_", " ") for part in (event, sources, target, transition.lease, transition.meaning))
+        lines.append(f"| {' | '.join(words)} |")
+    return "\n".join(lines)
+
+
+def _sources(sources: Iterable[State | None]) -> list[str]:
+    """The sources of arrows: all live states are drawn as one."""
+    found = set(sources)
+    live = ["live"] if found >= LIVE else [state for state in State if state in found & LIVE]
+    return [*(["[*]"] if NO_RECORD in found else []), *live, *([State.DEAD] if State.DEAD in found else [])]
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

@@ -213,7 +213,7 @@ class DownstreamProcess(Emulator):
 
 
 class EmailServiceProcess(Emulator):
-    """The e-mail service; the methods are those of :class:`emulators.email_service.EmailService`, over HTTP."""
+    """The e-mail service; the methods are those of :class:`emulators.email_service.service.EmailService`, over HTTP."""
 
     def __init__(
         self,
@@ -234,11 +234,11 @@ class EmailServiceProcess(Emulator):
         return f"endpoint={self.url}/;accesskey=cm93cG9zdC1lbXVsYXRvcg=="
 
     def set_mode(self, mode: str = "up", **values: Any) -> None:
-        """Behave so from now on; values as in :class:`emulators.email_service.EmailMode`."""
+        """Behave so from now on; values as in :class:`emulators.email_service.faults.EmailMode`."""
         _ask("POST", f"{self.url}/_control/mode", {"mode": mode, **values})
 
     def set_faults(self, faults: list[dict[str, Any]]) -> None:
-        """Replace the faults; each as in :class:`emulators.email_service.Fault`."""
+        """Replace the faults; each as in :class:`emulators.email_service.faults.Fault`."""
         _ask("POST", f"{self.url}/_control/faults", faults)
 
     def messages(self, mailbox: str | None = None) -> list[dict[str, Any]]:

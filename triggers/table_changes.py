@@ -42,7 +42,7 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
         if outcome.concerns_recovery:
             try:
                 # Recovery looks when the circuit breaker is half-open. A look after each batch would cost more than the batch.
-                await ensure_recovery(client, relay, start=outcome.needs_recovery, wake=not outcome.held_up)
+                await ensure_recovery(client, relay, start=outcome.needs_recovery, wake=not outcome.breaker_open)
             except Exception:  # nothing is lost: the rows are protected, and the watchdog comes by
                 _log.exception("%s: recovery could not be started or woken; the watchdog will try again", relay.name)
         outcome.raise_if_incomplete(relay.name)

@@ -80,6 +80,7 @@ class Observer:
         if state:
             look.base = state[0][0]
             look.openings = state[0][2]
+            look.worked_at = None if state[0][3] is None else look.at - state[0][3] / 1000
             look.open_seconds = state[0][1] / 1000 if state[0][1] is not None and state[0][1] > 0 else None
         self._note_missed(look)
         self.record.looks.append(look)
@@ -99,7 +100,8 @@ SELECT RowKey, State, ChangeVersion, Attempts, Rounds, DATEDIFF_BIG(second, SYSU
   FROM rowpost.Ledger;
 SELECT {keys}, _az_func_ChangeVersion, _az_func_AttemptCount,
        DATEDIFF_BIG(millisecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{LEASES};
-SELECT WatchBase, {open_for}, {openings} FROM rowpost.Relays CROSS JOIN rowpost.Targets;"""
+SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SYSUTCDATETIME())
+  FROM rowpost.Relays CROSS JOIN rowpost.Targets;"""
         return self._sql
 
     def excuse(self, version: int) -> None:

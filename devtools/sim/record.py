@@ -37,6 +37,7 @@ class Look:
     """By key text: version, count, seconds to its end."""
     open_seconds: float | None = None  # until the circuit breaker is half-open; None: it is closed, half-open, or there is none
     openings: int = 0  # how often it opened since it was closed
+    worked_at: float | None = None  # when the target last showed that it works, after failures: who waited for it is due since
     base: int | None = None  # the version that the masks behind ``watch`` begin at
 
 

@@ -23,7 +23,7 @@ STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can 
 
 def relay_toml(settings: Settings) -> str:
     """The configuration of a plan."""
-    lines = ["[downstream]", 'url = "%DOWNSTREAM_URL%"', f'timeout = "{settings.timeout}s"', 'batch_budget = "30s"']
+    lines = ["[[targets]]", 'name = "api"', 'url = "%DOWNSTREAM_URL%"', f'timeout = "{settings.timeout}s"', 'batch_budget = "30s"']
     lines += [f'probe = "{settings.probe}s"'] if _has(TargetConfig, "probe") else []
     lines += [
         f"concurrency = {settings.concurrency}",
@@ -44,7 +44,7 @@ def relay_toml(settings: Settings) -> str:
     lines += [f"factor = {settings.factor}", f'max_delay = "{settings.max_delay}s"', f'window = "{settings.window}s"']
     lines += [f"notify_after_rounds = {settings.notify_after_rounds}", f'rejected = "{settings.rejected}"']
     lines += [f"detach_after_rounds = {settings.detach_after_rounds}"] if _has(RetryConfig, "detach_after_rounds") else []
-    lines += ["[[relays]]", f'name = "{TABLE}"']
+    lines += ["[[relays]]", f'table = "{TABLE}"']
     keys = list(settings.key_columns)
     lines += [f"send = {json.dumps(keys + list(settings.send))}"] if settings.send is not None else []
     lines += [f"watch = {json.dumps(list(settings.watch))}"] if settings.watch is not None else []

@@ -22,6 +22,7 @@ _LATE_SECONDS = 75  # a hand-out, and one look of the trigger
 _LONGEST_RETRY_AFTER_SECONDS = 900
 _STALLED_SECONDS = 900  # a protective hold, a round of the watchdog, a lease
 _BATCH_SECONDS = 45  # batch_budget of the plans, and an answer that is waited for
+_ROWS_OF_A_QUIET_TARGET = 2  # that open the breaker if one of them has used up the built-in attempts
 _PROTECT_SECONDS = 300  # how long an exhausted row is held until it is planned
 _PROTECTED_SECONDS = _PROTECT_SECONDS - _SLACK_SECONDS
 _TRANSIENT = frozenset({401, 403, 408, 425, 429, 307})
@@ -38,6 +39,11 @@ def shielded(record: Record, begin: float, end: float) -> bool:
     return any(
         look.open_seconds is not None and begin - 60 <= look.at <= end or _open_during(look, begin, end) for look in record.looks
     )
+
+
+def _target_worked(record: Record, begin: float, end: float) -> bool:
+    """Whether the target showed between two instants that it works, after failures."""
+    return any(look.worked_at is not None and begin - 1 <= look.worked_at <= end for look in record.looks)
 
 
 def _open_during(look: Look, begin: float, end: float) -> bool:
@@ -104,7 +110,8 @@ def schedule(record: Record) -> Iterator[Violation]:
             failed = 0 if taken(record, first) else failed + 1
             if not failed:
                 continue
-            if disturbed(record, before, at) or shielded(record, before, at):  # behind the breaker others try the target for it
+            # Behind the breaker others try the target for it; and when the target works again, it is due at once.
+            if disturbed(record, before, at) or shielded(record, before, at) or _target_worked(record, before, at):
                 failed = _UNKNOWN
                 continue
             if first.version != second.version or any(before <= when <= at for when in changed[text]):
@@ -284,7 +291,7 @@ def rounds(record: Record) -> Iterator[Violation]:
 
 
 def breaker(record: Record) -> Iterator[Violation]:
-    """(5) The circuit breaker opens only after so many different rows failed; while it is open only batches under way post."""
+    """(5) The circuit breaker opens only after different rows failed; while it is open only batches under way post."""
     if not record.every_commit:
         return
     failed = sorted(
@@ -296,7 +303,7 @@ def breaker(record: Record) -> Iterator[Violation]:
             closed = look.at
         if not before.openings and look.openings:
             rows = {text for at, text in failed if closed - _BATCH_SECONDS <= at <= look.at}
-            if len(rows) < record.plan.settings.breaker_failures and not lapsed(record, look.at):
+            if len(rows) < min(record.plan.settings.breaker_failures, _ROWS_OF_A_QUIET_TARGET) and not lapsed(record, look.at):
                 yield Violation("breaker", f"it opened at {clock_text(look.at)} after the failures of {len(rows)} rows")
         if look.open_seconds is not None:
             following = next((each.at for each in record.looks if each.at > look.at and each.open_seconds is None), math.inf)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rowpost.config.errors import ConfigError
 
@@ -122,8 +123,7 @@ _TRIGGER_ONLY = {
 _WEAK = {"Encrypt": "no", "TrustServerCertificate": "yes"}
 
 
-@dataclass(frozen=True, slots=True)
-class OdbcConnection:
+class OdbcConnection(Struct, frozen=True):
     """How pyodbc connects. ``repr`` hides the string, which holds the password; ``weak`` names the keywords that weaken TLS."""
 
     text: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from rowpost.database.names import literal, quote
 from rowpost.rules.json_text import JsonValue
@@ -21,8 +21,7 @@ _AS_ISO_TEXT = {"date", "datetime", "datetime2", "smalldatetime", "datetimeoffse
 _AS_TEXT = {"xml", "text", "ntext", "sql_variant"}
 
 
-@dataclass(frozen=True, slots=True)
-class TableColumn:
+class TableColumn(Struct, frozen=True):
     """A column and how its values travel."""
 
     name: str

@@ -57,6 +57,7 @@ def _transitions() -> dict[str, str]:
     for event, transition in TRANSITIONS.items():
         if not transition.keeps:
             found[f"from_{event}"] = ", ".join(sorted(f"'{state}'" for state in transition.sources if state is not None))
+        if transition.target is not None:
             found[f"to_{event}"] = f"'{transition.target}'"
     return found
 

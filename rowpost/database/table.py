@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
 from typing import Any
 
 from rowpost.config.sections import RelayConfig
@@ -15,10 +14,6 @@ from rowpost.database.columns import TableColumn
 from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
 from rowpost.rules.json_text import JsonValue
-
-# The aliases that the statements use. k: keys read from JSON. l: the trigger's leases. t: the table. c: its changes. w: its changes
-# since the base of the masks.
-_ALIASES = "kltcw"
 
 
 def quoted_name(name: str) -> str:
@@ -75,7 +70,11 @@ class Table:
 
     @cached_property
     def fragments(self) -> dict[str, object]:
-        """What the statements need of this table. Those of an alias or of two end with it: ``{same_key_l_k}``."""
+        """What the statements need of this table. Those of an alias or of two end with it: ``{same_key_l_k}``.
+
+        The statements use these aliases: k for keys that are read from JSON, l for the trigger's leases, t for the table, c for its
+        changes, w for its changes since the base of the masks.
+        """
         sql, leases = quoted_name(self.relay.table), f"[az_func].{quote(self.relay.lease_table(self.site))}"
         found: dict[str, object] = {
             "table": sql,
@@ -98,14 +97,14 @@ class Table:
             "behind_key": self._behind_key(),
             "read_columns_of_t": ", ".join(column.select("t") for column in self.columns),
         }
-        for alias in _ALIASES:
+        for alias in "klct":
             names = self._names(alias)
             found[f"key_of_{alias}"] = ", ".join(names)
             found[f"read_key_of_{alias}"] = ", ".join(c.read(name) for c, name in zip(self.key, names, strict=True))
-        for left, right in permutations(_ALIASES, 2):
+        for left, right in ("lk", "tk", "lc", "cl", "wk", "wc"):
             pairs = zip(self._names(left), self._names(right), strict=True)
             found[f"same_key_{left}_{right}"] = " AND ".join(f"{a} = {b}" for a, b in pairs)
-        return found | self._watching()
+        return found | self._watching(found)
 
     def _names(self, alias: str) -> list[str]:
         """The key columns of an alias. Read from JSON they have numbers: so none has the name of another value of the object."""
@@ -123,7 +122,7 @@ class Table:
             steps.append(f"({' AND '.join([*same, f'{name} > @key{index + 1}'])})")
         return f"{names[0]} >= @key1 AND ({' OR '.join(steps)})"
 
-    def _watching(self) -> dict[str, object]:
+    def _watching(self, known: dict[str, object]) -> dict[str, object]:
         """Whether a change touches a watched column: a declaration, a join, and the expression, 1 or 0.
 
         Inserts, deletes and an unknown mask always count. The mask is relative to a base of our own: the trigger's cursor can pass
@@ -140,8 +139,8 @@ class Table:
         ]
         return {
             "watch_base": f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.Relays WHERE Relay = {name});",
-            "join_watched_k": join + " AND ".join(f"{a} = {b}" for a, b in zip(self._names("w"), self._names("k"), strict=True)),
-            "join_watched_c": join + " AND ".join(f"{a} = {b}" for a, b in zip(self._names("w"), self._names("c"), strict=True)),
+            "join_watched_k": f"{join}{known['same_key_w_k']}",
+            "join_watched_c": f"{join}{known['same_key_w_c']}",
             "watched": f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({table})) AND w.SYS_CHANGE_OPERATION = 'U'"
             f" AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({' OR '.join(masks)}) THEN 0 ELSE 1 END",
         }

@@ -49,7 +49,7 @@ def check_choice(table: Table, every_column: Sequence[str], wanted: object) -> l
 
 def column_names(app: App, table: Table) -> list[str]:
     """All columns that the table has now."""
-    sql = "SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(?) ORDER BY column_id;"
+    sql = "DECLARE @table nvarchar(600) = ?; SELECT name FROM sys.columns WHERE object_id = OBJECT_ID(@table) ORDER BY column_id;"
     (rows,) = app.database.run(sql, quoted_name(table.relay.table))
     return [row[0] for row in rows]
 
@@ -60,7 +60,8 @@ def effective_columns(app: App, table: Table) -> list[str]:
     Raises:
         DatabaseError: the database failed.
     """
-    (rows,) = app.database.run("SELECT ClientColumns FROM rowpost.Relays WHERE Relay = ?;", table.name)
+    sql = "DECLARE @relay nvarchar(261) = ?; SELECT ClientColumns FROM rowpost.Relays WHERE Relay = @relay;"
+    (rows,) = app.database.run(sql, table.name)
     every = [column.name for column in table.columns]
     if not rows or rows[0][0] is None:
         return every

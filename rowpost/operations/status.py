@@ -58,7 +58,7 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
         "last_failure": _utc(last_failure),
         "circuit_breaker": {
             "state": ("open" if is_open else "half-open") if openings else "closed",
-            "openings": openings,
+            "openings": openings or 0,
             "open_until": _utc(open_until) if openings else None,
         },
         "gap": {"first": gap_from, "last": gap_to} if gap_from else None,

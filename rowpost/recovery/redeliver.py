@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from rowpost.app import App
 from rowpost.database.ledger import fetch_records, rename_records

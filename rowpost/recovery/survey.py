@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from rowpost.app import App
 from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
@@ -15,8 +17,7 @@ _SURVEY_AT_LEAST_SECONDS = 1
 _SURVEY_AT_MOST_SECONDS = 6 * 3600  # look again at least so often, whatever is planned
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """The state of a table's ledger after its rows were planned.
 
     Attributes:
@@ -99,4 +100,5 @@ def mark_noticed(app: App, relay: str, as_of: str) -> None:
     """Remember that people were told of the dead letters that a survey at ``as_of`` counted."""
     table = app.table(relay)
     change_in_chunks(app.database, table.statement("mark_noticed", chunk_rows=CHUNK_ROWS), as_of)
-    app.database.run("UPDATE rowpost.Relays SET DeadToldAt = SYSUTCDATETIME() WHERE Relay = ?;", table.name)
+    told = "DECLARE @relay nvarchar(261) = ?; UPDATE rowpost.Relays SET DeadToldAt = SYSUTCDATETIME() WHERE Relay = @relay;"
+    app.database.run(told, table.name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rowpost.app import App
 from rowpost.database.table import Table
@@ -21,8 +23,7 @@ class BatchFailed(Exception):
     """Rows of the batch are still to be delivered: the trigger must not release their leases."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a batch.
 
     Attributes:
@@ -34,7 +35,7 @@ class Outcome:
         recovered: delivered rows that recovery was looking after.
         unknown: keys of the payload that match no leased row: the payload may have rewritten them, so their leases stay.
         error: the reason of one of the failures.
-        held_up: whether nothing was posted, since the circuit breaker is open: recovery knows when to look.
+        breaker_open: whether nothing was posted, since the circuit breaker is open: recovery knows when to look.
         emptied: whether nothing is left for recovery to look after.
         closed: whether the batch has shown that the target works: rows that waited for it are due, in all its relays.
     """
@@ -49,7 +50,7 @@ class Outcome:
     error: str | None
     emptied: bool = False
     closed: bool = False
-    held_up: bool = False
+    breaker_open: bool = False
 
     @property
     def complete(self) -> bool:
@@ -97,7 +98,7 @@ def relay_batch(app: App, relay: str, changes: str) -> Outcome:
     else:
         settle(app.database, table, fates, change)
     closed = change is not None and change.closes
-    return replace(outcome, emptied=emptied, closed=closed, held_up=claimed.breaker.open)
+    return replace(outcome, emptied=emptied, closed=closed, breaker_open=claimed.breaker.open)
 
 
 def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> tuple[list[Fate], BreakerChange | None]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from rowpost.database.connection import Database
 from rowpost.database.ledger import fetch_records
@@ -23,8 +24,7 @@ from rowpost.rules.lease import REDELIVERED_VERSION
 from rowpost.rules.row import ClaimedRow
 
 
-@dataclass(slots=True)
-class Claim:
+class Claim(Struct):
     """A claimed batch.
 
     Attributes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
+
+from msgspec import Struct
 
 NOT_TRIED = "not tried"  # how the reason begins when the target was not called
 MAX_RETRY_AFTER_SECONDS = 86400
@@ -23,8 +24,7 @@ class Verdict(Enum):
     UNTRIED = "untried"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The result of posting one event. ``error`` never holds anything the target sent, which may quote row values."""
 
     verdict: Verdict

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Exponential delays with a ceiling; a factor of 1 makes them fixed.
 
     Attributes:
@@ -35,8 +34,7 @@ class Backoff:
         return delays
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """What decides whether a failed row is tried again, and when.
 
     Attributes:

@@ -17,7 +17,8 @@ them, and the intervals grow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rowpost.rules.answer import Verdict
 from rowpost.rules.backoff import RetryPolicy
@@ -29,8 +30,7 @@ _BUILT_IN_SECONDS = 40
 _ROWS_OF_A_QUIET_TARGET = 2
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitBreaker:
+class CircuitBreaker(Struct, frozen=True):
     """What a claim saw of the breaker. It is closed, open, or half-open.
 
     Attributes:
@@ -58,8 +58,7 @@ class CircuitBreaker:
         return self.openings >= policy.attempts
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerChange:
+class BreakerChange(Struct, frozen=True):
     """The breaker as a batch leaves it.
 
     Attributes:

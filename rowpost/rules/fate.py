@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rowpost.rules.answer import NOT_TRIED, Answer, Verdict
 from rowpost.rules.backoff import RetryPolicy
@@ -14,8 +15,7 @@ UNSETTLED = "handed out several times without an outcome: the process ended, or 
 TARGET_DOWN = "the target is known to be down"
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(Struct, frozen=True):
     """What becomes of one row.
 
     Attributes:

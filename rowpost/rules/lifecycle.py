@@ -2,14 +2,14 @@
 
 This is the one place that says what may follow what. A fate (:mod:`rowpost.rules.fate`) takes its state and its lease action from
 here. So do the statements that change many rows at once: their fragments ``{from_…}`` and ``{to_…}`` are rendered from here. The
-simulation fails on any other transition, and ``docs/architecture.md`` shows the diagram of :func:`diagram`.
+simulation fails on any other transition, and ``docs/architecture.md`` shows a diagram that is made from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class State(StrEnum):
@@ -65,8 +65,7 @@ WAITING = LIVE - {State.EXHAUSTED}  # they have a next attempt
 UNPLANNED = frozenset({State.EXHAUSTED, State.DETACHED})  # a detached row while the circuit breaker is open
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """What an event does.
 
     Attributes:
@@ -88,7 +87,7 @@ TRANSITIONS: dict[Event, Transition] = {
     # a batch, settled
     Event.DELIVERED: Transition(ANY, NO_RECORD, Lease.RELEASE, "the target took it"),
     Event.SKIPPED: Transition(ANY, None, Lease.RELEASE, "nothing to post: unwatched, or dead already", keeps=True),
-    Event.HANDED_BACK: Transition(ANY, None, Lease.HAND_BACK, "not tried: the batch was stopped before", keeps=True),
+    Event.HANDED_BACK: Transition(ANY, None, Lease.HAND_BACK, "not tried: the batch or the breaker stopped it", keeps=True),
     Event.KEPT_BACK: Transition(LIVE, None, Lease.HOLD, "handed out too early", keeps=True),
     Event.FAILED: Transition(ANY, State.RETRYING, Lease.LAPSE, "an attempt failed, others follow"),
     Event.ASKED_TO_WAIT: Transition(ANY, State.RETRYING, Lease.HOLD, "it failed with a long Retry-After"),
@@ -115,34 +114,3 @@ TRANSITIONS: dict[Event, Transition] = {
 def allowed(before: str | None, after: str | None) -> bool:
     """Whether any event leads from one state to the other; None is "no record". To stay in a state is always allowed."""
     return before == after or any(before in t.sources and after == t.target for t in TRANSITIONS.values() if not t.keeps)
-
-
-def diagram() -> str:
-    """The transitions between states as a Mermaid ``stateDiagram``: one arrow for each pair of states, named by its events."""
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for event, transition in TRANSITIONS.items():
-        target = "[*]" if transition.target is NO_RECORD else transition.target
-        for source in () if transition.keeps else _sources(transition.sources):
-            if source != target:
-                arrows.setdefault((source, target), []).append(event.replace("_", " "))
-    members = [f"    {state}" for state in State if state in LIVE]
-    lines = [f"  {source} --> {target}: {', '.join(events)}" for (source, target), events in arrows.items()]
-    return "\n".join(["stateDiagram-v2", "  state live {", *members, "  }", *lines])
-
-
-def table() -> str:
-    """All events as a Markdown table, also those that leave the record as it is."""
-    lines = ["| event | from | to | lease | when |", "|---|---|---|---|---|"]
-    for event, transition in TRANSITIONS.items():
-        sources = "any" if transition.sources == ANY else ", ".join(_sources(transition.sources)).replace("[*]", "no record")
-        target = "(stays)" if transition.keeps else transition.target or "no record"
-        words = (str(part).replace("_", " ") for part in (event, sources, target, transition.lease, transition.meaning))
-        lines.append(f"| {' | '.join(words)} |")
-    return "\n".join(lines)
-
-
-def _sources(sources: Iterable[State | None]) -> list[str]:
-    """The sources of arrows: all live states are drawn as one."""
-    found = set(sources)
-    live = ["live"] if found >= LIVE else [state for state in State if state in found & LIVE]
-    return [*(["[*]"] if NO_RECORD in found else []), *live, *([State.DEAD] if State.DEAD in found else [])]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from rowpost.rules.json_text import JsonValue, to_json
 from rowpost.rules.lifecycle import State
@@ -20,8 +21,7 @@ def key_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerRecord:
+class LedgerRecord(Struct, frozen=True):
     """What is known of a row that failed.
 
     Attributes:
@@ -43,8 +43,7 @@ class LedgerRecord:
         return self.state != State.DEAD
 
 
-@dataclass(slots=True)
-class ClaimedRow:
+class ClaimedRow(Struct):
     """One row of a batch, as the database knows it now.
 
     Attributes:
@@ -67,10 +66,10 @@ class ClaimedRow:
     watched: bool = True
     record: LedgerRecord | None = None
     number: int = 0
-    lease_version: int = field(init=False)
-    tracked_version: int = field(init=False)
-    key_text: str = field(init=False)
-    key_hash: str = field(init=False)
+    lease_version: int = 0
+    tracked_version: int = 0
+    key_text: str = ""
+    key_hash: str = ""
 
     def __post_init__(self) -> None:
         self.lease_version = self.tracked_version = self.version

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct
 
 from rowpost.rules.json_text import to_json
 from rowpost.rules.row import ClaimedRow
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One row change, ready to post. ``id`` is the same for every retry of the same change."""
 
     id: str

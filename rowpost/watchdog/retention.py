@@ -7,7 +7,7 @@ tracking of the table has begun anew: it was switched off and on, or the table w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
@@ -16,8 +16,7 @@ from rowpost.notices.message import Notice
 _LATE_SHARE = 2  # a change that waits for more than 1/2 of the retention is told
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(Struct, frozen=True):
     """How far the trigger has come, and what retention did.
 
     Attributes:

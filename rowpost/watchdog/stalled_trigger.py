@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
@@ -21,8 +22,7 @@ _CHUNK_ROWS = 500
 _CHUNKS_AT_MOST = 100  # of one look
 
 
-@dataclass(frozen=True, slots=True)
-class Standstill:
+class Standstill(Struct, frozen=True):
     """A trigger that has ended, while changes wait.
 
     Attributes:

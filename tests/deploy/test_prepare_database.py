@@ -43,7 +43,7 @@ def values(connection: pyodbc.Connection, sql: str) -> list[object]:
 def test_tables_that_do_not_exist_yet_are_named_and_the_rest_is_done(connection: pyodbc.Connection) -> None:
     lines = prepare(connection, CONFIG, "id-rowpost", OLD)
     assert [line for line in lines if "does not exist" in line] == [
-        f"{table.name} does not exist: create it, then run this again; its changes count from then on" for table in CONFIG.tables
+        f"{relay.table} does not exist: create it, then run this again; its changes count from then on" for relay in CONFIG.relays
     ]
     assert values(connection, "SELECT OBJECT_ID(N'rowpost.Ledger', N'U')") != [None]
 
@@ -55,7 +55,7 @@ def test_all_is_there_after_the_tables_were_made_and_a_repeat_changes_nothing(co
     tracked = set(
         values(connection, "SELECT OBJECT_SCHEMA_NAME(object_id) + N'.' + OBJECT_NAME(object_id) FROM sys.change_tracking_tables")
     )
-    assert tracked == {table.name for table in CONFIG.tables}
+    assert tracked == {relay.table for relay in CONFIG.relays}
     retention = connection.execute(
         "SELECT retention_period, retention_period_units_desc FROM sys.change_tracking_databases"
     ).fetchone()

@@ -89,8 +89,8 @@ class Relay:
         """(RowKey, State, Attempts, Rounds) of every record."""
         return [tuple(row) for row in self.execute("SELECT RowKey, State, Attempts, Rounds FROM rowpost.Ledger ORDER BY RowKey")]
 
-    def leases(self, table: str = "dbo_Orders") -> list[Any]:
-        return self.execute(f"SELECT * FROM az_func.Leases_rowpost_{table}")
+    def leases(self) -> list[Any]:
+        return self.execute(f"SELECT * FROM {LEASES}")
 
     def get(self, path: str) -> Any:
         assert self.stack.host is not None

@@ -46,7 +46,7 @@ def test_the_choice_survives_a_kill(relay: Relay) -> None:
 
 
 def test_columns_that_are_unknown_or_above_the_ceiling_are_refused_by_name(make_relay: Any) -> None:
-    relay = make_relay(changed_config(name='"dbo.Orders"\nsend = ["Customer", "Total"]'))
+    relay = make_relay(changed_config(table='"dbo.Orders"\nsend = ["Customer", "Total"]'))
     status, document = ask(relay, "PUT", COLUMNS, json={"columns": ["Total", "Nonsense"]})
     assert (status, "Nonsense" in document["error"]) == (400, True)
     status, document = ask(relay, "PUT", COLUMNS, json={"columns": ["Total", "Secret"]})

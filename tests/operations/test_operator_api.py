@@ -26,7 +26,7 @@ def test_a_limit_that_is_not_a_number_is_refused(relay: Relay) -> None:
 
 
 def test_status_answers_for_every_table_even_when_one_is_broken(make_relay: Any) -> None:
-    relay = make_relay(changed_config(name='"dbo.Orders"\n[[relays]]\ntable = "dbo.Missing"'), start=False)
+    relay = make_relay(changed_config(table='"dbo.Orders"\n[[relays]]\ntable = "dbo.Missing"'), start=False)
     relay.stack.start_services()
     relay.execute("CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY)")
     relay.execute("CREATE TABLE dbo.Missing (Id int NOT NULL PRIMARY KEY)")

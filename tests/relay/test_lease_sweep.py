@@ -1,4 +1,4 @@
-"""The trigger's sweep of leases takes no change with it that nobody has delivered.f"""
+"""The trigger's sweep of leases takes no change with it that nobody has delivered."""
 
 from __future__ import annotations
 

@@ -97,7 +97,9 @@ found = {}
 for function in function_app.app.get_functions():
     trigger = function.get_trigger().get_dict_repr()
     found[function.get_function_name()] = trigger
-print(json.dumps({"functions": found, "modules": sorted(sys.modules)}, default=str))
+from rowpost.database.statements import render
+statement = render("describe_table", {"table_literal": "N''"})
+print(json.dumps({"functions": found, "modules": sorted(sys.modules), "statement": statement}, default=str))
 """
 
 
@@ -138,6 +140,7 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
     assert (flights["tableName"], flights["connectionStringSetting"]) == ("dbo.Flights", "SqlConnectionString")
     assert flights["leasesTableName"] == "Leases_rowpost_dbo_Flights_29b5e964"
     levels = {name: trigger["authLevel"] for name, trigger in functions.items() if trigger["type"] == "httpTrigger"}
+    assert report["statement"].startswith("-- rowpost: describe_table.sql"), "the statements are deployed too"
     assert {str(level).lower() for level in levels.values()} <= {"function", "authlevel.function", "1"}, levels
     assert not DEVELOPMENT & set(report["modules"])
     heavy = {"azure.communication", "azure.identity"} & set(report["modules"])

@@ -109,7 +109,7 @@ STANDARD_WORDS = {  # what must not stand anywhere: the standard word instead
     # The noun, also as a part of a name (`gate_sql`, `GateUntil`, `nextGate`, `GATE`), but not the end of "aggregate".
     r"(?<![A-Za-z])[Gg]ate[ds]?(?![a-z])|(?<![A-Za-z])GATE[DS]?(?![A-Za-z])|(?<=[a-z])Gate[ds]?(?![a-z])": "circuit breaker",
 }
-READ_BY_USERS = ["*.md", "relay.toml", "function_app.py", "infra/sql", "infra/app/queries", ".github/ISSUE_TEMPLATE"]
+READ_BY_USERS = ["*.md", "relay.toml", "function_app.py", ":(glob)infra/sql/*.sql", "infra/app/queries", ".github/ISSUE_TEMPLATE"]
 APP = ["rowpost", "triggers", "orchestrators", "activities", "entities"]
 
 

@@ -70,6 +70,11 @@ def test_what_is_no_transition_is_not_allowed() -> None:
     assert allowed(State.HELD, State.HELD) and allowed(State.HELD, State.DEAD) and allowed(State.DEAD, NO_RECORD)
 
 
+def test_events_that_one_statement_decides_between_begin_in_the_same_states() -> None:
+    for one, other in (("planned", "planned_detached"), ("ordered", "ordered_detached"), ("adopted", "taken_over")):
+        assert TRANSITIONS[Event(one)].sources == TRANSITIONS[Event(other)].sources
+
+
 def test_statements_take_the_states_of_an_event_from_the_table() -> None:
     assert COMMON["to_lease_lost"] == "'detached'"
     assert COMMON["from_lease_lost"] == "'held', 'retrying'"

@@ -64,7 +64,7 @@ def test_watch_needs_column_tracking(make_relay: Callable[..., Relay]) -> None:
 @pytest.mark.parametrize("what", ["send", "watch"])
 def test_a_column_that_does_not_exist(make_relay: Callable[..., Relay], what: str) -> None:
     log = start_with(make_relay, [], changed_config(name=f'"dbo.Orders"\n{what} = ["Totall"]'))
-    assert f"tables.{what} of dbo.Orders: there is no column 'Totall'; the table has OrderId, Customer, Total, Secret" in log
+    assert f"relays.{what} of dbo.Orders: there is no column 'Totall'; the table has OrderId, Customer, Total, Secret" in log
 
 
 def test_a_missing_permission_is_named(make_relay: Callable[..., Relay]) -> None:
@@ -108,8 +108,8 @@ def test_the_least_privilege_role_is_enough(make_relay: Callable[..., Relay]) ->
         ("SqlConnectionString", "", "SqlConnectionString: the app setting is missing or empty"),
         ("SqlConnectionString", "Server=x;Database=y;Sever=z", "the keyword 'Sever' is not a keyword"),
         ("SqlConnectionString", "Server", "SqlConnectionString: malformed connection string at part 1"),
-        ("DOWNSTREAM_URL", "ftp://example.com", "downstream.url: must be an http or https address"),
-        ("DOWNSTREAM_URL", "", "downstream.url: the app setting DOWNSTREAM_URL is missing or empty"),
+        ("DOWNSTREAM_URL", "ftp://example.com", "targets[0].url: must be an http or https address"),
+        ("DOWNSTREAM_URL", "", "targets[0].url: the app setting DOWNSTREAM_URL is missing or empty"),
         ("ROWPOST_CONFIG", "/nonexistent/relay.toml", "cannot be read"),
     ],
 )

@@ -1,6 +1,6 @@
 """Values on the wire: a function per type that writes a value of a row, and one that reads a parameter.
 
-The Python side of each type stands in :mod:`emulators.sql_server.results`.
+The Python side of each type stands in :mod:`emulators.sql_server.values.results`.
 """
 
 from __future__ import annotations

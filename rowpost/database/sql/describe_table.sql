@@ -24,11 +24,12 @@ SELECT d.retention_period,
   FROM sys.databases b
   LEFT JOIN sys.change_tracking_databases d ON d.database_id = b.database_id
  WHERE b.name = DB_NAME();
-IF OBJECT_ID(N'rowpost.SchemaVersion', N'U') IS NOT NULL
+IF OBJECT_ID(N'rowpost.Ledger', N'U') IS NOT NULL AND OBJECT_ID(N'rowpost.SchemaVersion', N'U') IS NOT NULL
 BEGIN
     SELECT COALESCE(MAX(Version), 0) FROM rowpost.SchemaVersion;
 END
 ELSE
 BEGIN
+    -- Tables without a version are the first ones.
     SELECT CASE WHEN OBJECT_ID(N'rowpost.Ledger', N'U') IS NULL THEN 0 ELSE 1 END;
 END;

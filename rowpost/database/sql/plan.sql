@@ -43,7 +43,8 @@ SELECT c.KeyHash, c.Event, CASE WHEN c.Wait >= d.s THEN c.Wait ELSE d.s END, c.S
                             THEN DATEDIFF(second, @utc, g.NotBefore) ELSE @open_seconds END AS Wait,
                        CASE WHEN g.State IN ({from_window_over}) AND g.FirstFailure <= DATEADD(second, -@window, @utc)
                             THEN 'window_over'
-                            WHEN g.State = 'exhausted' OR (g.State = 'detached' AND g.NextAttempt <= @utc AND @open_seconds > 0)
+                            WHEN g.State IN ({from_planned})
+                                 AND (g.State = 'exhausted' OR (g.NextAttempt <= @utc AND @open_seconds > 0))
                             THEN 'planned'
                             WHEN g.State IN ({from_ordered})
                                  AND g.NextAttempt > @utc

@@ -43,9 +43,9 @@ SELECT t.Openings,
        CASE WHEN t.OpenUntil > SYSUTCDATETIME() THEN 1 ELSE 0 END,
        s.GapFrom,
        s.GapTo
-  FROM rowpost.Relays s
-  LEFT JOIN rowpost.Targets t ON t.App = {app} AND t.Target = {target}
- WHERE s.Relay = {relay};
+  FROM (SELECT 1 AS One) o
+  LEFT JOIN rowpost.Relays s ON s.Relay = {relay}
+  LEFT JOIN rowpost.Targets t ON t.App = {app} AND t.Target = {target};
 SELECT TOP (1) g.LastError, g.LastStatus, CONVERT(nvarchar(40), g.LastFailure, 126)
   FROM rowpost.Ledger g
  WHERE g.Relay = {relay}

@@ -4,12 +4,12 @@ and makes rows due that waited for the target, in every relay. Opening counts on
 up, since several relays of one target find them at the same time.
 Needs: @failures (NULL: it stays as it is), @openings, @open_seconds, @seen_openings, @added; @utc.
 */
-UPDATE rowpost.Targets
-   SET Failures = CASE WHEN @openings = 0 AND @failures = 0 THEN 0 ELSE Failures + @added END,
-       Openings = @openings,
-       OpenUntil = CASE WHEN @openings > 0 THEN DATEADD(second, @open_seconds, @utc) END,
-       ClosedAt = CASE WHEN @openings = 0 AND @failures = 0 THEN @utc ELSE ClosedAt END
- WHERE App = {app}
-   AND Target = {target}
-   AND @failures IS NOT NULL
-   AND ((@openings = 0 AND @failures = 0) OR Openings = @seen_openings);
+IF @failures IS NOT NULL
+    UPDATE rowpost.Targets
+       SET Failures = CASE WHEN @openings = 0 AND @failures = 0 THEN 0 ELSE Failures + @added END,
+           Openings = @openings,
+           OpenUntil = CASE WHEN @openings > 0 THEN DATEADD(second, @open_seconds, @utc) END,
+           ClosedAt = CASE WHEN @openings = 0 AND @failures = 0 THEN @utc ELSE ClosedAt END
+     WHERE App = {app}
+       AND Target = {target}
+       AND ((@openings = 0 AND @failures = 0) OR Openings = @seen_openings);
