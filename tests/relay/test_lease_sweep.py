@@ -11,7 +11,7 @@ from tests.harness.running_relay import LEASES, Relay, changed_config
 def test_an_unwatched_change_does_not_hide_the_watched_one_before_it(make_relay: Callable[..., Relay]) -> None:
     """Rows 1 and 2 change in one transaction. The worker with row 1 dies; row 1 changes again, in a column that is not watched.
     Then the success of row 2 lets the cursor pass the first change of row 1, and sweeps its lease away."""
-    relay = make_relay(changed_config(name='"dbo.Orders"\nwatch = ["Total"]'))
+    relay = make_relay(changed_config(table='"dbo.Orders"\nwatch = ["Total"]'))
     relay.insert(0)
     relay.advance(5)
     relay.stack.host.kill()  # type: ignore[union-attr]
@@ -62,7 +62,7 @@ def test_the_fifth_hand_out_to_a_dying_worker_is_not_swept_by_a_success_that_is_
 
 def test_a_row_that_the_time_budget_did_not_reach_keeps_its_watched_change(make_relay: Callable[..., Relay]) -> None:
     """One worker, no crash: the time budget ends before row 2 is posted; row 3 of the same transaction is in the next batch."""
-    config = changed_config(timeout='"5s"\nconcurrency = 1', batch_budget='"1s"', name='"dbo.Orders"\nwatch = ["Total"]')
+    config = changed_config(timeout='"5s"\nconcurrency = 1', batch_budget='"1s"', table='"dbo.Orders"\nwatch = ["Total"]')
     relay = make_relay(config, settings={"Sql_Trigger_MaxBatchSize": "2"})
     relay.insert(0)
     relay.advance(5)

@@ -86,7 +86,7 @@ def test_a_big_backlog_is_taken_over_at_once(relay: Relay) -> None:
 
 
 def test_what_nobody_watches_is_not_posted_either(make_relay: Any) -> None:
-    relay = make_relay(changed_config(name='"dbo.Orders"\nwatch = ["Total"]'))
+    relay = make_relay(changed_config(table='"dbo.Orders"\nwatch = ["Total"]'))
     relay.insert(1, 2)
     relay.advance(6 * MINUTE)  # the base of the masks moves
     end_the_trigger(relay)

@@ -56,14 +56,14 @@ def test_a_table_that_cannot_be_relayed(make_relay: Callable[..., Relay], statem
 
 
 def test_watch_needs_column_tracking(make_relay: Callable[..., Relay]) -> None:
-    config = changed_config(name='"dbo.Orders"\nwatch = ["Total"]')
+    config = changed_config(table='"dbo.Orders"\nwatch = ["Total"]')
     log = start_with(make_relay, [UNTRACK, "ALTER TABLE dbo.Orders ENABLE CHANGE_TRACKING"], config)
     assert "relays.watch of dbo.Orders: the table does not track which columns change" in log
 
 
 @pytest.mark.parametrize("what", ["send", "watch"])
 def test_a_column_that_does_not_exist(make_relay: Callable[..., Relay], what: str) -> None:
-    log = start_with(make_relay, [], changed_config(name=f'"dbo.Orders"\n{what} = ["Totall"]'))
+    log = start_with(make_relay, [], changed_config(table=f'"dbo.Orders"\n{what} = ["Totall"]'))
     assert f"relays.{what} of dbo.Orders: there is no column 'Totall'; the table has OrderId, Customer, Total, Secret" in log
 
 

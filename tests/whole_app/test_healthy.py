@@ -62,7 +62,7 @@ def test_updates_deletes_and_plain_form(make_relay: Callable[..., Relay]) -> Non
 
 
 def test_send_is_a_ceiling_and_watch_decides_which_updates_count(make_relay: Callable[..., Relay]) -> None:
-    config = changed_config(name='"dbo.Orders"\nsend = ["Customer", "Total"]\nwatch = ["Total"]')
+    config = changed_config(table='"dbo.Orders"\nsend = ["Customer", "Total"]\nwatch = ["Total"]')
     relay = make_relay(config)
     relay.insert(1)
     relay.insert(2)
@@ -100,7 +100,7 @@ CREATE TABLE dbo.Types (
 
 
 def test_every_sql_type_arrives_without_losing_a_digit(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(changed_config(name='"dbo.Types"'), EVERY_TYPE)
+    relay = make_relay(changed_config(table='"dbo.Types"'), EVERY_TYPE)
     relay.execute(
         """INSERT INTO dbo.Types VALUES (9223372036854775807, N'Zürich', 255, -32768, 1,
            1234567890123456789012345678.0123456789, 922337203685477.5807, 0.1, CAST(0.1 AS real), 'ab', N'cd', N'żółć 🐘',
@@ -141,7 +141,7 @@ def test_every_sql_type_arrives_without_losing_a_digit(make_relay: Callable[...,
 def test_a_key_that_the_payload_rewrites_arrives_by_its_true_value(make_relay: Callable[..., Relay]) -> None:
     """The trigger's payload turns text that looks like a date-time into another text: the row cannot be found by it. It is not
     released by mistake; the watchdog adopts it and recovery delivers it by the key of its lease."""
-    relay = make_relay(changed_config(name='"dbo.Types"'), EVERY_TYPE)
+    relay = make_relay(changed_config(table='"dbo.Types"'), EVERY_TYPE)
     relay.execute("INSERT INTO dbo.Types (Id, Code) VALUES (1, N'2024-01-01T00:00:00.000'), (2, N'plain')")
     relay.advance(5)
     assert [attempt.key for attempt in relay.posts()] == [{"Id": 2, "Code": "plain"}]

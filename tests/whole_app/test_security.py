@@ -108,7 +108,7 @@ def test_a_column_of_any_name_is_quoted(make_relay: Callable[..., Relay], column
 
 @pytest.mark.parametrize("name", ["dbo.Orders; DROP TABLE x", "dbo.[Orders]", "dbo.Orders'", "a.b.c"])
 def test_a_table_name_that_is_more_than_a_name_is_refused(make_relay: Callable[..., Relay], name: str) -> None:
-    config = changed_config(name=json.dumps(name))
+    config = changed_config(table=json.dumps(name))
     if ";" in name:  # a legal name of a table that does not exist: it is quoted, and told to be missing
         relay = make_relay(config, start=False)
         relay.stack.start_services()

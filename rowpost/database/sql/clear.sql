@@ -4,7 +4,8 @@ All that a batch without a failure has to write, if anything: drop the records o
 Parameters: 1. @rows, a JSON array of objects: keyHash, version, clears (1). 2. to 6. the circuit breaker; the first is -1 if it
 stays as it is.
 Result set: 1 if rows are left for recovery to look after.
-Locks: the records, and the target's row of rowpost.Targets, until COMMIT. If the connection dies: nothing was written; the records are cleared by a later delivery, or the
+Locks: the records, and the target's row of rowpost.Targets, until COMMIT.
+If the connection dies: nothing was written; the records are cleared by a later delivery, or the
 rows are delivered once more.
 */
 SET NOCOUNT ON;

@@ -9,7 +9,8 @@ Parameters: 1. @rows, a JSON array of objects, one for each row: key; keyHash an
 attemptCount, as the claim saw them; trackedVersion, for the lease; lease, the action, and waitSeconds; operation; state, attempts;
 retryAfterSeconds; status, error; clears, whether its record is to go; tried, whether the target was asked. 2. @redelivered: 1 if
 recovery posted the rows, under leases of its own. 3. to 7. the circuit breaker; the first is -1 if it stays as it is.
-Locks: the trigger's lock, the leases and records of the batch, and the target's row of rowpost.Targets, until COMMIT: a few milliseconds for a hundred rows.
+Locks: the trigger's lock, the leases and records of the batch, and the target's row of rowpost.Targets, until COMMIT: a few
+milliseconds for a hundred rows.
 If the connection dies: nothing was written; the leases lapse within a minute and the rows come again.
 */
 SET NOCOUNT ON;
