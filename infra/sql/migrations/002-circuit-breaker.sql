@@ -10,9 +10,11 @@ GO
 IF COL_LENGTH(N'rowpost.Ledger', N'Detached') IS NOT NULL
     EXEC (N'UPDATE rowpost.Ledger SET State = ''detached'' WHERE Detached = 1 AND State IN (''held'', ''retrying'')');
 GO
-IF EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'rowpost.Ledger') AND name = N'IX_Ledger_NextAttempt')
+IF COL_LENGTH(N'rowpost.Ledger', N'Detached') IS NOT NULL
+   AND EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'rowpost.Ledger') AND name = N'IX_Ledger_NextAttempt')
     DROP INDEX IX_Ledger_NextAttempt ON rowpost.Ledger;
 GO
 IF COL_LENGTH(N'rowpost.Ledger', N'Detached') IS NOT NULL ALTER TABLE rowpost.Ledger DROP COLUMN Detached;
 GO
-CREATE INDEX IX_Ledger_NextAttempt ON rowpost.Ledger (TableName, State, NextAttempt);
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'rowpost.Ledger') AND name = N'IX_Ledger_NextAttempt')
+    CREATE INDEX IX_Ledger_NextAttempt ON rowpost.Ledger (TableName, State, NextAttempt);
