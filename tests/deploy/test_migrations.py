@@ -40,14 +40,16 @@ def first_form(relay: Relay, *, versions: list[int]) -> None:
         present = "detached" if not detached and flag and state == "held" else state
         relay.execute(
             f"INSERT INTO rowpost.Ledger (TableName, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, "
-            f"FirstFailure, LastFailure, NextAttempt, LastStatus, LastError, Noticed{detached}) VALUES (N'dbo.Orders', ?, ?, 1, 'U', ?, 5, 2, "
+            f"FirstFailure, LastFailure, NextAttempt, LastStatus, LastError, Noticed{detached}) "
+            f"VALUES (N'dbo.Orders', ?, ?, 1, 'U', ?, 5, 2, "
             f"SYSUTCDATETIME(), SYSUTCDATETIME(), SYSUTCDATETIME(), 503, N'HTTP 503', 1{f', {flag}' if detached else ''})",
             *(key_hash(text), text, present),
         )
     relay.execute("INSERT INTO rowpost.TableState (TableName, ClientColumns) VALUES (N'dbo.Orders', N'[\"Total\"]')")
     relay.execute(
         "CREATE TABLE az_func.GlobalState (UserFunctionID char(16) NOT NULL, UserTableID int NOT NULL, "
-        "LastSyncVersion bigint NOT NULL, LastAccessTime datetime NOT NULL DEFAULT GETUTCDATE(), PRIMARY KEY (UserFunctionID, UserTableID))"
+        "LastSyncVersion bigint NOT NULL, LastAccessTime datetime NOT NULL DEFAULT GETUTCDATE(), "
+        "PRIMARY KEY (UserFunctionID, UserTableID))"
     )
     relay.execute(
         "INSERT INTO az_func.GlobalState (UserFunctionID, UserTableID, LastSyncVersion) VALUES (?, OBJECT_ID(N'dbo.Orders'), "
