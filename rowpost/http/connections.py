@@ -22,6 +22,9 @@ from rowpost.http.logs import silence
 
 silence()
 
+# The body was read as it came, and nothing is ever decoded: nobody shall take these at their word.
+_OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
 
 class _Connection(HTTPConnection):
     """What both kinds of connection have in common. A connection in doubt is closed: the next request makes a new one."""
@@ -91,7 +94,7 @@ class _Connection(HTTPConnection):
                 raise ConnectionError("a success before the request was sent")
         fields = HTTPHeaderDict()
         for name, value in answer.fields:
-            if name.lower() != "content-encoding":  # nothing is ever decoded
+            if name.lower() not in _OF_THE_BODY:
                 fields.add(name, value)
         return HTTPResponse(
             io.BytesIO(answer.content), fields, answer.status, answer.version, preload_content=False, decode_content=False
