@@ -140,3 +140,20 @@ def test_nothing_of_an_answer_and_no_secret_comes_into_the_log(channel: str, ans
     told = "\n".join([*lines, str(found), str(refused)])
     assert [text for text in (SAID, "secret-code", "secret-key", "c2VjcmV0LWtleQ==") if text in told] == []
     assert logging.getLogger("urllib3.connectionpool").getEffectiveLevel() > logging.CRITICAL
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'Content-Length: 99\r\n\r\n{"id": "x", "status": "Succeeded"}',
+        b'Transfer-Encoding: chunked\r\n\r\n22\r\n{"id": "x", "status": "Succeeded"}\r\n',
+        b"Content-Length: 9\r\nContent-Encoding: gzip\r\n\r\n" + BOMB[:9],
+    ],
+    ids=["length", "chunks", "compressed"],
+)
+def test_a_mail_whose_acceptance_is_not_whole_is_tried_again(rest: bytes) -> None:
+    with RawServer() as server:
+        config, person = people(server, "email")
+        server.handler = server.once(b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n" + rest)
+        found = send(config, NOTICE, person)
+        assert not found["sent"] and not found["final"]
