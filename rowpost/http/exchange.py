@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from enum import Enum
 from types import TracebackType
 from typing import Self
+
+_RESET = struct.pack("ii", 1, 0)  # what was not sent or read is dropped when the connection is closed
 
 
 class Body(Enum):
@@ -65,6 +68,7 @@ class Exchange:
             self.expired = True
             if self._watched is not None:
                 with suppress(OSError):  # it was not connected yet, or is no longer
+                    self._watched.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)  # else who pours may not see the end
                     self._watched.shutdown(socket.SHUT_RDWR)
 
     def _let_go(self) -> None:

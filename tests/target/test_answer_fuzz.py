@@ -102,7 +102,7 @@ def scripts(draw: st.DrawFn) -> Script:
 OWN = Script(b"HTTP/1.1 222 Own\r\nContent-Length: 0\r\n\r\n")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(rows=st.lists(scripts(), min_size=1, max_size=4), concurrency=st.sampled_from([1, 1, 3]))
 @example(rows=[Script(b"HTTP/1.1 102 X\r\n\r\nHTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n"), OWN], concurrency=1)
 @example(rows=[Script(b"HTTP/1.1 302 X\r\nLocation: //[\r\nContent-Length: 0\r\n\r\n"), OWN], concurrency=1)
