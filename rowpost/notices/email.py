@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from rowpost.config.sections import NotificationsConfig
+from rowpost.http.client import session
 from rowpost.notices.channel import SENT, TIMEOUT_SECONDS, Sent, failed, gave_up
 from rowpost.notices.message import Notice, body, subject
 from rowpost.rules.answer import retry_after_seconds
@@ -25,14 +26,15 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
     from azure.communication.email import EmailClient
     from azure.core.credentials import AzureKeyCredential
     from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.core.pipeline.transport import RequestsTransport
 
     email = config.email
     if email is None:
         return gave_up("e-mail is no longer configured")
     try:
         # Retries are the orchestration's: its timers cost nothing while they wait, and outlive the process. Else as webhooks.
-        options = {"retry_total": 0, "connection_timeout": TIMEOUT_SECONDS, "read_timeout": TIMEOUT_SECONDS}
-        options |= {"permit_redirects": False, "use_env_settings": False}
+        options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
+        options["transport"] = RequestsTransport(session=session(TIMEOUT_SECONDS), use_env_settings=False)
         endpoint, key = email.service
         if key is not None:  # not from_connection_string: it drops the scheme, and speaks HTTPS to a local service too
             client = EmailClient(endpoint, AzureKeyCredential(key), **options)

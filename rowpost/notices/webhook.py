@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import requests
-
 from rowpost.config.sections import NotificationsConfig
+from rowpost.http.client import Client
 from rowpost.notices.channel import SENT, TIMEOUT_SECONDS, Sent, failed, gave_up
 from rowpost.notices.message import Notice, body, subject
 from rowpost.rules.answer import retry_after_seconds
@@ -23,14 +22,10 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
         return gave_up("the webhook is no longer configured")
     headers = {"Content-Type": "application/json", "Idempotency-Key": notice["id"], **hooks[index].headers}
     document = {**notice, "subject": subject(notice), "text": body(notice)}
-    session = requests.Session()
-    session.trust_env = False  # no credentials from a .netrc, no proxy by surprise
     try:
-        with session.post(
-            hooks[index].url, to_json(document), headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False, stream=True
-        ) as response:
-            if 200 <= response.status_code < 300:
-                return SENT
-            return failed(f"HTTP {response.status_code}", response.status_code, retry_after_seconds(response.headers))
-    except requests.RequestException as error:
+        reply = Client(TIMEOUT_SECONDS).post(hooks[index].url, to_json(document), headers)
+    except Exception as error:  # whatever an answer makes a library raise
         return failed(type(error).__name__)
+    if 200 <= reply.status < 300:
+        return SENT
+    return failed(f"HTTP {reply.status}", reply.status, retry_after_seconds(reply.headers))

@@ -66,6 +66,6 @@ def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
         try:
             until, sent = parsedate_to_datetime(text), parsedate_to_datetime(headers["Date"])
             seconds = (until - sent).total_seconds()
-        except (ValueError, TypeError, KeyError, OverflowError):
+        except Exception:  # dates are parsed by a library, and may hold anything
             return None
     return max(0, round(min(seconds, MAX_RETRY_AFTER_SECONDS)))

@@ -87,7 +87,10 @@ class RawServer:
         head, _, body = data.partition(b"\r\n\r\n")
         length = next(int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length:"))
         while len(body) < length:
-            body += connection.recv(65536)
+            part = connection.recv(65536)
+            if not part:
+                return None
+            body += part
         with self._lock:
             self.requests.append(head + b"\r\n\r\n" + body)
         return head + b"\r\n\r\n" + body

@@ -104,7 +104,7 @@ def test_a_post_that_outlasts_budget_and_timeouts_does_not_hold_the_batch_up(raw
     raw.handler = drip
     answers = deliverer(raw.url, batch_budget=Duration(0.2), timeout=SHORT).deliver(events(3))
     assert answers == [
-        Answer(Verdict.TRANSIENT, None, "no answer within the time budget of the batch"),
+        Answer(Verdict.TRANSIENT, None, "no answer in time"),
         Answer(Verdict.UNTRIED),
         Answer(Verdict.UNTRIED),
     ]

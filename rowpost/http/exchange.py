@@ -1,0 +1,85 @@
+"""The time that one request and its answer may take together."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from enum import Enum
+from types import TracebackType
+from typing import Self
+
+_RESET = struct.pack("ii", 1, 0)  # what was not sent or read is dropped when the connection is closed
+
+
+class Body(Enum):
+    """What is done with the body of an answer."""
+
+    UNREAD = "the connection is closed"
+    SKIPPED = "it is read, as far as it is short, so that the connection can be used again"
+    WANTED = "it is read and handed on; one that is too long or breaks off is a failure"
+
+
+class Exchange:
+    """One request, from the look-up of the name to the end of what is read of the answer: over when its seconds are.
+
+    Then its connection is shut down. Whoever waits for it, be it to connect, to shake hands, to send or to read, sees its end.
+    (Only a look-up of the name cannot be ended; the resolver has limits of its own.) What is shut down is a duplicate of the
+    socket: TLS takes the socket itself away, and a number of a file that was closed meanwhile may already be another file's.
+    """
+
+    def __init__(self, seconds: float, body: Body) -> None:
+        self.body = body
+        self.expired = False
+        self._lock = threading.Lock()
+        self._watched: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+        self._token: Token[Exchange] | None = None
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        self._token = _present.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._timer.cancel()
+        if self._token is not None:
+            _present.reset(self._token)
+        with self._lock:
+            self._let_go()
+
+    def watch(self, connection: socket.socket) -> None:
+        """The connection is this one now.
+
+        Raises:
+            TimeoutError: too late.
+        """
+        with self._lock:
+            self._let_go()
+            if self.expired:
+                raise TimeoutError
+            self._watched = socket.fromfd(connection.fileno(), connection.family, connection.type)
+
+    def _expire(self) -> None:
+        with self._lock:
+            self.expired = True
+            if self._watched is not None:
+                with suppress(OSError):  # it was not connected yet, or is no longer
+                    self._watched.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)  # else who pours may not see the end
+                    self._watched.shutdown(socket.SHUT_RDWR)
+
+    def _let_go(self) -> None:
+        if self._watched is not None:
+            self._watched.close()
+            self._watched = None
+
+
+_present: ContextVar[Exchange] = ContextVar("exchange")
+
+
+def present() -> Exchange:
+    """The exchange of this thread."""
+    return _present.get()
