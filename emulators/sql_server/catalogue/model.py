@@ -166,6 +166,57 @@ class View:
 
 
 @dataclass(slots=True)
+class InlineFunction:
+    """A function that is one query: its parameters are names (lower case, without @) and types."""
+
+    object_id: int
+    schema: str
+    name: str
+    parameters: list[tuple[str, SqlType]]
+    text: str
+    """The query."""
+    definition: str
+    """The statement that made it."""
+    created: str = ""
+    modified: str = ""
+    schema_bound: bool = False
+    bound: list[int] = field(default_factory=list)
+    """Tables and functions that WITH SCHEMABINDING holds."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(slots=True)
+class Predicate:
+    """A filter predicate of a security policy; the arguments are T-SQL text."""
+
+    predicate_id: int
+    table_id: int
+    function_id: int
+    arguments: list[str]
+    definition: str
+
+
+@dataclass(slots=True)
+class SecurityPolicy:
+    object_id: int
+    schema: str
+    name: str
+    enabled: bool = True
+    not_for_replication: bool = False
+    predicates: list[Predicate] = field(default_factory=list)
+    last_predicate: int = 0
+    created: str = ""
+    modified: str = ""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(slots=True)
 class Schema:
     schema_id: int
     name: str
@@ -227,6 +278,8 @@ class DatabaseOptions:
     created: str = ""
 
 
+CatalogueObject = Table | View | InlineFunction | SecurityPolicy
+
 _FIXED_ROLES = [
     "db_owner",
     "db_accessadmin",
@@ -248,7 +301,9 @@ class Catalogue:
         self.schemas: dict[str, Schema] = {}
         self.tables: dict[tuple[str, str], Table] = {}
         self.views: dict[tuple[str, str], View] = {}
-        self.by_id: dict[int, Table | View] = {}
+        self.functions: dict[tuple[str, str], InlineFunction] = {}
+        self.policies: dict[tuple[str, str], SecurityPolicy] = {}
+        self.by_id: dict[int, CatalogueObject] = {}
         self.principals: dict[str, Principal] = {}
         self.permissions: list[Permission] = []
         self.properties: list[ExtendedProperty] = []
@@ -261,6 +316,7 @@ class Catalogue:
         other = Catalogue.__new__(Catalogue)
         other.version = next(_VERSIONS)
         other.schemas, other.tables, other.views = dict(self.schemas), dict(self.tables), dict(self.views)
+        other.functions, other.policies = dict(self.functions), dict(self.policies)
         other.by_id = dict(self.by_id)
         other.principals = {key: copy.deepcopy(value) for key, value in self.principals.items()}
         other.permissions = list(self.permissions)
@@ -287,14 +343,35 @@ class Catalogue:
     def view(self, schema: str, name: str) -> View | None:
         return self.views.get((schema.lower(), name.lower()))
 
+    def function(self, schema: str, name: str) -> InlineFunction | None:
+        return self.functions.get((schema.lower(), name.lower()))
+
+    def policy(self, schema: str, name: str) -> SecurityPolicy | None:
+        return self.policies.get((schema.lower(), name.lower()))
+
+    def filter_of(self, table_id: int) -> Predicate | None:
+        """The filter predicate that an enabled policy lays over a table."""
+        for policy in self.policies.values():
+            if policy.enabled:
+                for predicate in policy.predicates:
+                    if predicate.table_id == table_id:
+                        return predicate
+        return None
+
     def object_named(self, schema: str, name: str) -> tuple[int, str] | None:
-        """object_id and type ('U ', 'V ', 'PK', 'UQ', 'F ', 'C ', 'D ') of anything with a name."""
+        """object_id and type (U, V, IF, SP, PK, UQ, F, C, D) of anything with a name."""
         found = self.table(schema, name)
         if found is not None:
             return found.object_id, "U"
         view = self.view(schema, name)
         if view is not None:
             return view.object_id, "V"
+        function = self.function(schema, name)
+        if function is not None:
+            return function.object_id, "IF"
+        policy = self.policy(schema, name)
+        if policy is not None:
+            return policy.object_id, "SP"
         for table in self.tables.values():
             if table.schema.lower() == schema.lower():
                 for object_id, constraint_name, kind in constraints_of(table):
@@ -311,8 +388,24 @@ class Catalogue:
         self.views[(view.schema.lower(), view.name.lower())] = view
         self.by_id[view.object_id] = view
 
-    def remove(self, found: Table | View) -> None:
-        holder: dict[tuple[str, str], Any] = self.tables if isinstance(found, Table) else self.views
+    def put_function(self, function: InlineFunction) -> None:
+        self.functions[(function.schema.lower(), function.name.lower())] = function
+        self.by_id[function.object_id] = function
+
+    def put_policy(self, policy: SecurityPolicy) -> None:
+        self.policies[(policy.schema.lower(), policy.name.lower())] = policy
+        self.by_id[policy.object_id] = policy
+
+    def holder_of(self, found: CatalogueObject) -> dict[tuple[str, str], Any]:
+        """Where objects of its kind are kept by name."""
+        if isinstance(found, Table):
+            return self.tables
+        if isinstance(found, View):
+            return self.views
+        return self.functions if isinstance(found, InlineFunction) else self.policies
+
+    def remove(self, found: CatalogueObject) -> None:
+        holder = self.holder_of(found)
         holder.pop((found.schema.lower(), found.name.lower()), None)
         self.by_id.pop(found.object_id, None)
         self.permissions = [p for p in self.permissions if not (p.permission_class == 1 and p.major_id == found.object_id)]
@@ -321,6 +414,16 @@ class Catalogue:
     def referencing(self, object_id: int) -> list[tuple[Table, ForeignKey]]:
         """Foreign keys that point to a table."""
         return [(table, key) for table in self.tables.values() for key in table.foreign_keys if key.referenced_id == object_id]
+
+    def binding(self, object_id: int) -> View | InlineFunction | SecurityPolicy | None:
+        """What is bound to the schema of an object, so that it can be neither dropped nor renamed."""
+        for module in (*self.views.values(), *self.functions.values()):
+            if object_id in module.bound:
+                return module
+        for policy in self.policies.values():
+            if any(object_id in (predicate.table_id, predicate.function_id) for predicate in policy.predicates):
+                return policy
+        return None
 
     # --- storage ---
 
@@ -331,6 +434,8 @@ class Catalogue:
             document = {name: getattr(table, name) for name in table.__dataclass_fields__ if name != "cache"}
             documents.append(("table", str(table.object_id), json.dumps(document, default=asdict)))
         documents += [("view", str(view.object_id), json.dumps(asdict(view))) for view in self.views.values()]
+        documents += [("function", str(item.object_id), json.dumps(asdict(item))) for item in self.functions.values()]
+        documents += [("policy", str(item.object_id), json.dumps(asdict(item))) for item in self.policies.values()]
         documents += [("schema", key, json.dumps(asdict(schema))) for key, schema in self.schemas.items()]
         documents += [("principal", key, json.dumps(asdict(principal))) for key, principal in self.principals.items()]
         documents += [("permission", str(i), json.dumps(asdict(permission))) for i, permission in enumerate(self.permissions)]
@@ -351,6 +456,12 @@ class Catalogue:
                 catalogue.put_table(_table_from(document))
             elif kind == "view":
                 catalogue.put_view(View(**document))
+            elif kind == "function":
+                document["parameters"] = [(name, SqlType(**type_)) for name, type_ in document["parameters"]]
+                catalogue.put_function(InlineFunction(**document))
+            elif kind == "policy":
+                document["predicates"] = [Predicate(**item) for item in document["predicates"]]
+                catalogue.put_policy(SecurityPolicy(**document))
             elif kind == "schema":
                 catalogue.schemas[key] = Schema(**document)
             elif kind == "principal":

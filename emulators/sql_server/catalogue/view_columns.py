@@ -60,6 +60,16 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     ),
     "sys.views": _columns(_OBJECT + " is_replicated:b with_check_option:b"),
     "sys.procedures": _columns(_OBJECT),
+    "sys.security_policies": _columns(
+        _OBJECT + " is_enabled:b is_not_for_replication:b uses_database_collation:b is_schema_bound:b"
+    ),
+    "sys.security_predicates": _columns(
+        "object_id:i security_predicate_id:i target_object_id:i predicate_definition:x predicate_type:i predicate_type_desc:v "
+        "operation:i operation_desc:v"
+    ),
+    "sys.parameters": _columns(
+        "object_id:i name:n parameter_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t is_output:b"
+    ),
     "sys.triggers": _columns("name:n object_id:i parent_id:i type:c is_disabled:b"),
     "sys.columns": _columns(_COLUMN),
     "sys.all_columns": _columns(
@@ -95,7 +105,7 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.identity_columns": _columns(_COLUMN + " seed_value:l increment_value:l last_value:l is_not_for_replication:b"),
     "sys.computed_columns": _columns("object_id:i name:n column_id:i definition:x is_persisted:b"),
     "sys.partitions": _columns("partition_id:l object_id:i index_id:i partition_number:i hobt_id:l rows:l"),
-    "sys.sql_modules": _columns("object_id:i definition:x uses_ansi_nulls:b uses_quoted_identifier:b"),
+    "sys.sql_modules": _columns("object_id:i definition:x uses_ansi_nulls:b uses_quoted_identifier:b is_schema_bound:b"),
     "sys.databases": _columns(
         "name:n database_id:i create_date:d compatibility_level:t collation_name:n user_access:t state:t state_desc:v "
         "is_read_only:b snapshot_isolation_state:t snapshot_isolation_state_desc:v is_read_committed_snapshot_on:b "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from emulators.sql_server.catalogue.model import sqlite_collation
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
@@ -124,7 +126,14 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_null(self, node: Null, scope: Scope) -> Typed:
         return Typed("NULL", None, constant=None)
 
+    arguments: Mapping[str, Typed] | None = None
+    """Inside an inline function: what its parameters stand for. No variable is seen there."""
+
     def _compile_variable(self, node: Variable, scope: Scope) -> Typed:
+        if self.arguments is not None:
+            if node.name not in self.arguments:
+                raise sql_error(137, f"@{node.name}")
+            return self.arguments[node.name]
         return Typed(self.unit.bind("variable", node.name), self.unit.variable_type(node.name))
 
     def _compile_globalvariable(self, node: GlobalVariable, scope: Scope) -> Typed:

@@ -21,6 +21,8 @@ class Plan:
     reads: set[int] = field(default_factory=set)
     permissions: list[tuple[str, int]] = field(default_factory=list)
     locking: bool = False
+    filtered: bool = False
+    """A security policy hides rows: errors of conversion name no value."""
 
 
 @dataclass(slots=True)

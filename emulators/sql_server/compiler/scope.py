@@ -116,6 +116,8 @@ class Unit:
     permissions: set[tuple[str, int]] = field(default_factory=set)
     locking: bool = False
     """A hint asks for update or range locks."""
+    filtered: bool = False
+    """A security policy hides rows of a table that it reads."""
     deferred: dict[str, Callable[[], str]] = field(default_factory=dict)
     sources: int = 0
     columns_seen: int = 0

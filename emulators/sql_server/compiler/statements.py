@@ -78,6 +78,7 @@ class StatementCompiler(AssignmentCompiler):
         plan.bindings = plan.bindings[: highest_parameter(plan.sql)]
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
         plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
+        plan.filtered = self.unit.filtered
         return plan
 
     def _finish(self, plan: DmlPlan, action: str, context: Expression | None) -> DmlPlan:
@@ -193,7 +194,7 @@ class StatementCompiler(AssignmentCompiler):
         )
         scope.sources.append(bound)
         text = f"({compiled.sql()}) AS {inner} JOIN "
-        text += self.add_table(base, "\x05base", scope, ())
+        text += self.add_table(base, "\x05base", scope, (), filtered=False)
         scope.sources[-1].hidden = True
         text += f" ON {scope.sources[-1].rowid} = {inner}.__rid"
         renamed = {column.lower(): origin for column, origin in zip(names, compiled.base_columns, strict=True)}

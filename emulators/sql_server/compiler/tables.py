@@ -51,8 +51,17 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
         view = self.unit.catalogue.view(schema, last)
         return view.text if view is not None else None
 
-    def add_table(self, table: Table, alias: str, scope: Scope, names: Name, explicit: bool = True) -> str:
-        """Bring a base table into scope."""
+    predicates: tuple[int, ...] = ()
+    """The table whose security predicate is being compiled."""
+
+    def row_filter(self, table: Table) -> str:
+        """The SQLite text of the rows that a security policy lets through, or ''."""
+        raise AssertionError("given by QueryCompiler")
+
+    def add_table(
+        self, table: Table, alias: str, scope: Scope, names: Name, explicit: bool = True, *, filtered: bool = True
+    ) -> str:
+        """Bring a base table into scope; ``filtered``: without the rows that a security policy hides."""
         inner = self.unit.alias()
         bound = Bound(alias, [], names, table, f"{inner}.__rowid", explicit_alias=explicit)
         bound.columns = [
@@ -71,6 +80,10 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
         if not table.temporary:
             self.unit.reads.add(table.object_id)
             self.unit.permissions.add(("SELECT", table.object_id))
+            if filtered and self.unit.catalogue.policies:
+                rows = self.row_filter(table)
+                if rows:
+                    return f"{rows} AS {inner}"
         return f"{table.storage} AS {inner}"
 
     def _computed(self, table: Table, bound: Bound) -> None:

@@ -22,6 +22,7 @@ from emulators.sql_server.parser.tree import (
     CheckIdentity,
     Commit,
     Continue,
+    CreateFunction,
     CreateIndex,
     CreateSchema,
     CreateTable,
@@ -39,6 +40,7 @@ from emulators.sql_server.parser.tree import (
     Merge,
     Null,
     PermissionStatement,
+    PolicyStatement,
     PrincipalStatement,
     Print,
     QueryStatement,
@@ -133,6 +135,8 @@ class Interpreter(FlowStatements):
             AlterDatabase: self._alter_database,
             CreateSchema: self._create_schema,
             CreateView: self._create_view,
+            CreateFunction: self._create_function,
+            PolicyStatement: self._policy,
             PrincipalStatement: self._principal,
             PermissionStatement: self._permission,
         }
@@ -186,9 +190,12 @@ class Interpreter(FlowStatements):
         handler = self._handlers.get(type(statement))
         if handler is None:
             raise unsupported(type(statement).__name__)
+        self.session.redacting = False
         try:
             yield from _with_whole_text(handler(statement))
         except SqlError as error:
+            if self.session.redacting:
+                errors.redact(error)
             if error.line <= 1:
                 error.line = statement.line
             if getattr(error, "settled", False) or isinstance(statement, (If, While, Block, TryCatch)):

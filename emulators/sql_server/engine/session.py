@@ -92,6 +92,7 @@ class Session(TemporaryTables):
         self.temporary_identities: dict[int, int] = {}
         self.context: dict[str, Any] = {}
         self._filled: dict[str, int] = {}
+        self.redacting = False
 
     # --- state ---
 
@@ -232,6 +233,8 @@ class Session(TemporaryTables):
 
     def prepare(self, plan: Plan) -> None:
         """Before a plan runs: permissions, system views, isolation."""
+        if plan.filtered:
+            self.redacting = True
         if plan.permissions and self.user.lower() != "dbo":
             security.require(self, plan.permissions)
         for key in plan.views:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Catalogue, Table, View, constraints_of
+from emulators.sql_server.catalogue.model import Catalogue, InlineFunction, SecurityPolicy, Table, View, constraints_of
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, system_view_id
 from emulators.sql_server.objects.extended_properties import listed
 from emulators.sql_server.objects.security import allows, has_permission_by_name, logins, roles_of
@@ -134,9 +134,14 @@ class SessionFunctions:
         if object_id is None:
             return None
         found = self.catalogue.by_id.get(object_id)
+        if not isinstance(found, (Table, View)):
+            found = None
         return found or next((t for t in self.session.temporary.values() if t.object_id == object_id), None)
 
     def object_property(self, object_id: int | None, name: str | None) -> int | None:
+        module = self.catalogue.by_id.get(object_id or 0)
+        if isinstance(module, (InlineFunction, SecurityPolicy)) and name is not None:
+            return self._module_property(module, name.lower())
         found = self._table(object_id)
         if found is None or name is None:
             return None
@@ -152,6 +157,21 @@ class SessionFunctions:
             "schemaid": self.schema_id(found.schema),
         }
         return values.get(name.lower())
+
+    def _module_property(self, module: InlineFunction | SecurityPolicy, name: str) -> int | None:
+        function = isinstance(module, InlineFunction)
+        values = {
+            "istable": 0,
+            "isusertable": 0,
+            "isview": 0,
+            "ismsshipped": 0,
+            "isinlinefunction": int(function),
+            "istablefunction": int(function),
+            "isscalarfunction": 0,
+            "isschemabound": int(module.schema_bound) if isinstance(module, InlineFunction) else 1,
+            "schemaid": self.schema_id(module.schema),
+        }
+        return values.get(name)
 
     def schema_id(self, name: str | None) -> int | None:
         schema = self.catalogue.schemas.get((name or "").lower())

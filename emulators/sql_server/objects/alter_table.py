@@ -8,6 +8,7 @@ from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
+from emulators.sql_server.objects.dependencies import depends_on
 from emulators.sql_server.objects.table_builder import TableBuilder
 from emulators.sql_server.objects.table_storage import build_index, drop_index
 from emulators.sql_server.parser.batches import parse_condition, parse_expression, parse_query
@@ -196,11 +197,20 @@ class TableAlterer(TableBuilder):
         dependents += [
             other.name for other in table.columns if other.computed and name in columns_in(parse_expression(other.computed))
         ]
-        dependents += [
-            view.name
-            for view in self.store.catalogue.views.values()
-            if table.object_id in view.bound and name in columns_in(parse_query(view.text))
+        dependents += self._bound_to(table, name)
+        self._refuse(dependents, column, action)
+
+    def _bound_to(self, table: Table, name: str) -> list[str]:
+        """Views, functions and policies that are bound to a column, given in lower case."""
+        catalogue = self.store.catalogue
+        modules = [
+            module.name
+            for module in (*catalogue.views.values(), *catalogue.functions.values())
+            if table.object_id in module.bound and name in columns_in(parse_query(module.text))
         ]
+        return modules + [policy.name for policy in catalogue.policies.values() if depends_on(policy, table.object_id, name)]
+
+    def _refuse(self, dependents: list[str], column: TableColumn, action: str) -> None:
         if dependents:
             raise SqlError(
                 5074,
@@ -252,6 +262,7 @@ class TableAlterer(TableBuilder):
             raise unsupported("ALTER COLUMN of an identity or computed column")
         if syntax.type.name != column.type.name:
             self._refuse_dependents(table, column, "ALTER COLUMN")
+        self._refuse(self._bound_to(table, column.name.lower()), column, "ALTER COLUMN")
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         converted = StatementCompiler(unit).cast(Typed(quote(column.name), column.type), syntax.type, cut=False).sql
         column.nullable = syntax.nullable is not False

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Catalogue, Permission, Principal, Table, View
+from emulators.sql_server.catalogue.model import Catalogue, CatalogueObject, Permission, Principal, SecurityPolicy
 from emulators.sql_server.parser.names import split_name
 from emulators.sql_server.parser.tree import PermissionStatement, PrincipalStatement
 from emulators.sql_server.storage.session import Session
@@ -47,6 +47,8 @@ _CODES = {
     "VIEW DATABASE STATE",
     "CREATE PROCEDURE",
     "ALTER ANY USER",
+    "ALTER ANY SECURITY POLICY",
+    "CREATE FUNCTION",
     "VIEW DATABASE PERFORMANCE STATE",
 }
 
@@ -160,7 +162,23 @@ def require_database(session: Session, permission: str) -> None:
         raise sql_error(262, permission, session.owner.name)
 
 
-def require_alter(session: Session, found: Table | View) -> None:
+def sees_policy(session: Session, policy: SecurityPolicy) -> bool:
+    """Whether the user finds a security policy in the catalogue: VIEW DEFINITION, ALTER or ALTER ANY SECURITY POLICY."""
+    if is_owner(session):
+        return True
+    roles = roles_of(session.store.catalogue, session.user)
+    grantees = roles | {session.user.lower()}
+    states = {
+        p.state
+        for p in session.store.catalogue.permissions
+        if p.permission_class == 0 and p.name == "ALTER ANY SECURITY POLICY" and p.grantee.lower() in grantees
+    }
+    if "D" not in states and (states or "db_ddladmin" in roles):
+        return True
+    return any(allows(session, action, policy.object_id) for action in ("VIEW DEFINITION", "ALTER"))
+
+
+def require_alter(session: Session, found: CatalogueObject) -> None:
     """Raises SqlError 1088 when the user may not alter an object."""
     if (
         is_owner(session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators.sql_server.parser.principals import PrincipalParser
+from emulators.sql_server.parser.modules import ModuleParser
 from emulators.sql_server.parser.tree import (
     AlterDatabase,
     AlterTable,
@@ -27,7 +27,7 @@ from emulators.sql_server.values.results import SqlType
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
 
 
-class DdlParser(PrincipalParser):
+class DdlParser(ModuleParser):
     """Data definition."""
 
     def ddl_statement(self) -> Statement | None:
@@ -281,11 +281,17 @@ class DdlParser(PrincipalParser):
             return CreateSchema(schema or owner, owner)
         if self.at_any("OR") and self.ahead().upper == "ALTER":
             self.next(), self.next()
+            if self.at("FUNCTION"):
+                return self._create_function(self.index - 3, True, False)
             if not self.at("VIEW"):
                 raise self.not_supported(f"CREATE OR ALTER {self.token.upper}")
             return self._view(True, False)
         if self.at("VIEW"):
             return self._view(False, False)
+        if self.at("FUNCTION"):
+            return self._create_function(self.index - 1, False, False)
+        if self.at("SECURITY", "POLICY"):
+            return self._policy("CREATE")
         if self.at_any("LOGIN", "USER", "ROLE"):
             return self._create_principal()
         if self.at_any("UNIQUE", "CLUSTERED", "NONCLUSTERED", "INDEX"):
@@ -335,6 +341,10 @@ class DdlParser(PrincipalParser):
             return self._alter_database()
         if self.at("VIEW"):
             return self._view(False, True)
+        if self.at("FUNCTION"):
+            return self._create_function(self.index - 1, False, True)
+        if self.at("SECURITY", "POLICY"):
+            return self._policy("ALTER")
         if self.at_any("ROLE", "USER", "LOGIN"):
             return self._alter_principal()
         if self.at("AUTHORIZATION"):
@@ -444,7 +454,9 @@ class DdlParser(PrincipalParser):
     # --- DROP, permissions ---
 
     def _drop(self) -> Statement:
-        if not self.at_any("TABLE", "VIEW", "SCHEMA", "INDEX", "LOGIN", "USER", "ROLE"):
+        if self.at("SECURITY", "POLICY"):
+            return self._drop_policy()
+        if not self.at_any("TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "LOGIN", "USER", "ROLE"):
             raise self.not_supported(f"DROP {self.token.text.upper()}")
         kind = self.next().upper
         if_exists = self.accept("IF", "EXISTS")

@@ -697,3 +697,37 @@ class PermissionStatement(Statement):
     target: Name
     principals: list[str]
     with_grant: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class CreateFunction(Statement):
+    """An inline table-valued function."""
+
+    name: Name
+    parameters: list[tuple[str, SqlType]]
+    text: str
+    definition: str
+    bound: bool
+    or_alter: bool
+    alter: bool
+
+
+@dataclass(slots=True, eq=False)
+class PredicateSyntax(Node):
+    """ADD, ALTER or DROP of a filter predicate; the arguments are T-SQL text."""
+
+    action: str
+    table: Name
+    function: Name = ()
+    arguments: list[tuple[Expression, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class PolicyStatement(Statement):
+    """CREATE or ALTER SECURITY POLICY."""
+
+    action: str
+    name: Name
+    predicates: list[PredicateSyntax]
+    enabled: bool | None = None
+    not_for_replication: bool | None = None

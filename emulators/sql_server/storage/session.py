@@ -80,6 +80,8 @@ class Session(StoreSession, Protocol):
     nocount: bool
     xact_abort: bool
     row_count: int
+    redacting: bool
+    """Errors of the present statement must name no value."""
     lock_timeout: int
     options: dict[str, str | int]
     identity_insert: int

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, Table, TableColumn, constraints_of
+from emulators.sql_server.catalogue.model import (
+    DEFAULT_COLLATION,
+    InlineFunction,
+    SecurityPolicy,
+    Table,
+    TableColumn,
+    constraints_of,
+)
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, Row, system_view_id
-from emulators.sql_server.objects.security import logins
+from emulators.sql_server.objects.security import logins, sees_policy
 from emulators.sql_server.system_views.information_schema import InformationSchema
 from emulators.sql_server.values.datatypes import (
     ASSEMBLY_TYPES,
@@ -33,6 +40,8 @@ _DESCRIPTIONS = {
     "C": "CHECK_CONSTRAINT",
     "D": "DEFAULT_CONSTRAINT",
     "F": "FOREIGN_KEY_CONSTRAINT",
+    "IF": "SQL_INLINE_TABLE_VALUED_FUNCTION",
+    "SP": "SECURITY_POLICY",
 }
 
 
@@ -70,7 +79,45 @@ class ViewRows(InformationSchema):
         for view in self.catalogue.views.values():
             yield self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified)
 
+        for function in self.catalogue.functions.values():
+            yield self._module(function, "IF")
+        for policy in self._policies():
+            yield self._module(policy, "SP")
+
     _sys_all_objects = _sys_objects
+
+    def _module(self, found: InlineFunction | SecurityPolicy, kind: str) -> Row:
+        return self._object(found.name, found.object_id, found.schema, 0, kind, found.created, found.modified)
+
+    def _policies(self) -> list[SecurityPolicy]:
+        """Those that the user may know of: nobody is ever granted anything on a policy itself but VIEW DEFINITION."""
+        found = self.catalogue.policies.values()
+        return [policy for policy in found if sees_policy(self.session, policy)]
+
+    def _sys_security_policies(self) -> Iterator[Row]:
+        for policy in self._policies():
+            yield *self._module(policy, "SP"), int(policy.enabled), int(policy.not_for_replication), 1, 1
+
+    def _sys_security_predicates(self) -> Iterator[Row]:
+        for policy in self._policies():
+            for item in policy.predicates:
+                yield policy.object_id, item.predicate_id, item.table_id, item.definition, 0, "FILTER", None, None
+
+    def _sys_parameters(self) -> Iterator[Row]:
+        for function in self.catalogue.functions.values():
+            for place, (name, kind) in enumerate(function.parameters, 1):
+                precision, scale = precision_scale(kind)
+                yield (
+                    function.object_id,
+                    f"@{name}",
+                    place,
+                    system_type_id(kind.name),
+                    user_type_id(kind.name),
+                    max_length_bytes(kind),
+                    precision,
+                    scale,
+                    0,
+                )
 
     def _sys_sysobjects(self) -> Iterator[Row]:
         """The view of SQL Server 2000, which old scripts still ask."""
@@ -125,7 +172,9 @@ class ViewRows(InformationSchema):
 
     def _sys_sql_modules(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1
+            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1, int(bool(view.bound))
+        for function in self.catalogue.functions.values():
+            yield function.object_id, function.definition, 1, 1, int(function.schema_bound)
 
     def _column(self, table_id: int, column: TableColumn) -> Row:
         precision, scale = precision_scale(column.type)

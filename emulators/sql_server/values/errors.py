@@ -308,6 +308,18 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     ),
     229: (14, "The {0} permission was denied on the object '{1}', database '{2}', schema '{3}'."),
     262: (14, "{0} permission denied in database '{1}'."),
+    33261: (16, "The security policy '{0}' does not contain a predicate on table '{1}'."),
+    33262: (
+        16,
+        "A {0} predicate for the same operation has already been defined on table '{1}' in the security policy '{2}'.",
+    ),
+    33264: (
+        16,
+        "The security policy '{0}' cannot be enabled with a predicate on table '{1}'. Table '{1}' is already referenced by the "
+        "enabled security policy '{2}'.",
+    ),
+    33268: (16, 'Cannot find the object "{0}" because it does not exist or you do not have permissions.'),
+    33270: (16, 'Cannot find the object "{0}" or this object is not an inline table-valued function.'),
     40517: (16, "Keyword or statement option '{0}' is not supported in this version of SQL Server."),
 }
 
@@ -371,6 +383,23 @@ def sql_error(number: int, *arguments: Any, state: int = 1) -> SqlError:
 def unsupported(what: str) -> SqlError:
     """Error 40517, for syntax that exists in SQL Server and not here: never passed over in silence."""
     return sql_error(40517, what)
+
+
+_REDACTED = {
+    220: ("******", "******"),
+    245: ("******", "******", "******"),
+    248: ("******", "******"),
+    2628: ("******", "******", "******"),
+}
+
+
+def redact(error: SqlError) -> None:
+    """Take values and names out of an error of a statement that reads through a security policy."""
+    if error.number == 232:
+        error.text = "Arithmetic overflow error for type ******, value = ******."
+    if error.number in _REDACTED and error.number in CATALOGUE:
+        error.text = CATALOGUE[error.number][1].format(*_REDACTED[error.number])
+        error.args = (error.text,)
 
 
 LONE_SURROGATE = "half of a surrogate pair in nvarchar"
