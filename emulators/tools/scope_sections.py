@@ -39,7 +39,7 @@ SQL_SERVER = ROOT / "sql_server"
 # How T-SQL spells the statements that the syntax tree has. A new kind of statement without an entry is a KeyError.
 _STATEMENTS = {
     "AlterDatabase": "ALTER DATABASE … SET (change tracking, compatibility level, row versions)",
-    "AlterTable": "ALTER TABLE: ADD, ALTER COLUMN, DROP COLUMN, DROP CONSTRAINT, CHECK CONSTRAINT, CHANGE_TRACKING",
+    "AlterTable": "ALTER TABLE: ADD, ALTER COLUMN (also MASKED), DROP COLUMN, DROP CONSTRAINT, CHECK CONSTRAINT, CHANGE_TRACKING",
     "BeginTransaction": "BEGIN TRANSACTION",
     "Block": "BEGIN … END",
     "Break": "BREAK",
@@ -146,7 +146,8 @@ def _concrete(kind: type[Any]) -> list[type[Any]]:
 
 
 def statements() -> str:
-    return "\n".join(f"- {line}" for line in sorted(_STATEMENTS[kind.__name__] for kind in _concrete(tree.Statement)))
+    # a set: a data class with slots leaves its first class behind until the garbage is collected
+    return "\n".join(f"- {line}" for line in sorted({_STATEMENTS[kind.__name__] for kind in _concrete(tree.Statement)}))
 
 
 def refusals() -> list[str]:

@@ -48,6 +48,8 @@ class TableColumn:
     computed: str | None = None
     persisted: bool = False
     collation: str = ""
+    mask: str = ""
+    """The masking function as sys.masked_columns shows it."""
 
     @property
     def sqlite_collation(self) -> str:

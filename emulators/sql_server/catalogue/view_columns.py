@@ -47,7 +47,10 @@ _OBJECT = (
 _COLUMN = (
     "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t "
     "collation_name:n is_nullable:b is_ansi_padded:b is_rowguidcol:b is_identity:b is_computed:b is_sparse:b "
-    "is_hidden:b default_object_id:i generated_always_type:t"
+    "is_hidden:b default_object_id:i generated_always_type:t generated_always_type_desc:v is_filestream:b is_replicated:b "
+    "is_non_sql_subscribed:b is_merge_published:b is_dts_replicated:b is_xml_document:b xml_collection_id:i rule_object_id:i "
+    "is_column_set:b encryption_type:i encryption_type_desc:v encryption_algorithm_name:n column_encryption_key_id:i "
+    "column_encryption_key_database_name:n is_masked:b graph_type:i graph_type_desc:v"
 )
 
 SYSTEM_VIEWS: dict[str, Columns] = {
@@ -72,9 +75,14 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     ),
     "sys.triggers": _columns("name:n object_id:i parent_id:i type:c is_disabled:b"),
     "sys.columns": _columns(_COLUMN),
+    "sys.masked_columns": _columns(_COLUMN + " masking_function:x"),
     "sys.all_columns": _columns(
         "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t "
         "collation_name:n is_nullable:b is_identity:b is_computed:b"
+    ),
+    "sys.column_encryption_keys": _columns("name:n column_encryption_key_id:i create_date:d modify_date:d"),
+    "sys.column_master_keys": _columns(
+        "name:n column_master_key_id:i create_date:d modify_date:d key_store_provider_name:n key_path:x"
     ),
     "sys.types": _columns(
         "name:n system_type_id:t user_type_id:i schema_id:i principal_id:i max_length:s precision:t scale:t collation_name:n "

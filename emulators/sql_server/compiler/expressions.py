@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from emulators.sql_server.catalogue.model import sqlite_collation
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
+from emulators.sql_server.compiler.masks import MaskedReads
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, Scope, Typed
 from emulators.sql_server.parser.tree import (
     AtTimeZone,
@@ -104,7 +105,11 @@ class ExpressionCompiler(ConversionCompiler):
 
     def condition(self, node: Expression, scope: Scope) -> str:
         """A condition as SQLite text."""
+        reads = self.reads
+        start = len(reads.values)
         typed = self._dispatch(node, scope)
+        if len(reads.values) > start:
+            reads.tests += reads.taken(start)
         if typed.type is not BOOLEAN:
             raise sql_error(4145, ")")
         return typed.sql
@@ -126,6 +131,7 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_null(self, node: Null, scope: Scope) -> Typed:
         return Typed("NULL", None, constant=None)
 
+    reads: MaskedReads
     arguments: Mapping[str, Typed] | None = None
     """Inside an inline function: what its parameters stand for. No variable is seen there."""
 
@@ -152,6 +158,8 @@ class ExpressionCompiler(ConversionCompiler):
         found, owner = self.resolve(node, scope)
         if owner.grouped and not owner.free and found.sql not in owner.group_sql:
             raise sql_error(8120, ".".join(self._qualified(node, owner)))
+        if found.mask is not None:
+            self.reads.values.append(found.mask)
         return Typed(found.sql, found.type, found.collation, nullable=found.nullable, identity=found.identity)
 
     def _qualified(self, node: ColumnRef, scope: Scope) -> tuple[str, ...]:
@@ -314,6 +322,8 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_scalarquery(self, node: ScalarQuery, scope: Scope) -> Typed:
         query = self.compile_query(node.query, scope)
         column = self._only_column(query)
+        if column.mask is not None:
+            self.reads.values.append(column.mask)
         if query.single_row:
             return Typed(f"({query.sql()})", column.type, column.collation, json=column.json)
         return Typed(f"(SELECT k_single(_1) FROM ({query.sql()}))", column.type, column.collation)

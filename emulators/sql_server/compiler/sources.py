@@ -154,7 +154,9 @@ class SourceCompiler(InlineCompiler):
         bound = Bound(
             alias,
             [
-                BoundColumn(name, typed.type or INT, f"{inner}._{number}", typed.nullable, typed.identity, typed.collation)
+                BoundColumn(
+                    name, typed.type or INT, f"{inner}._{number}", typed.nullable, typed.identity, typed.collation, typed.mask
+                )
                 for number, (name, typed) in enumerate(columns, 1)
             ],
             qualified,
@@ -238,7 +240,7 @@ class SourceCompiler(InlineCompiler):
             elif kind.name in FLOATS:
                 value, element = f"k_real_text({value})", f"CAST({element} AS REAL)"
             packed.append(value)
-            columns.append(BoundColumn(name, kind, element, typed.nullable, False, typed.collation))
+            columns.append(BoundColumn(name, kind, element, typed.nullable, False, typed.collation, typed.mask))
         self.register(Bound(node.alias, columns), scope)
         rows = f"SELECT json_group_array(json_array({', '.join(packed)})) FROM ({compiled.sql()})"
         return f"json_each(({rows})) AS {inner}"

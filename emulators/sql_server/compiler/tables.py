@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from emulators.sql_server.catalogue.masking import Mask
 from emulators.sql_server.catalogue.model import Table, quote
 from emulators.sql_server.compiler.expressions import ExpressionCompiler
 from emulators.sql_server.compiler.functions.calls import FunctionCompiler
+from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope
 from emulators.sql_server.parser.batches import parse_expression
 from emulators.sql_server.parser.tree import Name
@@ -72,6 +74,7 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
                 column.nullable,
                 column.identity is not None,
                 column.sqlite_collation,
+                Mask(column.mask, frozenset({(table.object_id, column.column_id)})) if column.mask else None,
             )
             for column in table.columns
         ]
@@ -92,5 +95,7 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
             if column.computed is not None:
                 own = Scope()
                 own.sources = [bound]
+                start = len(self.reads.values)
                 typed = self.value(parse_expression(column.computed), own)
+                place.mask = combined(self.reads.taken(start))
                 place.sql, place.type = typed.sql, typed.type or INT

@@ -264,8 +264,10 @@ class Interpreter(FlowStatements):
             return self.frame.values[node.name], self.frame.types[node.name]
         plan, kind = self._plan(statement, lambda compiler: compiler.scalar_plan(node, target), part or str(id(node)))
         self.session.prepare(plan)
-        row = self.store.rows(plan.sql, self.session.parameters(plan.bindings))[0]
-        return row[0], kind
+        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.masks:
+            rows = self.session.masked_rows(plan, rows)
+        return rows[0][0], kind
 
     def text(self, statement: Statement, node: Expression) -> str | None:
         """The value of an expression as a string."""
@@ -293,6 +295,8 @@ class Interpreter(FlowStatements):
             yield from self._select_into(plan)
             return
         rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.masks:
+            rows = self.session.masked_rows(plan, rows)
         if plan.steps:
             self._step_through(plan, rows)
             return
@@ -333,6 +337,8 @@ class Interpreter(FlowStatements):
             [],
         )
         rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.masks:
+            rows = self.session.masked_rows(plan, rows)
         self.ddl.create_table(CreateTable(plan.into, definition))
         table = self.session.temporary.get(plan.into[-1].lower()) or self.store.catalogue.table(
             (plan.into[-2] if len(plan.into) > 1 else "") or "dbo", plan.into[-1]

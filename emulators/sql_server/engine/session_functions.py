@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from emulators.sql_server.catalogue.masking import Mask, masked
 from emulators.sql_server.catalogue.model import Catalogue, InlineFunction, SecurityPolicy, Table, View, constraints_of
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, system_view_id
 from emulators.sql_server.objects.extended_properties import listed
-from emulators.sql_server.objects.security import allows, has_permission_by_name, logins, roles_of
+from emulators.sql_server.objects.security import allows, has_permission_by_name, logins, roles_of, unmasks
 from emulators.sql_server.parser.names import split_name
 from emulators.sql_server.runtime.registration import guarded
 from emulators.sql_server.storage.locks import MODES, LockTimeout
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values.datatypes import encode_decimal, max_length_bytes, precision_scale, system_type_id, system_types
-from emulators.sql_server.values.results import SqlError
+from emulators.sql_server.values.results import SqlError, SqlType
 
 FUNCTIONS = {
     "k_object_id": 2,
@@ -44,7 +46,8 @@ FUNCTIONS = {
     "k_login_name": 1,
     "k_login_sid": 0,
     "k_login_of_sid": 1,
-    "k_has_permission": 3,
+    "k_has_permission": 5,
+    "k_masked": 2,
     "k_is_member": 1,
     "k_is_role_member": 2,
     "k_is_server_role_member": 2,
@@ -324,8 +327,20 @@ class SessionFunctions:
         principal = self.catalogue.principals.get((name if name is not None else self.session.user).lower())
         return principal.principal_id if principal else None
 
-    def has_permission(self, securable: str | None, kind: str | None, permission: str | None) -> int | None:
+    def has_permission(
+        self, securable: str | None, kind: str | None, permission: str | None, part: str | None, part_kind: str | None
+    ) -> int | None:
+        if part is not None:
+            found = self._object(securable)
+            table = self._table(found[0]) if found else None
+            if not isinstance(table, Table) or (part_kind or "").upper() != "COLUMN" or table.column(part) is None:
+                return None
         return has_permission_by_name(self.session, securable, kind, permission)
+
+    def masked(self, value: Any, key: str) -> Any:
+        function, sources, kind = json.loads(key)
+        mask = Mask(function, frozenset((table, column) for table, column in sources))
+        return value if unmasks(self.session, mask) else masked(function, value, SqlType(*kind))
 
     def is_member(self, role: str | None) -> int | None:
         return self.is_role_member(role, None)

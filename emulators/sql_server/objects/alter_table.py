@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from emulators.sql_server.catalogue.masking import parse_mask
 from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, constraints_of, quote, storage_column
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
@@ -48,6 +49,8 @@ class TableAlterer(TableBuilder):
                     self._alter_drop_constraints(table, node)
                 elif node.action == "CHECK CONSTRAINT":
                     self._switch_constraints(table, node)
+                elif node.action in ("ADD MASKED", "DROP MASKED"):
+                    self._change_mask(table, node)
                 else:
                     self._alter_column(table, node)
                 self.store.change_catalogue().put_table(table)
@@ -258,6 +261,10 @@ class TableAlterer(TableBuilder):
         column = table.column(syntax.name)
         if column is None:
             raise sql_error(4924, "ALTER COLUMN", syntax.name, table.name)
+        if column.mask and syntax.mask is None:
+            raise unsupported("ALTER COLUMN of a masked column without MASKED")
+        if syntax.mask is not None:
+            security.require_database(self.session, "ALTER ANY MASK")
         if column.computed is not None or column.identity is not None or syntax.type is None:
             raise unsupported("ALTER COLUMN of an identity or computed column")
         if syntax.type.name != column.type.name:
@@ -269,12 +276,31 @@ class TableAlterer(TableBuilder):
         if not column.nullable and self.store.rows(f"SELECT 1 FROM {table.storage} WHERE {quote(column.name)} IS NULL LIMIT 1"):
             raise sql_error(515, column.name, f"{self.store.database.name}.{table.full_name}", "ALTER TABLE")
         column.type, column.collation = syntax.type, syntax.collation or column.collation
+        if syntax.mask is not None:
+            column.mask = parse_mask(syntax.mask, column.name, column.type)
         length = column.type.length
         if length > 0 and column.type.name in STRINGS | {"binary", "varbinary"}:
             long = self.store.rows(f"SELECT {converted} FROM {table.storage} WHERE length({converted}) > ? LIMIT 1", (length,))
             if long:
                 raise sql_error(2628, f"{self.store.database.name}.{table.full_name}", column.name, str(long[0][0])[:length])
         self._rebuild(table, {column.name: converted})
+
+    def _change_mask(self, table: Table, node: AlterTable) -> None:
+        """Raises SqlError 262, 4924, 5074, 16002 to 16007, 40517."""
+        security.require_database(self.session, "ALTER ANY MASK")
+        column = table.column(node.names[0])
+        if column is None:
+            raise sql_error(4924, "ALTER COLUMN", node.names[0], table.name)
+        if column.computed is not None:
+            raise unsupported("a mask of a computed column")
+        if node.action == "DROP MASKED":
+            if not column.mask:
+                raise sql_error(16007, column.name, state=0)
+            column.mask = ""
+            return
+        mask = parse_mask(node.mask, column.name, column.type)
+        self._refuse_dependents(table, column, "ALTER COLUMN")
+        column.mask = mask
 
     def _rebuild(self, table: Table, values: dict[str, str]) -> None:
         """Copy all rows into a table of the new shape."""

@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import Any
 
+from emulators.sql_server.catalogue.masking import Mask
 from emulators.sql_server.catalogue.model import Catalogue, CatalogueObject, Permission, Principal, SecurityPolicy
 from emulators.sql_server.parser.names import split_name
 from emulators.sql_server.parser.tree import PermissionStatement, PrincipalStatement
@@ -20,6 +21,7 @@ _IMPLIED = {
     "UPDATE": ("CONTROL",),
     "DELETE": ("CONTROL",),
     "VIEW CHANGE TRACKING": ("CONTROL",),
+    "UNMASK": ("CONTROL",),
     "EXECUTE": ("CONTROL",),
     "ALTER": ("CONTROL",),
     "REFERENCES": ("CONTROL",),
@@ -48,6 +50,8 @@ _CODES = {
     "CREATE PROCEDURE",
     "ALTER ANY USER",
     "ALTER ANY SECURITY POLICY",
+    "ALTER ANY MASK",
+    "UNMASK",
     "CREATE FUNCTION",
     "VIEW DATABASE PERFORMANCE STATE",
 }
@@ -132,6 +136,11 @@ def allows(session: Session, action: str, object_id: int) -> bool:
                 return False
             granted = True
     return granted
+
+
+def unmasks(session: Session, mask: Mask) -> bool:
+    """Whether the user reads what the mask hides: UNMASK on every table that it comes from."""
+    return all(allows(session, "UNMASK", object_id) for object_id, _ in mask.sources)
 
 
 def require(session: Session, needed: list[tuple[str, int]]) -> None:

@@ -6,6 +6,7 @@ import itertools
 import zlib
 from typing import Any
 
+from emulators.sql_server.catalogue.masking import parse_mask
 from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, constraints_of
 from emulators.sql_server.compiler.scope import Scope, Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
@@ -102,6 +103,8 @@ class TableBuilder:
                 raise sql_error(2749, node.name)
             nullable = False
         column = TableColumn(table.next_column_id, node.name, node.type, nullable, node.identity, collation=node.collation or "")
+        if node.mask is not None:
+            column.mask = parse_mask(node.mask, column.name, column.type)
         table.next_column_id += 1
         table.columns.append(column)
         if node.default is not None:

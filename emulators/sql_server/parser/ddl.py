@@ -245,7 +245,9 @@ class DdlParser(ModuleParser):
                 column.collation = self.any_word()
             elif self.accept("ROWGUIDCOL"):
                 pass
-            elif self.at_any("SPARSE", "FILESTREAM", "MASKED", "ENCRYPTED", "GENERATED", "HIDDEN"):
+            elif self.accept("MASKED"):
+                column.mask = self._mask()
+            elif self.at_any("SPARSE", "FILESTREAM", "ENCRYPTED", "GENERATED", "HIDDEN"):
                 raise self.not_supported(f"column option {self.token.upper}")
             elif self.at_any("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "REFERENCES", "DEFAULT", "FOREIGN"):
                 if self.at("FOREIGN"):
@@ -258,6 +260,12 @@ class DdlParser(ModuleParser):
                     column.constraints.append(constraint)
             else:
                 return
+
+    def _mask(self) -> str:
+        self.expect("WITH", "(", "FUNCTION", "=")
+        text = self.string()
+        self.expect(")")
+        return text
 
     # --- CREATE ---
 
@@ -391,7 +399,12 @@ class DdlParser(ModuleParser):
             return self._alter_table_drop(name)
         if self.accept("ALTER"):
             self.expect("COLUMN")
-            column = TableColumnSyntax(self.identifier(), self.data_type())
+            column_name = self.identifier()
+            if self.accept("ADD", "MASKED"):
+                return AlterTable(name, "ADD MASKED", names=[column_name], mask=self._mask())
+            if self.accept("DROP", "MASKED"):
+                return AlterTable(name, "DROP MASKED", names=[column_name])
+            column = TableColumnSyntax(column_name, self.data_type())
             self.column_options(column)
             return AlterTable(name, "ALTER COLUMN", TableDefinition([column], []))
         raise self.not_supported(f"ALTER TABLE … {self.token.text.upper()}")

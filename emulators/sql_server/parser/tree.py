@@ -378,6 +378,8 @@ class TableColumnSyntax(Node):
     computed: str | None = None
     persisted: bool = False
     collation: str | None = None
+    mask: str | None = None
+    """MASKED WITH (FUNCTION = …)."""
     constraints: list[ConstraintSyntax] = field(default_factory=list)
 
 
@@ -643,7 +645,8 @@ class CreateIndex(Statement):
 class AlterTable(Statement):
     name: Name
     action: str
-    """ADD, DROP CONSTRAINT, DROP COLUMN, ALTER COLUMN, CHANGE TRACKING, CHECK CONSTRAINT (no names: all)."""
+    """ADD, DROP CONSTRAINT, DROP COLUMN, ALTER COLUMN, ADD MASKED, DROP MASKED, CHANGE TRACKING,
+    CHECK CONSTRAINT (no names: all)."""
     definition: TableDefinition | None = None
     names: list[str] = field(default_factory=list)
     if_exists: bool = False
@@ -651,6 +654,7 @@ class AlterTable(Statement):
     track_columns: bool | None = None
     check_existing: bool | None = None
     """WITH CHECK, WITH NOCHECK or neither."""
+    mask: str = ""
 
 
 @dataclass(slots=True, eq=False)

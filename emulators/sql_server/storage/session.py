@@ -118,6 +118,9 @@ class Session(StoreSession, Protocol):
     def prepare(self, plan: Plan) -> None:
         """Before a plan runs: permissions, system views, isolation."""
 
+    def masked_rows(self, plan: Plan, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The rows of a plan as the user reads them."""
+
     def prepare_permissions(self, needed: list[tuple[str, int]]) -> None:
         """Raises SqlError 229 when the user lacks one of the permissions."""
 

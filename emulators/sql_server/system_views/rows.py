@@ -164,6 +164,7 @@ class ViewRows(InformationSchema):
     def _none(self) -> Iterator[Row]:
         return iter(())
 
+    _sys_column_encryption_keys = _sys_column_master_keys = _none
     _sys_procedures = _sys_triggers = _sys_sequences = _sys_synonyms = _none
 
     def _sys_assembly_types(self) -> Iterator[Row]:
@@ -200,6 +201,24 @@ class ViewRows(InformationSchema):
             0,
             column.default_id,
             0,
+            "NOT_APPLICABLE",
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            None,
+            None,
+            None,
+            None,
+            None,
+            int(bool(column.mask)),
+            None,
+            None,
         )
 
     def _sys_columns(self) -> Iterator[Row]:
@@ -209,6 +228,12 @@ class ViewRows(InformationSchema):
         for view in self.catalogue.views.values():
             for number, shown in enumerate(self.session.view_columns(view), 1):
                 yield self._column(view.object_id, TableColumn(number, shown.name, shown.type, shown.nullable))
+
+    def _sys_masked_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for column in table.columns:
+                if column.mask:
+                    yield *self._column(table.object_id, column), column.mask
 
     def _sys_all_columns(self) -> Iterator[Row]:
         for row in self._sys_columns():

@@ -300,6 +300,12 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "No item by the name of '{0}' could be found in the current database '{1}', given that @itemtype was input as '{2}'.",
     ),
     15410: (11, "User, group, or role '{0}' does not exist in this database."),
+    16002: (16, "Invalid data masking function in column '{0}'."),
+    16003: (16, "The data type of column '{0}' does not support data masking function '{1}'."),
+    16004: (16, "Incorrect number of parameters for data masking function '{0}' for column '{1}'."),
+    16005: (16, "Invalid argument for data masking function '{0}' for column '{1}'."),
+    16006: (16, "Invalid data masking format for function '{0}' in column '{1}'."),
+    16007: (16, "The column '{0}' does not have a data masking function."),
     22105: (16, "Change tracking is not enabled on table '{0}'."),
     22115: (
         16,
