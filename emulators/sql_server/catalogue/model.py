@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import sqlite3
+import uuid
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -265,6 +266,10 @@ class ExtendedProperty:
     value: str | None
 
 
+def new_guid() -> str:
+    return str(uuid.uuid4()).upper()
+
+
 @dataclass(slots=True)
 class DatabaseOptions:
     """Settings of ALTER DATABASE."""
@@ -278,6 +283,35 @@ class DatabaseOptions:
     compatibility_level: int = 160
     recovery_model: str = "FULL"
     created: str = ""
+    read_only: bool = False
+    broker_enabled: bool = True
+    database_guid: str = ""
+    family_guid: str = ""
+    recovery_fork_guid: str = ""
+    first_recovery_fork_guid: str = ""
+    fork_point: int | None = None
+    """Of the log, where a restored database left the path of its backup."""
+    service_broker_guid: str = ""
+
+    def name_itself(self) -> bool:
+        """Give a new database its identifiers; False when it has them."""
+        if self.database_guid:
+            return False
+        self.database_guid = self.family_guid = new_guid()
+        self.recovery_fork_guid = self.first_recovery_fork_guid = new_guid()
+        self.service_broker_guid = new_guid()
+        return True
+
+    def restored(self, over: DatabaseOptions, fork_point: int) -> None:
+        """What RESTORE WITH REPLACE over a database does to the options of the backup.
+
+        The row of sys.databases stays that of the database (its number and its date), and so does database_guid. The backup
+        family is that of the backup. Recovery begins a new fork. The broker keeps its identifier and is switched off.
+        """
+        self.created, self.database_guid = over.created, over.database_guid
+        self.first_recovery_fork_guid, self.recovery_fork_guid = self.recovery_fork_guid, new_guid()
+        self.fork_point = fork_point
+        self.broker_enabled = False
 
 
 CatalogueObject = Table | View | InlineFunction | SecurityPolicy
@@ -485,6 +519,7 @@ class Catalogue:
         """The catalogue of a new database."""
         catalogue = cls()
         catalogue.options.created = created
+        catalogue.options.name_itself()
         for schema_id, name, owner in (
             (1, "dbo", "dbo"),
             (2, "guest", "guest"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from emulators.sql_server.values.datatypes import BIGINT, BIT, DATETIME, INT, NVARCHAR_MAX, SYSNAME
+from emulators.sql_server.values.datatypes import BIGINT, BIT, DATETIME, INT, NVARCHAR_MAX, SYSNAME, UNIQUEIDENTIFIER
 from emulators.sql_server.values.results import SqlType
 
 TINYINT, SMALLINT = SqlType("tinyint"), SqlType("smallint")
 _CHAR2, _NV60, _SID = SqlType("char", 2), SqlType("nvarchar", 60), SqlType("varbinary", 85)
+_LSN = SqlType("numeric", 0, 25, 0)
 Row = tuple[Any, ...]
 Columns = list[tuple[str, SqlType]]
 
@@ -18,7 +19,7 @@ def _columns(text: str, **special: SqlType) -> Columns:
     """``name:code`` words.
 
     Codes: i int, b bit, n sysname, t tinyint, s smallint, l bigint, d datetime, x nvarchar(max), c char(2),
-    v nvarchar(60), y varbinary(85).
+    v nvarchar(60), y varbinary(85), g uniqueidentifier, m numeric(25,0).
     """
     codes = {
         "i": INT,
@@ -32,6 +33,8 @@ def _columns(text: str, **special: SqlType) -> Columns:
         "c": _CHAR2,
         "v": _NV60,
         "y": _SID,
+        "g": UNIQUEIDENTIFIER,
+        "m": _LSN,
     }
     columns = []
     for word in text.split():
@@ -117,7 +120,11 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.databases": _columns(
         "name:n database_id:i create_date:d compatibility_level:t collation_name:n user_access:t state:t state_desc:v "
         "is_read_only:b snapshot_isolation_state:t snapshot_isolation_state_desc:v is_read_committed_snapshot_on:b "
-        "recovery_model:t recovery_model_desc:v is_auto_close_on:b is_encrypted:b is_broker_enabled:b"
+        "recovery_model:t recovery_model_desc:v is_auto_close_on:b is_encrypted:b is_broker_enabled:b service_broker_guid:g"
+    ),
+    "sys.database_recovery_status": _columns(
+        "database_id:i database_guid:g family_guid:g last_log_backup_lsn:m recovery_fork_guid:g first_recovery_fork_guid:g "
+        "fork_point_lsn:m"
     ),
     "sys.change_tracking_databases": _columns(
         "database_id:i is_auto_cleanup_on:b retention_period:i retention_period_units:t "

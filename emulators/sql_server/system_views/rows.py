@@ -6,6 +6,7 @@ The rows are put into temporary SQLite tables before a statement that names the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 from emulators.sql_server.catalogue.model import (
     DEFAULT_COLLATION,
@@ -21,6 +22,7 @@ from emulators.sql_server.system_views.information_schema import InformationSche
 from emulators.sql_server.values.datatypes import (
     ASSEMBLY_TYPES,
     STRINGS,
+    encode_decimal,
     max_length_bytes,
     precision_scale,
     system_type_id,
@@ -410,8 +412,22 @@ class ViewRows(InformationSchema):
                 options.recovery_model,
                 0,
                 0,
-                0,
+                int(own and options.broker_enabled),
+                options.service_broker_guid if own else "00000000-0000-0000-0000-000000000000",
             )
+
+    def _sys_database_recovery_status(self) -> Iterator[Row]:
+        """Its own row: everybody sees it, because public has VIEW ANY DATABASE."""
+        options = self.catalogue.options
+        yield (
+            5,
+            options.database_guid,
+            options.family_guid,
+            None,
+            options.recovery_fork_guid,
+            options.first_recovery_fork_guid,
+            None if options.fork_point is None else encode_decimal(Decimal(options.fork_point)),
+        )
 
     def _sys_change_tracking_databases(self) -> Iterator[Row]:
         options = self.catalogue.options
