@@ -68,6 +68,7 @@ class Session(TemporaryTables):
         self.cancel_event = threading.Event()
         self.around_commit: Callable[[Callable[[], None]], None] = _just_commit
         self.encrypted = False
+        self.on_end: Callable[[], None] = self.close
         self.return_value = 0
         self.finished_frame = Frame()
         self._user: tuple[int, str] | None = None
@@ -219,6 +220,10 @@ class Session(TemporaryTables):
         self.cancel_event.set()
         self.store.connection.interrupt()
         self.owner.locks.wake()
+
+    def end(self) -> None:
+        """Somebody else ends the connection, as WITH ROLLBACK IMMEDIATE does."""
+        self.on_end()
 
     def close(self) -> None:
         """End the connection: what is not committed is undone."""

@@ -260,7 +260,7 @@ class SessionFunctions:
         options = self.catalogue.options
         values = {
             "status": "ONLINE",
-            "updateability": "READ_WRITE",
+            "updateability": "READ_ONLY" if options.read_only else "READ_WRITE",
             "useraccess": "MULTI_USER",
             "recovery": options.recovery_model,
             "collation": "SQL_Latin1_General_CP1_CI_AS",

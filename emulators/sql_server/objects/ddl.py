@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 
 from emulators.sql_server.catalogue.model import Index, InlineFunction, Schema, Table, View, quote
@@ -54,13 +55,15 @@ _IGNORED_OPTIONS = frozenset(
         "QUERY_STORE",
         "MULTI_USER",
         "ONLINE",
-        "READ_WRITE",
         "RECURSIVE_TRIGGERS",
         "TRUSTWORTHY",
         "DELAYED_DURABILITY",
         "ACCELERATED_DATABASE_RECOVERY",
     }
 )
+
+
+_PATIENCE_SECONDS = 5.0
 
 
 class Ddl(ModuleDdl):
@@ -351,6 +354,30 @@ class Ddl(ModuleDdl):
         if self.store.count:
             raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
         security.require_database(self.session, "ALTER")
+        if any(name in ("READ_ONLY", "READ_WRITE") for name, _ in node.settings):
+            self._be_alone(node.termination)
+        self.store.altering = True
+        try:
+            self._alter_options(node)
+        finally:
+            self.store.altering = False
+
+    def _be_alone(self, termination: str) -> None:
+        """Whether the database may be written to changes only when nobody else is connected. Raises SqlError 5070, 40517."""
+        others = [other for other in self.session.owner.sessions() if other is not self.session]
+        if not others:
+            return
+        if termination == "NO_WAIT":
+            raise sql_error(5070, self.store.database.name)
+        if termination != "ROLLBACK IMMEDIATE":
+            raise unsupported("ALTER DATABASE SET READ_ONLY or READ_WRITE that waits for other connections")
+        for other in others:
+            other.end()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while len(self.session.owner.sessions()) > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _alter_options(self, node: AlterDatabase) -> None:
         with self.store.writing():
             options = self.store.change_catalogue().options
             for name, value in node.settings:
@@ -366,6 +393,8 @@ class Ddl(ModuleDdl):
                     options.snapshot_isolation = value == "ON"
                 elif name == "READ_COMMITTED_SNAPSHOT":
                     options.read_committed_snapshot = value == "ON"
+                elif name in ("READ_ONLY", "READ_WRITE"):
+                    options.read_only = name == "READ_ONLY"
                 elif name == "RECOVERY":
                     options.recovery_model = value
                 elif name not in _IGNORED_OPTIONS:

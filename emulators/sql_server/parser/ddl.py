@@ -24,6 +24,8 @@ from emulators.sql_server.parser.tree import (
 from emulators.sql_server.values.datatypes import type_from_syntax
 from emulators.sql_server.values.results import SqlType
 
+_SWITCHES = frozenset({"READ_ONLY", "READ_WRITE", "MULTI_USER", "SINGLE_USER", "RESTRICTED_USER", "ONLINE", "OFFLINE", "EMERGENCY"})
+"""Options of ALTER DATABASE that take no value."""
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
 
 
@@ -433,14 +435,22 @@ class DdlParser(ModuleParser):
             elif option == "COMPATIBILITY_LEVEL":
                 self.expect("=")
                 settings.append((option, self.integer()))
+            elif option in _SWITCHES:
+                settings.append((option, ""))
             else:
                 self.accept("=")
                 settings.append((option, self.any_word().upper()))
             if not self.accept(","):
                 break
-        if self.accept("WITH") and not (self.accept("ROLLBACK", "IMMEDIATE") or self.accept("NO_WAIT")):
-            raise self.not_supported("ALTER DATABASE … WITH")
-        return AlterDatabase(database, settings)
+        termination = ""
+        if self.accept("WITH"):
+            if self.accept("ROLLBACK", "IMMEDIATE"):
+                termination = "ROLLBACK IMMEDIATE"
+            elif self.accept("NO_WAIT"):
+                termination = "NO_WAIT"
+            else:
+                raise self.not_supported("ALTER DATABASE … WITH")
+        return AlterDatabase(database, settings, termination)
 
     def _change_tracking(self) -> dict[str, Any]:
         options: dict[str, Any] = {}

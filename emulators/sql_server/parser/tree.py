@@ -662,6 +662,8 @@ class AlterDatabase(Statement):
     database: str
     """'' means CURRENT."""
     settings: list[tuple[str, Any]]
+    termination: str = ""
+    """ROLLBACK IMMEDIATE, NO_WAIT or ''."""
 
 
 @dataclass(slots=True, eq=False)

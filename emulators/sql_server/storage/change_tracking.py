@@ -118,7 +118,7 @@ class Cleanup:
     def maybe(self, session: Session) -> None:
         """Run if it is time; called between statements, outside of transactions."""
         options = self.database.catalogue.options
-        if not (options.change_tracking and options.auto_cleanup):
+        if not (options.change_tracking and options.auto_cleanup) or options.read_only:
             return
         now = self.database.clock.now()
         if self.due is not None and now < self.due:

@@ -145,5 +145,8 @@ class Session(StoreSession, Protocol):
     def rollback(self, name: str | None = None) -> None:
         """Roll back, or back to a savepoint."""
 
+    def end(self) -> None:
+        """Somebody else ends the connection."""
+
     def reset(self) -> None:
         """Make it as a new connection would be."""

@@ -404,7 +404,7 @@ class ViewRows(InformationSchema):
                 0,
                 0,
                 "ONLINE",
-                0,
+                int(own and options.read_only),
                 int(snapshot),
                 "ON" if snapshot else "OFF",
                 int(own and options.read_committed_snapshot),

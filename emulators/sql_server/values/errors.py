@@ -187,6 +187,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     3729: (16, "Cannot {0} '{1}' because it is being referenced by object '{2}'."),
     3902: (16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     3903: (16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."),
+    3906: (16, 'Failed to update database "{0}" because the database is read-only.'),
     3930: (
         16,
         "The current transaction cannot be committed and cannot support operations that write to the log file. "
@@ -239,6 +240,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "User does not have permission to alter database '{0}', the database does not exist, or the database is not in a state "
         "that allows access checks.",
     ),
+    5070: (16, "Database state cannot be changed while other users are using the database '{0}'"),
     5074: (16, "The {0} '{1}' is dependent on column '{2}'."),
     5088: (16, "Change tracking is already enabled for database '{0}'."),
     5089: (

@@ -16,6 +16,8 @@ class EngineSession(Protocol):
     database: str
     return_value: int
     encrypted: bool
+    on_end: Callable[[], None]
+    """Ends the connection for somebody else; any thread."""
     around_commit: Callable[[Callable[[], None]], None]
     """Called with the function that commits, for each commit of an outermost transaction or of a statement outside one."""
 
