@@ -5,13 +5,15 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 import sqlite3
 import uuid
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from emulators.sql_server.values.datatypes import STRINGS
-from emulators.sql_server.values.results import SqlType
+from emulators.sql_server.values.errors import unsupported
+from emulators.sql_server.values.results import SqlError, SqlType
 
 _VERSIONS = itertools.count(1)
 FIRST_OBJECT_ID = 901_578_250
@@ -32,6 +34,23 @@ def sqlite_collation(collation: str) -> str:
     """CI or CS, the two collations registered with SQLite."""
     upper = collation.upper()
     return "CS" if "_BIN" in upper or "_CS_" in upper else "CI"
+
+
+_COLLATION = re.compile(r"\w+_(?:(?:CI|CS)_(?P<accents>AI|AS)(?:_KS)?(?:_WS)?(?:_VSS)?(?:_SC)?|BIN2?)(?P<utf8>_UTF8)?", re.I | re.A)
+
+
+def check_collation(name: str | None) -> str:
+    """The collation of a column for which this is written; '' is that of the database.
+
+    Raises SqlError 448 for a name that is none, 40517 for a collation that compares or stores otherwise than those here."""
+    if not name or name.upper() == "DATABASE_DEFAULT":
+        return ""
+    found = _COLLATION.fullmatch(name)
+    if found is None:
+        raise SqlError(448, f"Invalid collation '{name}'.")
+    if found["utf8"] or (found["accents"] or "").upper() == "AI":
+        raise unsupported(f"collation {name}")
+    return name
 
 
 @dataclass(slots=True)
@@ -573,6 +592,11 @@ def _table_from(document: dict[str, Any]) -> Table:
 
 def storage_column(column: TableColumn) -> str:
     """A column of the SQLite table: no affinity, so that nothing is converted behind our back."""
+    return quote(column.name) + collate_clause(column)
+
+
+def collate_clause(column: TableColumn) -> str:
+    """How SQLite compares the column: strings by their collation, datetimeoffset by its instant."""
     if column.type.name in STRINGS:
-        return f"{quote(column.name)} COLLATE {column.sqlite_collation}"
-    return quote(column.name)
+        return f" COLLATE {column.sqlite_collation}"
+    return " COLLATE INSTANT" if column.type.name == "datetimeoffset" else ""

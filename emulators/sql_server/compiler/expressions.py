@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emulators.sql_server.catalogue.model import sqlite_collation
+from emulators.sql_server.catalogue.model import check_collation, sqlite_collation
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
 from emulators.sql_server.compiler.masks import MaskedReads
@@ -308,6 +308,7 @@ class ExpressionCompiler(ConversionCompiler):
         operand = self.value(node.operand, scope)
         if operand.type is None or operand.type.name not in STRINGS:
             raise SqlError(447, "Expression type is invalid for COLLATE clause.")
+        check_collation(node.collation)
         collation = "CI" if node.collation.upper() == "DATABASE_DEFAULT" else sqlite_collation(node.collation)
         return Typed(operand.sql, operand.type, collation, operand.constant, operand.nullable)
 

@@ -202,6 +202,8 @@ class SessionFunctions:
             "scale": scale,
             "isrowguidcol": 0,
             "issparse": 0,
+            "iscolumnset": 0,
+            "generatedalwaystype": 0,
             "ishidden": 0,
             "charmaxlen": length if length else None,
         }

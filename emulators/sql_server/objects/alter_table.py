@@ -5,7 +5,17 @@ from __future__ import annotations
 import copy
 
 from emulators.sql_server.catalogue.masking import parse_mask
-from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, constraints_of, quote, storage_column
+from emulators.sql_server.catalogue.model import (
+    Check,
+    ForeignKey,
+    Index,
+    Table,
+    TableColumn,
+    check_collation,
+    constraints_of,
+    quote,
+    storage_column,
+)
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
@@ -265,6 +275,7 @@ class TableAlterer(TableBuilder):
             raise unsupported("ALTER COLUMN of a masked column without MASKED")
         if syntax.mask is not None:
             security.require_database(self.session, "ALTER ANY MASK")
+        collation = check_collation(syntax.collation)
         if column.computed is not None or column.identity is not None or syntax.type is None:
             raise unsupported("ALTER COLUMN of an identity or computed column")
         if syntax.type.name != column.type.name:
@@ -275,7 +286,7 @@ class TableAlterer(TableBuilder):
         column.nullable = syntax.nullable is not False
         if not column.nullable and self.store.rows(f"SELECT 1 FROM {table.storage} WHERE {quote(column.name)} IS NULL LIMIT 1"):
             raise sql_error(515, column.name, f"{self.store.database.name}.{table.full_name}", "ALTER TABLE")
-        column.type, column.collation = syntax.type, syntax.collation or column.collation
+        column.type, column.collation = syntax.type, collation
         if syntax.mask is not None:
             column.mask = parse_mask(syntax.mask, column.name, column.type)
         length = column.type.length

@@ -249,7 +249,7 @@ class DdlParser(ModuleParser):
                 pass
             elif self.accept("MASKED"):
                 column.mask = self._mask()
-            elif self.at_any("SPARSE", "FILESTREAM", "ENCRYPTED", "GENERATED", "HIDDEN"):
+            elif self.at_any("SPARSE", "FILESTREAM", "COLUMN_SET", "ENCRYPTED", "GENERATED", "HIDDEN"):
                 raise self.not_supported(f"column option {self.token.upper}")
             elif self.at_any("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "REFERENCES", "DEFAULT", "FOREIGN"):
                 if self.at("FOREIGN"):
