@@ -17,6 +17,7 @@ from emulators.sql_server.tds import temporal
 from emulators.sql_server.tds.reader import ByteReader, ProtocolError
 from emulators.sql_server.tds.types import COLLATION, DECIMALS, WireType, canonical, decimal_size, write_type_info
 from emulators.sql_server.values.results import SqlError, SqlType, Unpadded, UnpaddedBytes
+from emulators.sql_server.values.utf16 import encoded
 
 Encoder = Callable[[Any], bytes]
 
@@ -79,7 +80,7 @@ def encoder(sql_type: SqlType) -> Encoder:
 
 
 def _encode_unicode(value: str) -> bytes:
-    return value.encode("utf-16-le", "surrogatepass")
+    return encoded(value)
 
 
 def _encode_binary(value: bytes) -> bytes:

@@ -32,7 +32,7 @@ from emulators.sql_server.values.datatypes import (
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.utf16 import cut as cut_text
-from emulators.sql_server.values.utf16 import units
+from emulators.sql_server.values.utf16 import encoded, from_bytes, units
 
 Converter = Callable[[Any], Any]
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
@@ -278,7 +278,7 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
 
 def _utf16_text(value: bytes) -> str:
     """Bytes taken for UTF-16 units, the last one with a zero if it is half a unit."""
-    return (value + b"\0" * (len(value) % 2)).decode("utf-16-le", "surrogatepass")
+    return from_bytes(value + b"\0" * (len(value) % 2))
 
 
 def _text_function(source: SqlType, style: int | None) -> Converter:
@@ -348,7 +348,7 @@ def _to_binary(source: SqlType, target: SqlType, style: int | None, cut: bool) -
 
             return from_hex
         if origin in UNICODE_STRINGS:
-            return lambda v: fit(v.encode("utf-16-le"))
+            return lambda v: fit(encoded(v))
         return lambda v: fit(v.encode("cp1252", "replace"))
     if origin in INTEGERS:
         size = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}[origin]

@@ -17,7 +17,7 @@ from typing import Any
 from emulators.sql_server.values.datetimes import internal_text, offset_text
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError, SqlType
-from emulators.sql_server.values.utf16 import units
+from emulators.sql_server.values.utf16 import inner, units
 
 BIT = SqlType("bit")
 TINYINT = SqlType("tinyint")
@@ -439,4 +439,4 @@ def to_internal(value: Any, declared: SqlType) -> Any:
         return bytes(value)
     if name == "uniqueidentifier":
         return str(value).upper()
-    return value
+    return inner(value) if isinstance(value, str) else value

@@ -17,7 +17,7 @@ datetime, smalldatetime, datetime2                 str ``YYYY-MM-DD HH:MM:SS[.ff
 datetimeoffset                                     str ``YYYY-MM-DD HH:MM:SS[.fffffff] +HH:MM``
 =================================================  ==========================================================
 
-NULL is ``None`` everywhere.
+NULL is ``None`` everywhere. In a str that the engine gives, a character of plane 16 stands for half a surrogate pair; see utf16.py.
 """
 
 from __future__ import annotations
