@@ -135,6 +135,8 @@ class StatementCompiler(AssignmentCompiler):
 
     def _insert_values(self, table: Table, given: list[int], rows: list[list[Expression]], named: bool) -> tuple[str, list[int]]:
         places, defaults = self._missing(table, given)
+        if len(rows) > 1 and any(table.stored[place].type.name == "sql_variant" for place in given):
+            raise unsupported("several rows of VALUES for a sql_variant")  # they would get one type first
         texts = []
         for row in rows:
             if len(row) != len(given):
