@@ -16,5 +16,5 @@ Where it differs from the real server, on purpose:
 * CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
 * what is missing is refused with error 40517, which names it. Procedures, triggers, cursors, sequences, synonyms, and all functions
   but inline table-valued ones are missing. So are FORMAT, PIVOT, GROUPING SETS, TOP PERCENT, WITH TIES, FOR XML, BLOCK predicates,
-  and comparisons and orders of sql_variant. SESSION_CONTEXT and the property functions give nvarchar, not sql_variant.
+  and comparisons and orders of sql_variant. The property functions (SERVERPROPERTY and others) give nvarchar, not sql_variant.
 """

@@ -93,7 +93,7 @@ class Session(TemporaryTables):
         self.temporary: dict[str, Table] = {}
         self.temporary_key = 0
         self.temporary_identities: dict[int, int] = {}
-        self.context: dict[str, Any] = {}
+        self.context: dict[str, tuple[str | None, bool]] = {}
         self._filled: dict[str, int] = {}
         self.redacting = False
 

@@ -84,3 +84,15 @@ def test_conversions_and_variables(client: Client, server: Server) -> None:
 def test_refusals(client: Client, sql: str, number: int) -> None:
     client.rows("CREATE TABLE dbo.S (V sql_variant, N int); INSERT dbo.S VALUES (1, 1)")
     assert client.error(sql).number == number
+
+
+def test_the_session_context(client: Client) -> None:
+    client.rows("EXEC sp_set_session_context N'a', 2; EXEC sp_set_session_context @key = N'B', @value = N'x', @read_only = 1")
+    assert client.rows("SELECT SESSION_CONTEXT(N'A'), SESSION_CONTEXT(N'b'), SESSION_CONTEXT(N'c')") == [
+        (Variant(SqlType("int"), 2), Variant(SqlType("nvarchar", 1), "x"), None)
+    ]
+    assert client.value("SELECT CAST(SESSION_CONTEXT(N'a') AS int) + 1") == 3
+    assert client.error("SELECT 1 WHERE SESSION_CONTEXT(N'a') = 2").number == 40517
+    assert client.error("EXEC sp_set_session_context N'b', N'y'").number == 15664
+    client.session.reset()
+    assert client.value("SELECT SESSION_CONTEXT(N'b')") is None
