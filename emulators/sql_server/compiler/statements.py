@@ -117,6 +117,8 @@ class StatementCompiler(AssignmentCompiler):
         ctes = self.bind_common_tables(node.ctes, getattr(node.source, "max_recursion", 100))
         table = self.target_table(node.target)
         explicit = table.object_id == identity_insert
+        if self.unit.catalogue.policies and self.unit.catalogue.filter_of(table.object_id) is not None:
+            self.unit.filtered = True  # it hinders no row, but errors name no values
         given, named = self.insert_columns(table, node.columns, explicit)
         if node.source is None:
             rows: list[list[Expression]] = [[Default() for _ in given]]
