@@ -13,6 +13,7 @@ from emulators.sql_server.values.datatypes import (
     SYSNAME,
     UNIQUEIDENTIFIER,
     VARBINARY_MAX,
+    VARIANT,
 )
 from emulators.sql_server.values.results import SqlType
 
@@ -54,7 +55,7 @@ SIMPLE_FUNCTIONS: dict[str, tuple[str, list[SqlType], SqlType, list[str]]] = {
     "INDEX_COL": ("k_index_column", [NV, INT, INT], SYSNAME, []),
     "DATABASEPROPERTYEX": ("k_database_property", [NV, NV], SqlType("nvarchar", 128), []),
     "SERVERPROPERTY": ("k_server_property", [NV], SqlType("nvarchar", 128), []),
-    "HAS_PERMS_BY_NAME": ("k_has_permission", [NV, NV, NV], INT, []),
+    "HAS_PERMS_BY_NAME": ("k_has_permission", [NV, NV, NV, NV, NV], INT, ["NULL", "NULL"]),
     "IS_MEMBER": ("k_is_member", [NV], INT, []),
     "IS_ROLEMEMBER": ("k_is_role_member", [NV, NV], INT, ["NULL"]),
     "IS_SRVROLEMEMBER": ("k_is_server_role_member", [NV, NV], INT, ["NULL"]),
@@ -94,6 +95,6 @@ SIMPLE_FUNCTIONS: dict[str, tuple[str, list[SqlType], SqlType, list[str]]] = {
     "PI": ("k_pi", [], FLOAT, []),
     "ATN2": ("k_atan2", [FLOAT, FLOAT], FLOAT, []),
     "CONTEXT_INFO": ("k_context_info", [], SqlType("varbinary", 128), []),
-    "SESSION_CONTEXT": ("k_session_context", [NV], SqlType("nvarchar", 4000), []),
+    "SESSION_CONTEXT": ("k_session_context", [NV], VARIANT, []),
     "GET_FILESTREAM_TRANSACTION_CONTEXT": ("k_null", [], VARBINARY_MAX, []),
 }
