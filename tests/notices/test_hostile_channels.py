@@ -21,7 +21,7 @@ SAID = "said-by-the-channel"
 NOTICE: Notice = {
     "id": "notice-1",
     "kind": "alarm",
-    "table": "dbo.Orders",
+    "relay": "dbo.Orders",
     "rows": 1,
     "round": 1,
     "since": None,
