@@ -118,7 +118,7 @@ def test_a_table_name_that_is_more_than_a_name_is_refused(make_relay: Callable[.
         assert "no such table" in relay.host_log()
         assert relay.execute("SELECT OBJECT_ID(N'dbo.x', N'U')")[0][0] is not None
     else:
-        with pytest.raises(Exception, match=r"tables\[0\]\.name"):
+        with pytest.raises(Exception, match=r"relays\[0\]\.table"):
             make_relay(config)
 
 
