@@ -97,7 +97,7 @@ def test_the_task_hub_of_host_json_gets_the_names_that_durable_gives_it(storage:
     assert {table.name for table in storage.tables.list_tables()} == made.tables
     assert {queue.name for queue in storage.queues.list_queues()} == made.queues
     assert {container.name for container in storage.blobs.list_containers()} == made.containers | _HOST_CONTAINERS
-    assert "rowpost-control-00" in made.queues and "RowpostHistory" in made.tables  # spelt out once
+    assert "testhubname-control-00" in made.queues and "TestHubNameHistory" in made.tables  # spelt out once
 
 
 @pytest.mark.parametrize("name", ["Row post", "rowpost_"])
@@ -146,7 +146,7 @@ def test_of_two_workers_that_write_history_the_slower_one_is_refused(storage: St
 
 
 def test_a_timers_message_stays_invisible_until_it_is_due(storage: Storage, made: TaskHub) -> None:
-    control = storage.queues.get_queue_client("rowpost-control-00")
+    control = storage.queues.get_queue_client("testhubname-control-00")
     control.send_message("due in an hour", visibility_timeout=3600)
     control.send_message("due now")
     received = list(control.receive_messages(messages_per_page=32, visibility_timeout=30))
@@ -163,18 +163,18 @@ def test_a_timers_message_stays_invisible_until_it_is_due(storage: Storage, made
 def test_what_is_too_large_for_a_queue_fits_into_the_container_for_large_messages(storage: Storage, made: TaskHub) -> None:
     payload = "x" * (QUEUE_MESSAGE_LIMIT_BYTES + 1)
     with pytest.raises(HttpResponseError):
-        storage.queues.get_queue_client("rowpost-workitems").send_message(payload)
-    blob = storage.blobs.get_blob_client("rowpost-largemessages", "recovery-dbo_Orders/message-1.json.gz")
+        storage.queues.get_queue_client("testhubname-workitems").send_message(payload)
+    blob = storage.blobs.get_blob_client("testhubname-largemessages", "recovery-dbo_Orders/message-1.json.gz")
     blob.upload_blob(payload)
     assert blob.download_blob().readall() == payload.encode()
 
 
 def test_a_partition_has_one_owner_until_its_lease_is_broken(storage: Storage, made: TaskHub) -> None:
-    blob = storage.blobs.get_blob_client("rowpost-leases", "default/rowpost-control-00")
+    blob = storage.blobs.get_blob_client("testhubname-leases", "default/testhubname-control-00")
     blob.upload_blob(b"{}")
     lease = blob.acquire_lease(lease_duration=30)
     with pytest.raises(HttpResponseError) as refused:
-        storage.blobs.get_blob_client("rowpost-leases", "default/rowpost-control-00").acquire_lease(lease_duration=30)
+        storage.blobs.get_blob_client("testhubname-leases", "default/testhubname-control-00").acquire_lease(lease_duration=30)
     assert refused.value.status_code == 409
     lease.renew()
     lease.break_lease(0)
@@ -184,12 +184,12 @@ def test_a_partition_has_one_owner_until_its_lease_is_broken(storage: Storage, m
 def test_data_outlive_the_emulator(tmp_path: Path) -> None:
     with Azurite(tmp_path) as azurite:
         _, queues, _ = connect(azurite.connection_string)
-        queues.create_queue("rowpost-workitems").send_message("kept")
+        queues.create_queue("testhubname-workitems").send_message("kept")
         before = azurite.ports
     with azurite:
         assert azurite.ports == before
         _, queues, _ = connect(azurite.connection_string)
-        assert queues.get_queue_client("rowpost-workitems").receive_message().content == "kept"
+        assert queues.get_queue_client("testhubname-workitems").receive_message().content == "kept"
 
 
 def test_a_tool_that_cannot_be_installed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
