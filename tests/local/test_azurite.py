@@ -115,14 +115,14 @@ def test_making_the_hub_a_second_time_is_told_apart_from_a_failure(storage: Stor
 
 @pytest.mark.parametrize("key", ["recovery-dbo_Orders", "notice-alarm-0f8c", "@table_columns@dbo_orders", "recovery-dbo_Größe"])
 def test_instance_ids_and_entity_keys_are_legal_partition_keys(storage: Storage, made: TaskHub, key: str) -> None:
-    instances = storage.tables.get_table_client("RowpostInstances")
+    instances = storage.tables.get_table_client("TestHubNameInstances")
     instances.upsert_entity({"PartitionKey": key, "RowKey": "", "RuntimeStatus": "Running"})
     found = list(instances.query_entities("PartitionKey eq @key", parameters={"key": key}))
     assert [entity["PartitionKey"] for entity in found] == [key]
 
 
 def test_of_two_workers_that_write_history_the_slower_one_is_refused(storage: Storage, made: TaskHub) -> None:
-    history = storage.tables.get_table_client("RowpostHistory")
+    history = storage.tables.get_table_client("TestHubNameHistory")
     key = {"PartitionKey": "recovery-dbo_Orders", "RowKey": "sentinel"}
     history.create_entity({**key, "ExecutionId": "1"})
     seen = history.get_entity(key["PartitionKey"], key["RowKey"])
