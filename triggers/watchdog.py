@@ -10,18 +10,21 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from orchestrators.instances import ensure_recovery, start_notification
+from orchestrators.instances import ensure_recovery, recovery_id, start_notification
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.notices.channels import recipients
 from rowpost.operations.status import relay_status, state_line
+from rowpost.recovery.redeliver import redeliver
+from rowpost.recovery.survey import survey
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
 
 _log = logging.getLogger("rowpost.watchdog")
+_REDELIVERIES = 20  # of one run, each of many rows: a run stays well below the time limit of a function
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -39,7 +42,9 @@ def blueprint(app: App) -> df.Blueprint:
             try:
                 await _check_trigger(app, client, relay)
                 need = await asyncio.to_thread(inspect_table, app, relay.name)
-                if need is not Need.NOTHING:
+                if need is Need.WORK:
+                    await _do_the_work_of_recovery(app, client, relay)
+                elif need is not Need.NOTHING:
                     await ensure_recovery(client, relay, wake=need is Need.LOOK)
                 await asyncio.to_thread(move_watch_base, app, relay.name)
                 await _check_retention(app, client, relay)
@@ -65,6 +70,25 @@ def blueprint(app: App) -> df.Blueprint:
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
+
+
+async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:
+    """Plan and redeliver here, since the recovery of the relay does not move: it hangs, is suspended, or its timer was lost.
+
+    First its instance is ended, so that the next run starts another one. Whoever posts a row holds its lease: should the instance
+    move after all, the two do not get in each other's way.
+    """
+    _log.error("%s: recovery does not move; it is replaced, and its rows are redelivered by the watchdog", relay.name)
+    try:
+        await client.terminate(recovery_id(relay), "it does not move")
+        await client.purge_instance_history(recovery_id(relay))
+    except Exception:  # an instance that cannot be ended is no reason to leave the rows
+        _log.exception("%s: the recovery that does not move could not be ended", relay.name)
+    await asyncio.to_thread(survey, app, relay.name)
+    for _ in range(_REDELIVERIES):
+        outcome = await asyncio.to_thread(redeliver, app, relay.name)
+        if outcome.delivered + outcome.skipped + outcome.dead == 0:
+            break
 
 
 async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:

@@ -14,6 +14,7 @@ from rowpost.rules.row import key_hash, key_text
 
 _ADOPT_AT_MOST = 1000
 _CHUNKS_AT_MOST = 100  # of one look
+_STUCK_SECONDS = 1200  # a row that is due for so long: by then three runs of the watchdog have woken or started its recovery
 
 
 class Need(Enum):
@@ -22,6 +23,7 @@ class Need(Enum):
     NOTHING = "nothing"
     RUNNING = "running"  # rows are waiting: it must run, and knows by itself when to look
     LOOK = "look"  # rows are not planned, or long due: its wake-up may have been lost
+    WORK = "work"  # rows are so long due that it does not move, whatever its instance says: its work must be done here
 
 
 def inspect_table(app: App, relay: str) -> Need:
@@ -32,15 +34,19 @@ def inspect_table(app: App, relay: str) -> Need:
         DatabaseError: the database failed.
     """
     table = app.table(relay)
-    look = table.statement("look_for_parked", at_most=_ADOPT_AT_MOST, digest_seconds=DIGEST_SECONDS)
+    look = table.statement(
+        "look_for_parked", at_most=_ADOPT_AT_MOST, digest_seconds=DIGEST_SECONDS, stuck_seconds=_STUCK_SECONDS
+    )
     adopted = 0
     for _ in range(_CHUNKS_AT_MOST):
-        found, ((waiting, unplanned),) = app.database.run(look)
+        found, ((waiting, unplanned, stuck),) = app.database.run(look)
         if found:
             app.database.run(table.statement("adopt"), to_json([_record(table, values) for values in found]))
         adopted += len(found)
         if len(found) < _ADOPT_AT_MOST:
             break
+    if stuck:
+        return Need.WORK
     return Need.LOOK if adopted or unplanned else Need.RUNNING if waiting else Need.NOTHING
 
 

@@ -31,6 +31,7 @@ VALUES = dict.fromkeys(  # what the callers give; any number does
         "page_rows",
         "probes",
         "settled_seconds",
+        "stuck_seconds",
     ],
     7,
 )

@@ -1,8 +1,8 @@
 /*
 What a crash or a trigger that stands still has left behind in the leases, and whether the table's recovery has something to do.
 
-Result sets: 1. leases that nobody settles any more: the key, the lease version, the hand-outs; 2. whether anything waits, and
-whether recovery must look at it now.
+Result sets: 1. leases that nobody settles any more: the key, the lease version, the hand-outs; 2. whether anything waits, whether
+recovery must look at it now, and whether recovery does not move, whatever the state of its instance.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -37,4 +37,10 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE Relay = {relay} AND 
                             AND (State = 'exhausted'
                                  OR (State = 'dead' AND Noticed = 0 AND @told IS NULL)
                                  OR (State <> 'dead' AND NextAttempt < DATEADD(minute, -5, SYSUTCDATETIME()))))
+            THEN 1 ELSE 0 END,
+       CASE WHEN EXISTS (SELECT 1
+                           FROM rowpost.Ledger
+                          WHERE Relay = {relay}
+                            AND State IN ('exhausted', 'detached')
+                            AND NextAttempt < DATEADD(second, -{stuck_seconds}, SYSUTCDATETIME()))
             THEN 1 ELSE 0 END;

@@ -1,0 +1,44 @@
+"""A recovery that lives and does not move: progress is judged in the database, and the watchdog does its work."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.harness.running_relay import Relay
+
+INSTANCE = "/runtime/webhooks/durabletask/instances/recovery-dbo_Orders"
+
+
+def detached_rows(relay: Relay) -> None:
+    relay.stack.downstream.set_mode("down", path="/rows")
+    relay.insert(*range(1, 6))
+    assert relay.advance(hours=8, until=lambda: relay.status()["detached"] == 5)
+
+
+def test_a_suspended_recovery_does_not_keep_rows_from_being_delivered(relay: Relay) -> None:
+    detached_rows(relay)
+    host = relay.stack.host
+    assert host is not None
+    assert host.request("POST", f"{INSTANCE}/suspend?reason=tried").status_code in (200, 202)
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(hours=2, until=lambda: relay.ledger() == []), relay.ledger()
+    assert all(relay.accepted(order) for order in range(1, 6))
+    assert "recovery does not move" in relay.host_log()
+
+
+def test_a_new_recovery_runs_after_one_that_hung(relay: Relay) -> None:
+    detached_rows(relay)
+    host = relay.stack.host
+    assert host is not None
+    host.request("POST", f"{INSTANCE}/suspend?reason=tried")
+    assert relay.advance(hours=2, until=lambda: "recovery does not move" in relay.host_log())
+    assert relay.advance(900, until=lambda: relay.get(INSTANCE)["runtimeStatus"] == "Running")
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(900, until=lambda: relay.ledger() == [])
+
+
+@pytest.mark.parametrize("hours", [30])
+def test_an_outage_alone_is_no_reason_to_replace_it(relay: Relay, hours: int) -> None:
+    detached_rows(relay)
+    relay.advance(hours=3)
+    assert "recovery does not move" not in relay.host_log()
