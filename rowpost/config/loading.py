@@ -47,7 +47,9 @@ def load_config(path: Path, settings: Mapping[str, str] = os.environ) -> Config:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); create it, or point ROWPOST_CONFIG at it") from None
+        missing = isinstance(error, FileNotFoundError)
+        remedy = "make it with `python3 dev.py init`" if missing else "put a file there that this user may read"
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}, or point ROWPOST_CONFIG at another") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name}: not valid TOML: {error}") from None
     _refuse_former_form(document, path.name)

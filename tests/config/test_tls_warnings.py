@@ -55,8 +55,8 @@ def test_http_to_this_machine_is_nobodys_business(host: str, tmp_path: Path, cap
 
 def test_the_endpoint_of_a_managed_identity_is_looked_at_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = """
-tables = [{ name = "dbo.Orders" }]
-targets[0].url = "http://api.example/"
+relays = [{ table = "dbo.Orders" }]
+targets = [{ name = "api", url = "http://api.example/" }]
 notifications.email = { sender = "a@example.com", recipients = ["b@example.com"], endpoint = "http://mail.example" }
 notifications.webhooks = [{ url = "https://hooks.example" }, { url = "http://hooks.example" }]
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyodbc
 import pytest
 
+from devtools.data import DEMO_CONFIG
 from devtools.scripts import run_script
 from emulators.launch import SqlServer
 from infra.prepare_database import SCRIPTS, prepare
@@ -20,7 +21,7 @@ from rowpost.config.loading import load_config
 from tests.deploy.bicep import ROOT
 
 LOCAL = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
-CONFIG = load_config(ROOT / "relay.toml", LOCAL)
+CONFIG = load_config(DEMO_CONFIG, LOCAL)
 TABLES = ROOT / "devtools" / "demo_tables.sql"
 OLD, NEW = "11111111-2222-3333-4444-555555555555", "99999999-8888-7777-6666-555555555555"
 
@@ -99,7 +100,7 @@ def test_the_role_gets_no_more_than_it_needs(path: Path) -> None:
 
 
 def test_the_command_prepares_a_database_by_its_connection_string(server: SqlServer) -> None:
-    command = [sys.executable, str(ROOT / "infra" / "prepare_database.py")]
+    command = [sys.executable, str(ROOT / "infra" / "prepare_database.py"), "--config", str(DEMO_CONFIG)]
     settings = {"SqlConnectionString": server.ado_net_connection_string, "ODBC_DRIVER": _driver()}
     done = subprocess.run(command, env={**os.environ, **settings}, cwd="/", capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
