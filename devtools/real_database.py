@@ -123,8 +123,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m devtools.real_database", description=__doc__)
     parser.add_argument("--wait", type=float, default=60.0, metavar="SECONDS", help="for a server that is still starting")
     options = parser.parse_args()
-    settings = known_settings()
     try:
+        settings = known_settings()
         path = Path(settings.get("ROWPOST_CONFIG") or DEMO_CONFIG)
         config = load_config(path, settings)
         administrator = settings.get(config.database.connection, "")
