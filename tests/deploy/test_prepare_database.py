@@ -16,7 +16,8 @@ import pytest
 from devtools.data import DEMO_CONFIG
 from devtools.scripts import run_script
 from emulators.launch import SqlServer
-from infra.prepare_database import SCRIPTS, prepare
+from infra.prepare_database import SCRIPTS, known_settings, prepare
+from rowpost.config.errors import ConfigError
 from rowpost.config.loading import load_config
 from tests.deploy.bicep import ROOT
 
@@ -111,3 +112,20 @@ def _driver() -> str:
     from emulators.odbc import odbc_driver
 
     return odbc_driver().strip("{}")
+
+
+def test_a_refused_login_ends_the_command_with_one_line(server: SqlServer) -> None:
+    command = [sys.executable, str(ROOT / "infra" / "prepare_database.py"), "--config", str(DEMO_CONFIG)]
+    wrong = server.ado_net_connection_string.replace(server.password, "hunter2")
+    settings = {"SqlConnectionString": wrong, "ODBC_DRIVER": _driver()}
+    done = subprocess.run(command, env={**os.environ, **settings}, cwd="/", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "Login failed" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"Values": 3}', "{}"])
+def test_settings_of_another_form_are_told(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "local.settings.json").write_text(text)
+    monkeypatch.setattr("infra.prepare_database.ROOT", tmp_path)
+    with pytest.raises(ConfigError, match=r"^local\.settings\.json: not of the form"):
+        known_settings()
