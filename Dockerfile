@@ -7,7 +7,10 @@ ENV AzureWebJobsScriptRoot=/home/site/wwwroot \
     AzureFunctionsJobHost__Logging__Console__IsEnabled=true
 COPY requirements.txt /home/site/wwwroot/
 RUN python -m pip install --no-cache-dir -r /home/site/wwwroot/requirements.txt
-COPY function_app.py host.json relay.toml /home/site/wwwroot/
+COPY function_app.py host.json /home/site/wwwroot/
+# Yours, which `python3 dev.py init` makes; compose.yaml takes the demo's instead.
+ARG RELAY_TOML=relay.toml
+COPY ${RELAY_TOML} /home/site/wwwroot/relay.toml
 COPY activities /home/site/wwwroot/activities
 COPY entities /home/site/wwwroot/entities
 COPY orchestrators /home/site/wwwroot/orchestrators

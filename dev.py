@@ -70,12 +70,19 @@ def check_commands(args: list[str]) -> list[list[str]]:
     return [["-m", "ruff", "check", *args, "."], ["-m", "mypy"], *test_commands(["--quiet", *CHECKS])]
 
 
+def from_here(name: str) -> Commands:
+    """The same, for a command with files of the caller: they lie where the caller is, not where it runs."""
+    return lambda args: [["-m", name, "--from", os.getcwd(), *args]]
+
+
 def sql_commands(args: list[str]) -> list[list[str]]:
     """The script runner; its scripts lie where the caller is, not where it runs."""
     return [["-m", "devtools.sql", *(str(Path(arg).resolve()) if Path(arg).is_file() else arg for arg in args)]]
 
 
 SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
+    "init": ("write relay.toml, with the tables of a database", from_here("devtools.init_config")),
+    "check-config": ("explain relay.toml, and find its mistakes", from_here("devtools.check_config")),
     "demo": ("watch an outage, poison rows and the recovery: no Azure, no SQL Server", module("devtools.demo")),
     "start": ("run the app and all that it talks to on this machine", module("devtools.start")),
     "sql": ("run T-SQL scripts on the database of start, as sqlcmd does", sql_commands),
@@ -219,7 +226,7 @@ def run(commands: list[list[str]]) -> int:
 
 
 def usage() -> str:
-    lines = [f"  {name:8}{text}" for name, (text, _) in SUBCOMMANDS.items()]
+    lines = [f"  {name:14}{text}" for name, (text, _) in SUBCOMMANDS.items()]
     return "usage: python dev.py SUBCOMMAND [arguments]\n\n" + "\n".join(lines)
 
 

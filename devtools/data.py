@@ -24,6 +24,9 @@ T = TypeVar("T")
 TABLES_SQL = Path(__file__).with_name("demo_tables.sql")
 """Script, in batches separated by GO, that makes the three tables."""
 
+DEMO_CONFIG = Path(__file__).with_name("demo_relay.toml")
+"""The demo's relay.toml: the three tables, and every setting with its default."""
+
 _AIRPORTS, _HOURS_PER_STATION, _HOURS_WITH_GAPS, _FLIGHTS, _CANCELLED = 120, 99, 3, 550, 30
 
 

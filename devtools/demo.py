@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from devtools.data import airports, flights, weather
+from devtools.data import DEMO_CONFIG, airports, flights, weather
 from devtools.real import RealStack, RealTime
 from devtools.reconciliation import Reconciliation, reconcile
-from devtools.stack import ROOT, Stack
+from devtools.stack import Stack
 from emulators.clock import VirtualTime
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)  # a Monday
@@ -230,8 +230,8 @@ class Demo:
 
 
 def _config(directory: Path) -> Path:
-    """The shipped relay.toml, but with the watchdog every 15 minutes: of a week's 2,000 runs at five, most find nothing."""
-    text = (ROOT / "relay.toml").read_text(encoding="utf-8")
+    """The demo's relay.toml, but with the watchdog every 15 minutes: of a week's 2,000 runs at five, most find nothing."""
+    text = DEMO_CONFIG.read_text(encoding="utf-8")
     file = directory / "relay.toml"
     file.write_text(text.replace('schedule = "0 */5 * * * *"', 'schedule = "0 */15 * * * *"'), encoding="utf-8")
     return file

@@ -27,6 +27,7 @@ from typing import Any, Self
 import pyodbc
 import requests
 
+from devtools.data import DEMO_CONFIG
 from devtools.npm_tools import Azurite, available
 from devtools.real_database import RealDatabase
 from devtools.stack import ROOT, Stack
@@ -241,7 +242,7 @@ class RealStack(Stack):
             administrator = settings.get("ROWPOST_REAL_SQL") or settings["SqlConnectionString"]
         directory.mkdir(parents=True, exist_ok=True)
         config = directory / "relay.toml"
-        config.write_text(shortened((ROOT / "relay.toml").read_text(encoding="utf-8")), encoding="utf-8")
+        config.write_text(shortened(DEMO_CONFIG.read_text(encoding="utf-8")), encoding="utf-8")
         self.time = time
         self.database = RealDatabase(administrator, f"rowpost_demo_{datetime.now(UTC):%Y%m%d_%H%M%S}")
         self.azurite = Azurite(directory / "azurite")

@@ -1,7 +1,8 @@
 """A real SQL Server for the app on this machine: a database, the demo's tables, and a login with the rights of the app's role.
 
 ``python -m devtools.real_database`` prepares the server that the app settings name (environment over local.settings.json), as
-whoever their connection string names; compose.yaml runs it so.
+whoever their connection string names; compose.yaml runs it so. The configuration is the demo's, with its tables, unless the setting
+``ROWPOST_CONFIG`` names another file.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from pathlib import Path
 
 import pyodbc
 
-from devtools.data import TABLES_SQL
+from devtools.data import DEMO_CONFIG, TABLES_SQL
 from devtools.scripts import run_script
 from emulators.odbc import odbc_driver
-from infra.prepare_database import ROOT, known_settings, prepare
+from infra.prepare_database import known_settings, prepare
 from rowpost.config.connection_string import OdbcConnection, translate
 from rowpost.config.errors import ConfigError
 from rowpost.config.loading import load_config
@@ -122,14 +123,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m devtools.real_database", description=__doc__)
     parser.add_argument("--wait", type=float, default=60.0, metavar="SECONDS", help="for a server that is still starting")
     options = parser.parse_args()
-    settings = known_settings()
     try:
-        config = load_config(Path(settings.get("ROWPOST_CONFIG") or ROOT / "relay.toml"), settings)
+        settings = known_settings()
+        path = Path(settings.get("ROWPOST_CONFIG") or DEMO_CONFIG)
+        config = load_config(path, settings)
         administrator = settings.get(config.database.connection, "")
         target = translate(administrator, config.database.connection, odbc_driver().strip("{}"))
         database = RealDatabase(administrator, target.database)
         database.create(options.wait)
-        for line in database.prepare(config):
+        for line in database.prepare(config, demo_tables=path.resolve() == DEMO_CONFIG.resolve()):
             print(f"  {line}")
     except (ConfigError, pyodbc.Error) as error:
         print(error, file=sys.stderr)

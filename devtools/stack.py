@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pyodbc
 
-from devtools.data import TABLES_SQL
+from devtools.data import DEMO_CONFIG, TABLES_SQL
 from devtools.scripts import run_script
 from emulators.clock import clock_from_spec
 from emulators.downstream.api import Downstream
@@ -49,7 +49,7 @@ class Stack:
         directory: Path,
         clock_spec: str,
         *,
-        config: Path = ROOT / "relay.toml",
+        config: Path = DEMO_CONFIG,
         tables_sql: Path | None = TABLES_SQL,
         settings: Mapping[str, str] | None = None,
         downstream_url: str | None = None,

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from devtools.data import TABLES_SQL
+from devtools.data import DEMO_CONFIG, TABLES_SQL
 from devtools.host_lines import Follower
 from devtools.stack import ROOT, Stack
 from emulators.functions_host.console import CONSOLE_PATH
@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.25
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="dev.py start", description="Run the app on the embedded emulators.")
-    parser.add_argument("--config", type=Path, default=ROOT / "relay.toml", help="another relay.toml")
+    parser.add_argument("--config", type=Path, default=DEMO_CONFIG, help="a relay.toml (default: the demo's)")
     parser.add_argument("--data", type=Path, default=ROOT / ".local", help="folder of data and logs")
     parser.add_argument("--sql-port", type=int, default=14330)
     parser.add_argument("--port", type=int, default=7071, help="of the app's HTTP API")
@@ -64,7 +64,7 @@ def main() -> int:
     data: Path = options.data
     data.mkdir(parents=True, exist_ok=True)
     clock = "real" if options.speed == 1 else f"accelerated:{options.speed:g}:{(data / 'clock').resolve()}"
-    own_tables = options.config.resolve() != (ROOT / "relay.toml").resolve()
+    own_tables = options.config.resolve() != DEMO_CONFIG.resolve()
     stack = Stack(
         data,
         clock,

@@ -1,10 +1,11 @@
 """Write what Bicep must know of the app to ``infra/app.json``: it reads JSON, not TOML.
 
-``python infra/describe_app.py`` runs in the preprovision hook; a test fails if the file is behind relay.toml.
+``python infra/describe_app.py`` runs in the preprovision hook. The repository has the file of the demo.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -27,8 +28,11 @@ def describe(config: Config) -> str:
 
 def main() -> int:
     """The command line."""
+    parser = argparse.ArgumentParser(description="Write infra/app.json, which Bicep reads.")
+    parser.add_argument("--config", type=Path, default=ROOT / "relay.toml")
+    options = parser.parse_args()
     try:
-        text = describe(load_config(ROOT / "relay.toml", known_settings()))
+        text = describe(load_config(options.config, known_settings()))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

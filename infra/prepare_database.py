@@ -122,10 +122,19 @@ def identity_sid(client_id: str) -> str:
 
 
 def known_settings() -> dict[str, str]:
-    """The app settings that this machine knows: ``local.settings.json``, and the environment over it."""
+    """The app settings that this machine knows: ``local.settings.json``, and the environment over it.
+
+    Raises:
+        ConfigError: that file cannot be read, or does not have its form.
+    """
     local = ROOT / "local.settings.json"
-    values = json.loads(local.read_text(encoding="utf-8"))["Values"] if local.exists() else {}
-    return {**values, **os.environ}
+    try:
+        values = json.loads(local.read_text(encoding="utf-8"))["Values"] if local.exists() else {}
+        return {**values, **os.environ}
+    except OSError as error:
+        raise ConfigError(f"{local.name}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"{local.name}: not of the form {{\"Values\": {{\"NAME\": \"value\"}}}}; mend it") from None
 
 
 def prepare_azure(config: Config, driver: str, first: Path | None) -> str:
@@ -159,8 +168,8 @@ def main() -> int:
     script = os.environ.get("ROWPOST_SQL_SCRIPT")
     parser.add_argument("--run", type=Path, default=script, metavar="FILE", help="with --azure: run this script before")
     options = parser.parse_args()
-    settings = known_settings()
     try:
+        settings = known_settings()
         config = load_config(options.config, settings)
         if options.azure:
             print(f"{prepare_azure(config, odbc_driver(), options.run)} is ready")
@@ -170,9 +179,13 @@ def main() -> int:
     except (ConfigError, requests.RequestException) as error:
         print(error, file=sys.stderr)
         return 1
-    with pyodbc.connect(target.text, autocommit=True, timeout=target.login_timeout_seconds) as connection:
-        for line in prepare(connection, config, options.app_user):
-            print(f"  {line}")
+    try:
+        with pyodbc.connect(target.text, autocommit=True, timeout=target.login_timeout_seconds) as connection:
+            for line in prepare(connection, config, options.app_user):
+                print(f"  {line}")
+    except pyodbc.Error as error:
+        print("; ".join([f"{target.database} on {target.server}: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+        return 1
     print(f"{target.database} on {target.server} is ready")
     return 0
 

@@ -75,7 +75,7 @@ def blueprint(app: App) -> df.Blueprint:
 async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:
     """Plan and redeliver here, since the recovery of the relay does not move: it hangs, is suspended, or its timer was lost.
 
-    First its instance is ended, so that the next run starts another one. Whoever posts a row holds its lease: should the instance
+    Its instance is ended, and another one started. Whoever posts a row holds its lease: should the instance
     move after all, the two do not get in each other's way.
     """
     _log.error("%s: recovery does not move; it is replaced, and its rows are redelivered by the watchdog", relay.name)
@@ -89,6 +89,7 @@ async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) ->
         outcome = await asyncio.to_thread(redeliver, app, relay.name)
         if outcome.delivered + outcome.skipped + outcome.dead == 0:
             break
+    await ensure_recovery(client, relay, wake=False)
 
 
 async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:

@@ -27,7 +27,7 @@ from rowpost.config.sections import (
 )
 
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]*")
-_SETTING = re.compile(f"%({_SETTING_NAME.pattern})%")
+SETTING = re.compile(f"%({_SETTING_NAME.pattern})%")  # in a text of the file: the app setting that takes its place
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")  # of a target or a relay: fits an address
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?! )[\t\x20-\x7e\x80-\xff]*")
@@ -44,10 +44,24 @@ def load_config(path: Path, settings: Mapping[str, str] = os.environ) -> Config:
     Raises:
         ConfigError: the file is missing, is not TOML, or breaks a rule; the text names the field and the remedy.
     """
+    config = parse_config(path, settings)
+    for mistake in mistakes(config):
+        raise ConfigError(f"{path.name}: {mistake}")
+    return config
+
+
+def parse_config(path: Path, settings: Mapping[str, str]) -> Config:
+    """Read and resolve the file, of which only the form is checked; see :func:`load_config`.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or a key or the type of a value is wrong.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); create it, or point ROWPOST_CONFIG at it") from None
+        missing = isinstance(error, FileNotFoundError)
+        remedy = "make it with `python3 dev.py init`" if missing else "put a file there that this user may read"
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}, or point ROWPOST_CONFIG at another") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name}: not valid TOML: {error}") from None
     _refuse_former_form(document, path.name)
@@ -56,7 +70,6 @@ def load_config(path: Path, settings: Mapping[str, str] = os.environ) -> Config:
         config = msgspec.convert(document, Config, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path.name}: {_explain(str(error))}") from None
-    _check(config, path.name)
     return config
 
 
@@ -88,7 +101,7 @@ def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> 
             )
         return found
 
-    return _SETTING.sub(setting, value)
+    return SETTING.sub(setting, value)
 
 
 def _decode(wanted: type, value: object) -> object:
@@ -128,11 +141,12 @@ def _section(field: str) -> Any:
     return sections.get(field) or repeated.get(re.sub(r"\[\d+\].*", "", field).removesuffix("[...]"), RelayConfig)
 
 
-def _check(config: Config, file: str) -> None:
-    """The rules that types cannot say."""
+def mistakes(config: Config) -> list[str]:
+    """All that breaks the rules that types cannot say: one sentence each, with field and remedy."""
+    found: list[str] = []
 
     def refuse(field: str, text: str) -> None:
-        raise ConfigError(f"{file}: {field}: {text}")
+        found.append(f"{field}: {text}")
 
     if not _SETTING_NAME.fullmatch(config.database.connection):
         refuse("database.connection", "must be the NAME of the app setting that holds the connection string, without %")
@@ -157,16 +171,17 @@ def _check(config: Config, file: str) -> None:
     email = config.notifications.email
     if email is not None and bool(email.connection) == bool(email.endpoint):
         refuse("notifications.email", "give either connection (a connection string) or endpoint (managed identity)")
-    if email is not None:
+    elif email is not None:
         try:
             if not is_http_address(email.service[0]):
                 refuse("notifications.email.endpoint", "must be an http or https address")
         except ValueError as error:
-            raise ConfigError(f"{file}: notifications.email.connection: {error}") from None
+            refuse("notifications.email.connection", str(error))
     if email is not None and not email.recipients:
         refuse("notifications.email.recipients", "is empty; name at least one address or remove the section")
     _check_targets(config, refuse)
     _check_relays(config, refuse)
+    return found
 
 
 def _check_targets(config: Config, refuse: Any) -> None:
@@ -204,9 +219,11 @@ def _check_relays(config: Config, refuse: Any) -> None:
         if relay.name != relay.table and not _NAME.fullmatch(relay.name):
             refuse(f"{field}.name", "expected a letter or a digit, then letters, digits, and any of _ . @ -; at most 100 in all")
         known = ", ".join(target.name for target in config.targets)
-        if not relay.target:
+        if not targets:
+            pass  # told already
+        elif not relay.target:
             refuse(f"{field}.target", f"is missing, and there are several targets; name one of {known}")
-        if relay.target.lower() not in targets:
+        elif relay.target.lower() not in targets:
             refuse(f"{field}.target", f"there is no target {relay.target!r}; the file has {known}")
         if relay.name.lower() in names:
             refuse(

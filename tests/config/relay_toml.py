@@ -1,4 +1,4 @@
-"""relay.toml as it is shipped, with one value changed, and the settings that it names: all secrets say "hidden"."""
+"""The demo's relay.toml, which is shipped, with one value changed, and the settings that it names: all secrets say "hidden"."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from devtools.data import DEMO_CONFIG
 from rowpost.config.loading import load_config
 from rowpost.config.sections import Config
 
@@ -33,7 +34,7 @@ REMOVED = object()
 
 
 def shipped() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "relay.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(DEMO_CONFIG.read_text(encoding="utf-8"))
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

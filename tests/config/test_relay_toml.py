@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from devtools.data import DEMO_CONFIG
 from rowpost.app import load_app
 from rowpost.config.errors import ConfigError
 from rowpost.config.loading import load_config
@@ -28,13 +29,13 @@ def refusal(document: dict[str, Any] | str, folder: Path, settings: dict[str, st
 
 def test_the_shipped_file_loads_with_the_local_settings() -> None:
     settings = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
-    config = load_config(ROOT / "relay.toml", settings)
+    config = load_config(DEMO_CONFIG, settings)
     assert [relay.table for relay in config.relays] == ["dbo.Airports", "dbo.Weather", "dbo.Flights"]
     assert config.targets[0].url == settings["DOWNSTREAM_URL"]
     assert config.targets[0].headers == {"X-Api-Key": settings["DOWNSTREAM_API_KEY"]}
     assert config.retry.window.seconds == 168 * 3600
     assert config.notifications.email is not None and config.notifications.email.service[0].startswith("http://localhost")
-    app = load_app(ROOT, settings)
+    app = load_app(ROOT, settings | {"ROWPOST_CONFIG": str(DEMO_CONFIG)})
     assert app.config.relays == config.relays, "and the app can be built without a database in reach"
 
 
@@ -49,7 +50,7 @@ def test_the_shipped_file_states_every_default(tmp_path: Path) -> None:
         sections.append((name, getattr(stated, name), getattr(default, name), shipped()[name]))
     for section, given, known, written in sections:
         names = set(known.__struct_fields__) - {"name", "url", "headers"}
-        assert set(written) - {"name", "url", "headers"} == names, f"[{section}] of relay.toml names every setting"
+        assert set(written) - {"name", "url", "headers"} == names, f"[{section}] of the demo's relay.toml names every setting"
         for name in names:
             assert _plain(getattr(given, name)) == _plain(getattr(known, name)), name
 
@@ -77,7 +78,8 @@ def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "relay.toml"
     with pytest.raises(ConfigError) as refused:
         load_config(path, SETTINGS)
-    assert str(path) in str(refused.value) and "create it" in str(refused.value) and "ROWPOST_CONFIG" in str(refused.value)
+    told = str(refused.value)
+    assert str(path) in told and "python3 dev.py init" in told and "ROWPOST_CONFIG" in told
 
 
 @pytest.mark.parametrize("text", ["[downstream\n", "a = %X%\n", '[retry]\nwindow = "1h"\nwindow = "2h"\n'])

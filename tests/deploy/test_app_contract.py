@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from devtools.data import DEMO_CONFIG
 from rowpost.config.loading import load_config
 from rowpost.operations.status import STATE_LINE, state_line
 from tests.deploy.bicep import INFRA, ROOT
@@ -14,7 +15,7 @@ from tests.deploy.test_settings import LOCAL, provided
 
 def test_the_app_starts_with_mail_by_identity() -> None:
     mail = provided()["EMAIL_CONNECTION_STRING"].replace("${emailEndpoint}", "https://acs-x.europe.communication.azure.com")
-    config = load_config(ROOT / "relay.toml", {**LOCAL, "EMAIL_CONNECTION_STRING": mail})
+    config = load_config(DEMO_CONFIG, {**LOCAL, "EMAIL_CONNECTION_STRING": mail})
     assert config.notifications.email is not None
     assert config.notifications.email.service == ("https://acs-x.europe.communication.azure.com", None)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import tree_sitter
 import tree_sitter_powershell
 
+from devtools.data import DEMO_CONFIG
 from tests.deploy.bicep import ROOT, nodes
 
 HOOKS = ROOT / "infra" / "hooks"
@@ -82,8 +85,8 @@ def test_the_first_hook_runs_and_changes_nothing_the_second_time(tmp_path: Path)
     """In a copy whose ``dev.py`` does not set anything up and whose .venv is this Python."""
     for name in ("infra", "rowpost"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("relay.toml", "local.settings.json"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copy(DEMO_CONFIG, tmp_path / "relay.toml")
+    shutil.copy(ROOT / "local.settings.json", tmp_path)
     (tmp_path / "dev.py").write_text("")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     launcher = tmp_path / ".venv" / "bin" / "python"
@@ -93,6 +96,11 @@ def test_the_first_hook_runs_and_changes_nothing_the_second_time(tmp_path: Path)
     hook = tmp_path / "infra" / "hooks" / "preprovision.sh"
     first = subprocess.run(["sh", hook], cwd="/", capture_output=True, text=True, check=True)
     assert "up to date again" in first.stdout
-    assert (tmp_path / "infra" / "app.json").read_text() == (ROOT / "infra" / "app.json").read_text()
+    names = [relay["table"] for relay in tomllib.loads(DEMO_CONFIG.read_text(encoding="utf-8"))["relays"]]
+    expected = {"triggerFunctions": [f"relay_{name.replace('.', '_')}" for name in names]}
+    assert json.loads((tmp_path / "infra" / "app.json").read_text()) == expected
     second = subprocess.run(["sh", hook], cwd="/", capture_output=True, text=True, check=True)
     assert second.stdout == ""
+    (tmp_path / "relay.toml").unlink()
+    third = subprocess.run(["sh", hook], cwd="/", capture_output=True, text=True)
+    assert third.returncode == 1 and "make it with `python3 dev.py init`" in third.stderr

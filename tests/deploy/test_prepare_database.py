@@ -13,14 +13,16 @@ from pathlib import Path
 import pyodbc
 import pytest
 
+from devtools.data import DEMO_CONFIG
 from devtools.scripts import run_script
 from emulators.launch import SqlServer
-from infra.prepare_database import SCRIPTS, prepare
+from infra.prepare_database import SCRIPTS, known_settings, prepare
+from rowpost.config.errors import ConfigError
 from rowpost.config.loading import load_config
 from tests.deploy.bicep import ROOT
 
 LOCAL = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
-CONFIG = load_config(ROOT / "relay.toml", LOCAL)
+CONFIG = load_config(DEMO_CONFIG, LOCAL)
 TABLES = ROOT / "devtools" / "demo_tables.sql"
 OLD, NEW = "11111111-2222-3333-4444-555555555555", "99999999-8888-7777-6666-555555555555"
 
@@ -99,7 +101,7 @@ def test_the_role_gets_no_more_than_it_needs(path: Path) -> None:
 
 
 def test_the_command_prepares_a_database_by_its_connection_string(server: SqlServer) -> None:
-    command = [sys.executable, str(ROOT / "infra" / "prepare_database.py")]
+    command = [sys.executable, str(ROOT / "infra" / "prepare_database.py"), "--config", str(DEMO_CONFIG)]
     settings = {"SqlConnectionString": server.ado_net_connection_string, "ODBC_DRIVER": _driver()}
     done = subprocess.run(command, env={**os.environ, **settings}, cwd="/", capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -110,3 +112,20 @@ def _driver() -> str:
     from emulators.odbc import odbc_driver
 
     return odbc_driver().strip("{}")
+
+
+def test_a_refused_login_ends_the_command_with_one_line(server: SqlServer) -> None:
+    command = [sys.executable, str(ROOT / "infra" / "prepare_database.py"), "--config", str(DEMO_CONFIG)]
+    wrong = server.ado_net_connection_string.replace(server.password, "hunter2")
+    settings = {"SqlConnectionString": wrong, "ODBC_DRIVER": _driver()}
+    done = subprocess.run(command, env={**os.environ, **settings}, cwd="/", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "Login failed" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"Values": 3}', "{}"])
+def test_settings_of_another_form_are_told(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "local.settings.json").write_text(text)
+    monkeypatch.setattr("infra.prepare_database.ROOT", tmp_path)
+    with pytest.raises(ConfigError, match=r"^local\.settings\.json: not of the form"):
+        known_settings()

@@ -8,10 +8,11 @@ import re
 import tomllib
 from typing import Any
 
+from devtools.data import DEMO_CONFIG
 from rowpost.config.connection_string import translate
 from tests.deploy.bicep import MAIN, ROOT, document, verified, walk
 
-RELAY = tomllib.loads((ROOT / "relay.toml").read_text(encoding="utf-8"))
+RELAY = tomllib.loads(DEMO_CONFIG.read_text(encoding="utf-8"))
 LOCAL = json.loads((ROOT / "local.settings.json").read_text(encoding="utf-8"))["Values"]
 # Who else reads settings: the host and the extensions, and azure-identity.
 PLATFORM = {
@@ -38,7 +39,7 @@ def provided() -> dict[str, Any]:
 
 
 def read_by_configuration() -> set[str]:
-    """The settings that relay.toml names."""
+    """The settings that the demo's relay.toml names."""
     found = {RELAY["database"]["connection"]}
     for _, value in walk(RELAY):
         if isinstance(value, str):

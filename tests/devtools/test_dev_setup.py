@@ -57,7 +57,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_without_arguments_it_lists_its_subcommands(dev: ModuleType) -> None:
     result = run()
     assert result.returncode == 0
-    assert re.findall(r"(?m)^  (\w+) ", result.stdout) == list(dev.SUBCOMMANDS)
+    assert re.findall(r"(?m)^  ([\w-]+) ", result.stdout) == list(dev.SUBCOMMANDS)
 
 
 def test_an_unknown_subcommand_is_named() -> None:
@@ -173,3 +173,11 @@ def test_without_root_the_one_command_to_run_is_printed(dev: ModuleType, monkeyp
     monkeypatch.setattr(dev.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
     with pytest.raises(SystemExit, match="sudo apt-get install -y libodbc2"):
         dev.install_debian_packages(["libodbc2"])
+
+
+def test_files_of_init_and_check_config_lie_where_the_caller_is(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, program in (("init", "devtools.init_config"), ("check-config", "devtools.check_config")):
+        assert dev.SUBCOMMANDS[name][1](["mine.toml"]) == [["-m", program, "--from", str(tmp_path), "mine.toml"]]

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from devtools.data import DEMO_CONFIG
 from devtools.npm_tools import PACKAGES
 from devtools.real_database import LOGIN, PASSWORD
 from devtools.stack import ROOT
@@ -42,7 +43,7 @@ def test_it_is_a_compose_file() -> None:
 def test_every_setting_that_the_app_reads_is_given(service: str) -> None:
     environment = SERVICES[service]["environment"]
     assert set(LOCAL) <= set(environment)
-    config = load_config(ROOT / "relay.toml", environment)
+    config = load_config(DEMO_CONFIG, environment)
     target = translate(environment[config.database.connection], config.database.connection, "driver")
     assert (target.server, target.database) == ("sql,1433", "rowpost")
 
@@ -128,8 +129,27 @@ def test_the_image_holds_what_a_deployment_does() -> None:
     paths = [Path(line) for line in listed.stdout.splitlines()]
     kept = [path for path in paths if not any(fnmatch(part, pattern) for part in path.parts for pattern in ignored)]
     app = DOCKERFILE.partition("FROM app ")[0]
+    yours = re.search(r"(?m)^ARG RELAY_TOML=(.+)$", app)
+    assert yours is not None and "COPY ${RELAY_TOML} /home/site/wwwroot/relay.toml\n" in app
+    app = app.replace("${RELAY_TOML}", yours[1])
     copied = {name for line in re.findall(r"(?m)^COPY (.+) /home/site/wwwroot", app) for name in line.split()}
-    assert copied == {path.parts[0] for path in kept}
+    assert copied == {path.parts[0] for path in kept} | {"relay.toml"}
+
+
+def test_compose_shows_the_demo_unless_a_configuration_is_named() -> None:
+    named = re.compile(r"\$\{RELAY_TOML:-(.+)\}")
+    found = [
+        named.fullmatch(text)
+        for text in (SERVICES["app"]["build"]["args"]["RELAY_TOML"], SERVICES["prepare"]["environment"]["ROWPOST_CONFIG"])
+    ]
+    for match in found:
+        assert match is not None and ROOT / match[1] == DEMO_CONFIG
+    assert not any(fnmatch(part, pattern) for part in DEMO_CONFIG.relative_to(ROOT).parts for pattern in dockerignored())
+    assert not any(fnmatch("relay.toml", pattern) for pattern in dockerignored())
+
+
+def dockerignored() -> list[str]:
+    return [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
 
 
 def test_the_key_that_the_docs_give_is_the_one_in_the_image() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from devtools.data import DEMO_CONFIG
 from devtools.real import (
     REAL_SECONDS_PER_HOUR,
     SPEED,
@@ -32,7 +33,7 @@ from rowpost.config.loading import load_config
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 ADMINISTRATOR = "Server=localhost,1433;Initial Catalog=other;User ID=sa;Password=Secret!2026;TrustServerCertificate=true"
-RELAY = (ROOT / "relay.toml").read_text(encoding="utf-8")
+RELAY = DEMO_CONFIG.read_text(encoding="utf-8")
 
 # Like Core Tools in what matters here: takes `start --port N`, runs the host in a child, needs a moment, answers the status.
 FUNC = f"""\

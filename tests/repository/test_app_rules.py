@@ -18,7 +18,9 @@ from tests.harness.raw_server import RawServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"rowpost", "triggers", "orchestrators", "activities", "entities"}
-FILES = {"function_app.py", "host.json", "relay.toml", "requirements.txt"}
+FILES = {"function_app.py", "host.json", "requirements.txt"}
+CONFIG = ROOT / "relay.toml"  # the user's: git ignores it, and it is deployed where there is one
+DEMO_CONFIG = ROOT / "devtools" / "demo_relay.toml"
 DEVELOPMENT = {"emulators", "tests", "devtools", "infra", "dev"}
 CLOCKS = {
     "now",
@@ -66,19 +68,22 @@ def named(path: Path) -> str:
 
 def test_nothing_is_deployed_but_the_app() -> None:
     found = {path.relative_to(ROOT) for path in deployed(ROOT, ignored_patterns())}
-    assert {path.name for path in found if len(path.parts) == 1} == FILES
+    assert {path.name for path in found if len(path.parts) == 1} == FILES | ({CONFIG.name} if CONFIG.exists() else set())
+    assert not any(fnmatchcase(CONFIG.name, pattern) for pattern in ignored_patterns())
+    assert subprocess.run(["git", "check-ignore", "--quiet", CONFIG.name], cwd=ROOT).returncode == 0
     assert {path.parts[0] for path in found if len(path.parts) > 1} == PACKAGES
     assert [path for path in found if len(path.parts) > 1 and path.suffix not in (".py", ".sql")] == []
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Exactly what is deployed, and nothing else."""
+    """Exactly what is deployed, and nothing else, with the demo's configuration."""
     folder = tmp_path_factory.mktemp("deployed")
     for path in deployed(ROOT, ignored_patterns()):
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+    shutil.copyfile(DEMO_CONFIG, folder / CONFIG.name)
     return folder
 
 
@@ -145,6 +150,12 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
     assert not DEVELOPMENT & set(report["modules"])
     heavy = {"azure.communication", "azure.identity"} & set(report["modules"])
     assert not heavy, "imported only when a mail is sent: a cold start does not pay for it"
+
+
+def test_a_missing_configuration_ends_the_start_with_the_command_that_makes_it(copy: Path) -> None:
+    done = run(copy, "import function_app", ROWPOST_CONFIG=str(copy / "nowhere.toml"))
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode != 0 and "nowhere.toml: cannot be read" in last and "make it with `python3 dev.py init`" in last
 
 
 @pytest.mark.parametrize("setting", ["DOWNSTREAM_URL", "SqlConnectionString"])

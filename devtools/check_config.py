@@ -1,0 +1,513 @@
+"""``dev.py check-config``: explain a relay.toml and find its mistakes, offline; with ``--connection`` also ask the database.
+
+Nothing is changed anywhere. Values of app settings are never shown, only the settings' names. Nor is what may be a secret in the
+file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct, structs
+
+from devtools.catalogue import Catalogue, CatalogueError, read_catalogue
+from devtools.retry_schedule import RetrySchedule, retry_schedule
+from emulators.functions_host.timers.schedules import parse_schedule
+from infra.prepare_database import known_settings
+from rowpost.config.connection_string import translate
+from rowpost.config.errors import ConfigError
+from rowpost.config.loading import SETTING, mistakes, parse_config
+from rowpost.config.sections import Config, Duration, RelayConfig
+from rowpost.config.transport_security import insecure
+from rowpost.database.describe import SCHEMA_VERSION
+from rowpost.database.names import literal
+
+ROOT = Path(__file__).resolve().parents[1]
+_EXAMPLE_START = datetime(2026, 1, 5, 8)  # a Monday: when the row of the example fails first
+_PREPARE = "infra/prepare_database.py"
+_LONGEST_NAME = 128  # of a table, in SQL Server
+_SECRET = re.compile(r"key|token|secret|auth|password|code|cookie|signature", re.IGNORECASE)
+_UNKNOWN_ADDRESS, _UNKNOWN_MAIL = "https://unknown.invalid", "endpoint=https://unknown.invalid/;accesskey=unknown"
+HIDDEN = "(hidden)"
+
+
+class Value(Struct, frozen=True):
+    """A setting of the file as it is shown: what stands there, without secrets, or the default."""
+
+    name: str
+    shown: Any
+    default: bool
+
+
+class Report(Struct):
+    """All that is known of a file.
+
+    Attributes:
+        mistakes: with one of these the app does not start, or a relay does not work.
+        warnings: what works, but is hardly meant.
+        unchecked: what cannot be known here.
+        settings: the app settings that the file names, and whether each is set here.
+        sections: effective values, by section.
+    """
+
+    file: str
+    mistakes: list[str]
+    warnings: list[str]
+    unchecked: list[str]
+    settings: dict[str, bool]
+    sections: dict[str, list[Value]]
+    relays: list[dict[str, Any]]
+    schedule: RetrySchedule | None
+    site: str
+    database: dict[str, Any] | None
+
+
+# --- reading the file, with or without the values of its settings ---
+
+
+def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
+    """Each text of the document with its field, as the loader names it."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, f"{field}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{field}[{index}]")
+    elif isinstance(value, str):
+        yield field, value
+
+
+def _unknown(field: str, text: str, start: int) -> str:
+    """Something in the place of a setting that is not known here, so that the rest can be checked."""
+    if field == "notifications.email.connection" and start == 0:
+        return _UNKNOWN_MAIL
+    if start == 0 or text[:start].lower().endswith("endpoint="):
+        return _UNKNOWN_ADDRESS
+    return "unknown"
+
+
+def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report, Config | None]:
+    """Everything about the file that can be known without a database.
+
+    Args:
+        path: of the file.
+        settings: the app settings that this machine knows.
+        site: the name of the app.
+    """
+    report = Report(str(path), [], [], [], {}, {}, [], None, site, None)
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        document = {}  # the loader says it
+    known, missing = dict(settings), dict[str, list[str]]()
+    for field, text in _texts(document):
+        for match in SETTING.finditer(text):
+            report.settings[match[1]] = bool(settings.get(match[1]))
+            if not settings.get(match[1]):
+                missing.setdefault(match[1], []).append(field)
+                known[match[1]] = _unknown(field, text, match.start())
+    try:
+        config = parse_config(path, known)
+    except ConfigError as error:
+        report.mistakes.append(_blame_missing(str(error), path.name, missing))
+        return report, None
+    report.mistakes += [f"{path.name}: {mistake}" for mistake in mistakes(config)]
+    report.settings.setdefault(config.database.connection, bool(settings.get(config.database.connection)))
+    unset = [name for name, is_set in report.settings.items() if not is_set]
+    report.unchecked += [f"the value of the app setting {name} is not known here" for name in unset]
+    report.mistakes += [f"{path.name}: {mistake}" for mistake in _schedules(config)]
+    report.sections = _sections(config, document)
+    report.relays = [_relay(relay, site) for relay in config.relays]
+    try:
+        report.schedule = retry_schedule(config.retry)
+        _clock(report.schedule.dead_seconds)
+    except OverflowError:
+        report.schedule = None
+        report.mistakes.append(f"{path.name}: retry.window: no calendar reaches so far; make it shorter")
+    if not report.mistakes:
+        report.mistakes += _connection_mistakes(config, settings)
+    if not report.mistakes:
+        report.warnings += list(_warnings(config, document, report, settings))
+    return report, config
+
+
+def _blame_missing(error: str, file: str, missing: dict[str, list[str]]) -> str:
+    """The loader's sentence, unless it is about what stands in the place of a setting that is not known here."""
+    for name, fields in missing.items():
+        if any(error.startswith(f"{file}: {field}: ") for field in fields):
+            return f"{file}: {fields[0]}: the app setting {name} is not set here, and the file cannot be checked without it"
+    return error
+
+
+def _schedules(config: Config) -> Iterator[str]:
+    for name in ("schedule", "history_schedule"):
+        try:
+            parse_schedule(getattr(config.watchdog, name), None)
+        except ValueError as error:
+            yield f"watchdog.{name}: not an NCRONTAB expression of six fields, such as 0 */5 * * * *: {error}"
+
+
+def _connection_mistakes(config: Config, settings: Mapping[str, str]) -> Iterator[str]:
+    setting = config.database.connection
+    if settings.get(setting):
+        try:
+            translate(settings[setting], setting, "driver")
+        except ConfigError as error:
+            yield str(error)
+
+
+# --- what is shown ---
+
+
+def _sections(config: Config, document: dict[str, Any]) -> dict[str, list[Value]]:
+    found: dict[str, list[Value]] = {"database": _values(config.database, document.get("database", {}), "database")}
+    for index, target in enumerate(config.targets):
+        found[f"targets: {target.name}"] = _values(target, document["targets"][index], "targets")
+    found["retry"] = _values(config.retry, document.get("retry", {}), "retry")
+    notifications = document.get("notifications", {})
+    if config.notifications.email is not None:
+        found["notifications.email"] = _values(config.notifications.email, notifications["email"], "notifications.email")
+    for index, hook in enumerate(config.notifications.webhooks):
+        found[f"notifications.webhooks[{index}]"] = _values(hook, notifications["webhooks"][index], "notifications.webhooks")
+    found["watchdog"] = _values(config.watchdog, document.get("watchdog", {}), "watchdog")
+    return found
+
+
+def _values(section: Struct, written: dict[str, Any], name: str) -> list[Value]:
+    values = []
+    for field in section.__struct_fields__:
+        if field in written:
+            values.append(Value(field, _shown(f"{name}.{field}", written[field]), False))
+        elif (value := getattr(section, field)) not in (None, {}, []):
+            values.append(Value(field, _duration(value.seconds) if isinstance(value, Duration) else value, True))
+    return values
+
+
+def _shown(field: str, written: Any) -> Any:
+    """What stands in the file, without what may be a secret. Names of settings are none."""
+    if field.endswith(".headers"):
+        return {name: _names(value) for name, value in written.items()}
+    if field == "notifications.email.connection":
+        return _names(written)
+    if field.endswith((".url", ".endpoint")) and not written.startswith("%"):
+        parts = urlsplit(written)
+        path = parts.path if field == "targets.url" or not parts.path.strip("/") else f"/{HIDDEN}"  # a hook's path is often its key
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{path}" + (f"?{HIDDEN}" if parts.query or parts.fragment else "")
+    if field.endswith((".url", ".endpoint")):
+        return re.sub(r"[?#].*", f"?{HIDDEN}", written)
+    return written
+
+
+def _names(text: Any) -> str:
+    """The names of the settings in a text, and that there is more."""
+    rest = SETTING.sub("", text)
+    names = [match[0] for match in SETTING.finditer(text)]
+    return " ".join([*names, *([HIDDEN] if rest or not names else [])])
+
+
+def _relay(relay: RelayConfig, site: str) -> dict[str, Any]:
+    return {
+        "name": relay.name,
+        "table": relay.table,
+        "target": relay.target,
+        "send": relay.send,
+        "watch": relay.watch,
+        "function": relay.function,
+        "lease_table": f"az_func.{relay.lease_table(site)}",
+    }
+
+
+def _warnings(config: Config, document: dict[str, Any], report: Report, settings: Mapping[str, str]) -> Iterator[str]:
+    setting = config.database.connection
+    yield from insecure(config, translate(settings.get(setting) or "Server=unknown.invalid;Database=unknown", setting, "driver"))
+    retry, schedule = config.retry, report.schedule
+    assert schedule is not None
+    used = {relay.target.lower() for relay in config.relays}
+    for index, target in enumerate(config.targets):
+        if target.name.lower() not in used:
+            yield f"targets[{index}]: no relay has the target {target.name}"
+        if target.probe.seconds >= retry.window.seconds:
+            yield f"targets[{index}].probe: as long as retry.window: rows become dead letters before a target is tried again"
+        elif target.probe.seconds > retry.max_delay.seconds:
+            yield (
+                f"targets[{index}].probe: longer than retry.max_delay: it may take longer to notice that a target works again than "
+                f"the rounds of its rows would"
+            )
+    for field, text in _texts(document):
+        place, _, header = field.rpartition(".headers.")
+        if place and _SECRET.search(header) and not SETTING.search(text):
+            yield f"{field}: what may be a secret stands in the file; put it into an app setting, and its %NAME% here"
+    if config.notifications.email is None and not config.notifications.webhooks:
+        yield "notifications: nobody is told; add [notifications.email] or [[notifications.webhooks]]"
+    if not schedule.count:
+        yield "retry.window: no round fits into it: a row is dead after the built-in attempts; make the window longer"
+    elif schedule.told_seconds is None:
+        fit = f"only {schedule.count} rounds fit into the window"
+        yield f"retry.notify_after_rounds: {fit}: nobody is told before rows are dead letters"
+    if 0 < schedule.count <= retry.detach_after_rounds:
+        fit = f"only {schedule.count} rounds fit into the window"
+        yield f"retry.detach_after_rounds: {fit}: a failing row holds the trigger's cursor back all the time"
+    for index, relay in enumerate(config.relays):
+        if len(relay.lease_table(report.site)) > _LONGEST_NAME:
+            yield f"relays[{index}].leases_table: the name is longer than {_LONGEST_NAME} characters; set a shorter one"
+
+
+# --- the database ---
+
+
+def ask(report: Report, config: Config, catalogue: Catalogue, *, site_known: bool) -> None:
+    """Add what the database says.
+
+    Args:
+        site_known: whether the name of the app is known: without it nobody can say whose relay it is.
+    """
+    kept, window = catalogue.retention_seconds, config.retry.window.seconds
+    report.database = {
+        "server": catalogue.server,
+        "database": catalogue.database,
+        "user": catalogue.user,
+        "owner": catalogue.owner,
+        "retention_seconds": kept,
+        "schema_version": catalogue.version,
+        "wanted_schema_version": SCHEMA_VERSION,
+        "relays": [],
+    }
+    if kept is None:
+        report.mistakes.append(f"change tracking is off for the database; run {_PREPARE}")
+    elif kept <= window:
+        report.mistakes.append(
+            f"retry.window: {_duration(window)} is not shorter than the database's change retention of {_duration(kept)}; run "
+            f"infra/prepare_database.py, which raises it, or shorten the window"
+        )
+    own = f"the app's own tables have version {catalogue.version}, and this app"
+    if catalogue.version == 0:
+        report.mistakes.append(f"the app's own tables are missing, or this user may not see them; run {_PREPARE}")
+    elif catalogue.version < SCHEMA_VERSION:
+        report.mistakes.append(f"{own} needs {SCHEMA_VERSION}; run {_PREPARE}")
+    elif catalogue.version > SCHEMA_VERSION:
+        report.mistakes.append(f"{own} knows {SCHEMA_VERSION} only; deploy the newer app")
+    if catalogue.version and not catalogue.may_write:
+        report.mistakes.append(f"{catalogue.user} may not write to schema rowpost; run {_PREPARE} --app-user NAME")
+    if catalogue.version and not (catalogue.may_alter_leases and catalogue.may_create_table):
+        report.mistakes.append(f"{catalogue.user} may not make lease tables in schema az_func; run {_PREPARE} --app-user NAME")
+    if catalogue.owner:
+        report.unchecked.append("the rights of the app's own user: this one owns the database, and may do everything")
+    for relay in config.relays:
+        facts, wrong = _ask_relay(relay, catalogue, report.site if site_known else None)
+        report.database["relays"].append(facts)
+        report.mistakes += [f"relay {relay.name}: {text}" for text in wrong]
+
+
+def _ask_relay(relay: RelayConfig, catalogue: Catalogue, site: str | None) -> tuple[dict[str, Any], list[str]]:
+    table = catalogue.table(relay.table)
+    owner, registered = catalogue.owners.get(relay.name.lower(), (None, None))
+    facts: dict[str, Any] = {"name": relay.name, "exists": table is not None, "registered": registered is not None, "app": owner}
+    wrong = []
+    if owner is not None and site is not None and owner.lower() != site.lower():
+        wrong.append(
+            f"it belongs to the app {owner!r}, and this app is {site!r} (another: --site NAME); give it another name, or hand it "
+            f"over: UPDATE rowpost.Relays SET App = NULL WHERE Relay = {literal(relay.name)}"
+        )
+    if registered is not None and registered.lower() != relay.table.lower():
+        wrong.append(f"in this database a relay of this name is of the table {registered}; give it a name of its own")
+    if table is None:
+        return facts, [f"there is no table {relay.table}, or {catalogue.user} may not see it; create it, or grant it", *wrong]
+    facts |= {
+        "key": table.key,
+        "columns": [column.name for column in table.columns],
+        "tracked": table.tracks_columns is not None,
+        "tracks_columns": bool(table.tracks_columns),
+        "may_select": table.may_select,
+        "may_view_change_tracking": table.may_view,
+        "granted_to_role": sorted(table.granted),
+    }
+    names = {column.name.lower(): column for column in table.columns}
+    if not table.key:
+        wrong.append("the table has no primary key, which change tracking needs; add one")
+    if table.clr_columns:
+        wrong.append(f"the SQL trigger does not support the CLR types of the columns {', '.join(table.clr_columns)}")
+    if table.tracks_columns is None:
+        wrong.append("change tracking is off for the table; run infra/prepare_database.py")
+    elif relay.watch is not None and not table.tracks_columns:
+        wrong.append("watch: the table does not track which columns change; enable it WITH (TRACK_COLUMNS_UPDATED = ON)")
+    for permission, given in (("SELECT", table.may_select), ("VIEW CHANGE TRACKING", table.may_view)):
+        if not given:
+            wrong.append(f"{catalogue.user} lacks the permission {permission} on the table; run infra/prepare_database.py")
+    for what in ("send", "watch"):
+        for column in getattr(relay, what) or []:
+            if column.lower() not in names:
+                wrong.append(f"{what}: there is no column {column!r}; the table has {', '.join(c.name for c in table.columns)}")
+            elif what == "watch" and names[column.lower()].computed:
+                wrong.append(f"watch: change tracking never lists the computed column {column}; watch those it is computed from")
+    return facts, wrong
+
+
+# --- printing ---
+
+
+def _duration(seconds: float) -> str:
+    """A duration as relay.toml writes it, in the largest units: ``6h``, ``1h 30m``."""
+    if math.isinf(seconds):
+        return "for ever"
+    left, parts = round(seconds), []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if left >= length:
+            parts.append(f"{left // length}{unit}")
+            left %= length
+    return " ".join(parts) or "0s"
+
+
+def _clock(seconds: int) -> str:
+    return f"{_EXAMPLE_START + timedelta(seconds=seconds):%a %d %b %H:%M:%S}"
+
+
+def schedule_lines(schedule: RetrySchedule) -> Iterator[str]:
+    """The schedule in clock time, a line for each attempt and round; rounds that only repeat are summed up."""
+
+    def line(at: int, what: str) -> tuple[int, str]:
+        return at, f"  {_clock(at)}  {what:44} {_duration(at) if at else '-'}"
+
+    yield f"  {'at':19}  {'what':44} since the first failure"
+    lines = [line(attempt.at_seconds, f"attempt {attempt.number} of the trigger") for attempt in schedule.attempts]
+    for each in schedule.rounds:
+        by = ", by recovery itself" if each.detached else ""
+        lines.append(line(each.at_seconds, f"round {each.number}, {_duration(each.delay_seconds)} later{by}"))
+    if schedule.last is not None and schedule.count > len(schedule.rounds):
+        last = schedule.last
+        lines.append(line(last.at_seconds, f"round {last.number}, {_duration(last.delay_seconds)} after each before it"))
+    if schedule.told_seconds is not None:
+        lines.append(line(schedule.told_seconds, "people are told"))
+    lines.append(line(schedule.dead_seconds, "dead letter, and people are told"))
+    for _, text in sorted(lines, key=lambda item: item[0]):
+        yield text
+
+
+def as_text(report: Report) -> str:
+    """The report for a person."""
+    lines = []
+    for title, values in report.sections.items():
+        lines.append(f"[{title}]")
+        for value in values:
+            shown = value.shown if isinstance(value.shown, str) else json.dumps(value.shown, ensure_ascii=False)
+            lines.append(f"  {value.name:25} {shown}{'   (default)' if value.default else ''}")
+        lines.append("")
+    if report.settings:
+        lines.append("app settings that the file names (their values are not shown)")
+        lines += [f"  {name:25} {'set here' if is_set else 'not set here'}" for name, is_set in report.settings.items()]
+        lines.append("")
+    if report.relays:
+        lines.append(f"relays of the app {report.site!r} (--site NAME: another name, such as that on Azure)")
+        asked = {facts["name"]: facts for facts in (report.database or {}).get("relays", [])}
+        for relay in report.relays:
+            lines.append(f"  {relay['name']}: table {relay['table']} to target {relay['target']}")
+            lines.append(f"    trigger function  {relay['function']}")
+            lines.append(f"    lease table       {relay['lease_table']}")
+            lines.append(f"    sends             {', '.join(relay['send']) if relay['send'] else 'all columns, also later ones'}")
+            lines.append(f"    updates count     {', '.join(relay['watch']) if relay['watch'] else 'of any column'}")
+            if relay["name"] in asked:
+                lines.append(f"    in the database   {_facts_line(asked[relay['name']])}")
+        lines.append("")
+    if report.database is not None:
+        found = report.database
+        kept = "off" if found["retention_seconds"] is None else f"on, kept for {_duration(found['retention_seconds'])}"
+        lines.append(f"database {found['database']} on {found['server']}, as the user {found['user']}")
+        lines.append(f"  change tracking   {kept}")
+        lines.append(f"  the app's tables  version {found['schema_version']} (wanted: {found['wanted_schema_version']}; 0: none)")
+        lines.append("")
+    if report.schedule is not None:
+        lines.append("a row that fails for ever, from a Monday at 08:00")
+        lines += schedule_lines(report.schedule)
+        lines.append("  While the target is down its circuit breaker delays rounds. As soon as it works, all waiting rows are due.")
+        lines.append("")
+    lines += [f"not checked: {text}" for text in report.unchecked]
+    lines += [f"warning: {text}" for text in report.warnings]
+    lines += [f"mistake: {text}" for text in report.mistakes]
+    lines.append(f"{report.file}: {_count(report.mistakes, 'mistake')}, {_count(report.warnings, 'warning')}")
+    return "\n".join(lines)
+
+
+def _count(things: Sequence[str], name: str) -> str:
+    return f"{len(things) or 'no'} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _facts_line(facts: dict[str, Any]) -> str:
+    if not facts["exists"]:
+        return "no such table"
+    owner = f"registered for the app {facts['app']!r}" if facts["registered"] else "not registered yet"
+    columns = ", by column" if facts["tracks_columns"] else ", but not by column"
+    tracked = f"changes tracked{columns}" if facts["tracked"] else "no change tracking"
+    rights = "may read" if facts["may_select"] and facts["may_view_change_tracking"] else "may not read"
+    return f"key {', '.join(facts['key']) or 'missing'}; {len(facts['columns'])} columns; {tracked}; {rights}; {owner}"
+
+
+# --- the command ---
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="dev.py check-config", description="Explain a relay.toml, and find its mistakes.")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="default: relay.toml beside function_app.py")
+    parser.add_argument(
+        "--connection", nargs="?", const="", metavar="TEXT", help="ask the database too; without TEXT that of the app setting"
+    )
+    parser.add_argument("--site", metavar="NAME", help="the app's name (default: the setting WEBSITE_SITE_NAME)")
+    parser.add_argument("--json", action="store_true", help="for tools")
+    parser.add_argument("--from", dest="folder", type=Path, default=Path(), help=argparse.SUPPRESS)  # where the caller is
+    return parser.parse_args(given)
+
+
+def main() -> int:
+    """Print the report; 1 if there is a mistake."""
+    options = arguments()
+    try:
+        settings = known_settings()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    default = settings.get("ROWPOST_CONFIG") or ROOT / "relay.toml"
+    site = settings.get("WEBSITE_SITE_NAME", "") if options.site is None else options.site
+    report, config = examine(options.folder / (options.file or default), settings, site)
+    if config is not None and options.connection is not None:
+        setting = config.database.connection
+        text = options.connection or settings.get(setting, "")
+        try:
+            ask(report, config, read_catalogue(text, "--connection" if options.connection else setting), site_known=bool(site))
+        except (ConfigError, CatalogueError) as error:
+            if str(error) not in report.mistakes:
+                report.mistakes.append(str(error))
+    elif config is not None:
+        window = _duration(config.retry.window.seconds)
+        report.unchecked.append(
+            f"what only the database knows, such as whether retry.window ({window}) is shorter than its change retention; "
+            f"--connection asks it"
+        )
+    print(json.dumps(_plain(report), indent=2, ensure_ascii=False) if options.json else as_text(report))
+    return 1 if report.mistakes else 0
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    found = structs.asdict(report)
+    found["sections"] = {name: [structs.asdict(value) for value in values] for name, values in report.sections.items()}
+    schedule = report.schedule
+    if schedule is not None:
+        found["schedule"] = structs.asdict(schedule) | {
+            "attempts": [structs.asdict(each) for each in schedule.attempts],
+            "rounds": [structs.asdict(each) for each in schedule.rounds],
+            "last": None if schedule.last is None else structs.asdict(schedule.last),
+        }
+    return {"ok": not report.mistakes, **found}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

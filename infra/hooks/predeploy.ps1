@@ -1,0 +1,8 @@
+# Before the app is deployed: relay.toml is there and has no mistake. What only the database knows is not looked at.
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+Set-Location (Join-Path $PSScriptRoot '../..')
+
+$launcher = if (Get-Command py -ErrorAction SilentlyContinue) { 'py' } else { 'python' }
+& $launcher dev.py check-config relay.toml
+exit $LASTEXITCODE
