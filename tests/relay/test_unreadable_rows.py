@@ -28,8 +28,8 @@ KINDS = {
 
 
 class HalfPairs:
-    """What the app's connections receive, with each Ω made half a surrogate pair. The emulator stores none, and SQL Server does. The
-    trigger's connections are left alone."""
+    """What the app's connections receive, with each Ω made half a surrogate pair: the emulator stores none, and SQL Server does.
+    The trigger's connections are left alone."""
 
     def __init__(self, port: int) -> None:
         self._to = port
