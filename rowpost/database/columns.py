@@ -19,6 +19,7 @@ _WITH_SCALE = {"datetime2", "datetimeoffset", "time"}
 # Date and time travel as ISO 8601 text (style 126): pyodbc's datetime would cut 100 ns, and an offset would be lost.
 _AS_ISO_TEXT = {"date", "datetime", "datetime2", "smalldatetime", "datetimeoffset", "time"}
 _AS_TEXT = {"xml", "text", "ntext", "sql_variant"}
+_SMALL_BYTES = 256  # of a column whose values need not be measured
 
 
 class TableColumn(Struct, frozen=True):
@@ -53,6 +54,11 @@ class TableColumn(Struct, frozen=True):
         if self.type in _AS_TEXT:
             return f"CONVERT(nvarchar(max), {expression})"
         return f"CONVERT(varbinary(max), {expression})" if self.type == "image" else expression
+
+    @property
+    def is_small(self) -> bool:
+        """Whether its values are so short that their greatest length will do for their size."""
+        return 0 < self.max_length <= _SMALL_BYTES and self.type not in _AS_TEXT and self.type != "image"
 
     def json_value(self, value: Any) -> JsonValue:
         """The value of :meth:`read` as it stands in JSON: numbers digit-exact, binary as bytes (base64 in JSON)."""

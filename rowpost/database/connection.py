@@ -10,7 +10,7 @@ import contextlib
 import os
 import queue
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyodbc
@@ -21,6 +21,9 @@ Row = tuple[Any, ...]
 
 # Errors whose text quotes names only. All others may quote the value of a column, and are told by number alone.
 _NAMES_ONLY = {207, 208, 229, 230, 262, 297, 1205, 1222, 4060, 10928, 10929, 18456, 40197, 40501, 40613, 50001}
+# Errors of the server, of its load, of a login or of a lock: no row is the reason.
+_NOT_A_ROW = {701, 802, 1205, 1222, 3960, 4060, 4221, 8645, 8651, 9001, 9002, 10928, 10929, 18456, 40143, 40166, 40197, 40501}
+_NOT_A_ROW |= {40540, 40549, 40550, 40551, 40552, 40553, 40613, 49918, 49919, 49920, 50001}
 _NUMBER = re.compile(r"\((\d+)\) \(SQL\w+\)")
 
 
@@ -30,9 +33,20 @@ class DatabaseError(Exception):
     Attributes:
         state: the SQLSTATE.
         number: SQL Server's error number, if it answered at all.
+        results: the result sets that had arrived before.
+        reason: the failure in a few words, without any text of the server or the driver.
+        by_a_row: whether a row that the statement read may be the reason: else the database, the connection, or another session.
+        lost: whether the connection is lost.
     """
 
-    def __init__(self, error: pyodbc.Error) -> None:
+    def __init__(self, error: Exception, results: Sequence[list[Row]] = ()) -> None:
+        self.results = list(results)
+        self.state, self.number = "", None
+        self.by_a_row, self.lost = True, False
+        self.reason = type(error).__name__
+        if not isinstance(error, pyodbc.Error):  # reading what arrived; the text may quote it
+            super().__init__(f"the answer of the database could not be read ({self.reason})")
+            return
         self.state = str(error.args[0]) if error.args else ""
         text = str(error.args[1]) if len(error.args) > 1 else ""
         found = _NUMBER.search(text)
@@ -41,11 +55,15 @@ class DatabaseError(Exception):
             said = text
         else:
             said = f"SQL Server error {self.number}; its text may quote a value and is left out"
+        self.lost = self.state.startswith(_BROKEN)
+        self.by_a_row = not self.state.startswith(_NOT_THE_STATEMENT) and self.number not in _NOT_A_ROW
+        self.reason = f"SQL Server error {self.number}" if self.number else f"SQLSTATE {self.state[:5]}"
         super().__init__(f"the database failed ({self.state}): {said}")
 
 
 _DEADLOCK = "40001"
 _BROKEN = ("08",)  # the SQLSTATE class of connection exceptions
+_NOT_THE_STATEMENT = (*_BROKEN, "28", "40", "HYT", "HY008", "IM")  # logins, deadlocks, time-outs, cancellations, the driver itself
 _TRIES = 3
 DEFAULT_DRIVER = "ODBC Driver 18 for SQL Server"
 
@@ -70,14 +88,16 @@ class Database:
         A batch chosen as deadlock victim, or sent over a connection that turned out to be broken, is sent again.
 
         Raises:
-            DatabaseError: the statement failed, or the database cannot be reached.
+            DatabaseError: the statement failed, or the database cannot be reached, or what it sent cannot be read.
         """
         for last in (False,) * (_TRIES - 1) + (True,):
+            results: list[list[Row]] = []
             try:
                 with self._checked_out() as connection:
-                    return _fetch(connection, sql, parameters)
-            except pyodbc.Error as error:
-                failure = DatabaseError(error)
+                    _fetch(connection, sql, parameters, results)
+                return results
+            except Exception as error:
+                failure = DatabaseError(error, results)
                 if failure.state.startswith(_BROKEN):
                     self._drop_idle()  # where one connection broke the others did: a failover breaks all of them
                 if last or not (failure.state == _DEADLOCK or failure.state.startswith(_BROKEN)):
@@ -107,8 +127,7 @@ class Database:
         self._idle.put(connection)
 
 
-def _fetch(connection: pyodbc.Connection, sql: str, parameters: tuple[Any, ...]) -> list[list[Row]]:
-    results: list[list[Row]] = []
+def _fetch(connection: pyodbc.Connection, sql: str, parameters: tuple[Any, ...], results: list[list[Row]]) -> None:
     with connection.cursor() as cursor:
         # nvarchar(max) whatever the length: pyodbc would declare a long text as ntext, which is deprecated.
         cursor.setinputsizes([(pyodbc.SQL_WVARCHAR, 0, 0) if isinstance(p, str) else None for p in parameters])
@@ -117,4 +136,4 @@ def _fetch(connection: pyodbc.Connection, sql: str, parameters: tuple[Any, ...])
             if cursor.description is not None:
                 results.append([tuple(row) for row in cursor.fetchall()])
             if not cursor.nextset():
-                return results
+                return

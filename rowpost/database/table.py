@@ -95,6 +95,7 @@ class Table:
             "declare_key": ", ".join(f"@key{i} {column.declaration}" for i, column in enumerate(self.key, 1)),
             "set_key": ", ".join(f"@key{i} = {name}" for i, name in enumerate(self._names("k"), 1)),
             "behind_key": self._behind_key(),
+            "bytes_of_t": self._bytes(),
             "read_columns_of_t": ", ".join(column.select("t") for column in self.columns),
         }
         for alias in "klct":
@@ -105,6 +106,12 @@ class Table:
             pairs = zip(self._names(left), self._names(right), strict=True)
             found[f"same_key_{left}_{right}"] = " AND ".join(f"{a} = {b}" for a, b in pairs)
         return found | self._watching(found)
+
+    def _bytes(self) -> str:
+        """The size of a row's columns that may leave, in bytes; a little too large for columns that are small."""
+        small = sum(column.max_length for column in self.columns if column.is_small)
+        large = [f" + COALESCE(DATALENGTH({column.select('t')}), 0)" for column in self.columns if not column.is_small]
+        return f"CAST({small} AS bigint)" + "".join(large)
 
     def _names(self, alias: str) -> list[str]:
         """The key columns of an alias. Read from JSON they have numbers: so none has the name of another value of the object."""

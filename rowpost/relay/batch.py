@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from rowpost.app import App
+from rowpost.database.connection import DatabaseError
 from rowpost.database.table import Table
-from rowpost.relay.claim import Claim, claim
+from rowpost.relay.claim import Claim, claim, read_more
 from rowpost.relay.settle import clear, settle
 from rowpost.rules.answer import Answer, Verdict
-from rowpost.rules.circuit_breaker import BreakerChange, next_breaker
-from rowpost.rules.fate import Fate, fate_before_posting, fate_behind_open_breaker, fate_of_answer
+from rowpost.rules.backoff import RetryPolicy
+from rowpost.rules.circuit_breaker import BreakerChange, CircuitBreaker, next_breaker
+from rowpost.rules.fate import Fate, fate_before_posting, fate_behind_open_breaker, fate_of_answer, fate_of_values, unreadable
 from rowpost.rules.lifecycle import Event, State
 from rowpost.rules.row import ClaimedRow
+from rowpost.target.event import Event as PostedEvent
 from rowpost.target.event import build_event
 
 
@@ -102,37 +107,102 @@ def relay_batch(app: App, relay: str, changes: str) -> Outcome:
 
 
 def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> tuple[list[Fate], BreakerChange | None]:
-    """Post the rows of a claim that are to be posted, and decide the fate of each row and of the table's circuit breaker."""
+    """Post the rows of a claim that are to be posted, and decide the fate of each row and of the table's circuit breaker.
+
+    Rows that the claim could not read within its budget are read and posted in portions, as long as there is time for it. Recovery
+    posts one portion, since nobody renews its leases.
+    """
+    policy, breaker, target = app.config.retry.policy, claimed.breaker, app.config.target(table.relay.target)
     fates: dict[int, Fate] = {}
-    policy, breaker, due = app.config.retry.policy, claimed.breaker, []
-    for index, row in enumerate(claimed.rows):
-        early = fate_before_posting(row)
-        if early is None and breaker.open and breaker.exhausts(policy):
-            early = fate_behind_open_breaker(row, breaker.open_seconds)
-        elif early is None and breaker.open:
-            early = fate_of_answer(row, Answer(Verdict.UNTRIED), policy)
-        if early is None:
-            due.append(index)
-        else:
-            fates[index] = early
-    due.sort(key=lambda index: _turn(claimed.rows[index], half_open=breaker.half_open))
-    target = app.config.target(table.relay.target)
-    events = [
-        build_event(table.relay.table, claimed.rows[index], claimed.client_columns, claimed.now, target.source, target.format)
-        for index in due
-    ]
-    answers: Sequence[Answer] = app.deliverers[target.name].deliver(events) if events else ()
-    for index, answer in zip(due, answers, strict=True):
-        fates[index] = fate_of_answer(claimed.rows[index], answer, policy, redelivered=redelivered)
+    posted: list[Fate] = []
+
+    def undecided() -> list[ClaimedRow]:
+        found = [row for row in claimed.rows if row.number not in fates]
+        fates.update((row.number, fate) for row in found if (fate := _early_fate(row, breaker, policy, redelivered)) is not None)
+        return [row for row in found if row.number not in fates]
+
+    due = undecided()
+    with _time_budget(target.batch_budget.seconds if any(row.unread for row in due) else None) as spent:
+        while due:
+            portion = sorted((row for row in due if not row.unread), key=lambda row: _turn(row, half_open=breaker.half_open))
+            answers = _post_portion(app, table, claimed, portion)
+            for row, answer in zip(portion, answers, strict=True):
+                fates[row.number] = fate_of_answer(row, answer, policy, redelivered=redelivered)
+            posted += [fates[row.number] for row in portion if row.unreadable is None]
+            due = [row for row in due if row.unread]
+            stopped = redelivered or spent.is_set() or any(answer.verdict is Verdict.UNTRIED for answer in answers)
+            if due and not stopped:
+                before = len(due)
+                due = undecided() if _read_portion(app, table, claimed, due) else []
+                stopped = len(due) == before and all(row.unread for row in due)
+            if stopped:
+                fates.update((row.number, fate_of_answer(row, Answer(Verdict.UNTRIED), policy)) for row in due)
+                due = []
     change = next_breaker(
         breaker,
-        [fates[index] for index in due],
+        posted,
         policy,
         threshold=target.breaker_failures,
         probe_seconds=round(target.probe.seconds),
     )
-    ordered = [fates[index] for index in range(len(claimed.rows))]
+    ordered = [fates[row.number] for row in claimed.rows]
     return [fate.by_recovery() for fate in ordered] if redelivered else ordered, change
+
+
+def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, redelivered: bool) -> Fate | None:
+    """The fate of a row that is not posted now, if that is known; None if it is to be posted."""
+    early = fate_before_posting(row)
+    if early is None:
+        early = fate_of_values(row, policy, redelivered=redelivered)
+    if early is None and breaker.open and breaker.exhausts(policy):
+        return fate_behind_open_breaker(row, breaker.open_seconds)
+    if early is None and breaker.open:
+        return fate_of_answer(row, Answer(Verdict.UNTRIED), policy)
+    return early
+
+
+def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow]) -> list[Answer]:
+    """Post rows that are read, and forget their values: the next portion takes their place in memory."""
+    target = app.config.target(table.relay.target)
+    events: dict[int, PostedEvent] = {}
+    for row in rows:
+        try:
+            events[row.number] = build_event(
+                table.relay.table, row, claimed.client_columns, claimed.now, target.source, target.format
+            )
+        except Exception as error:  # such as half a surrogate pair, which is no JSON
+            row.unreadable = type(error).__name__
+        row.values = None if row.values is None else {}
+    delivered = iter(app.deliverers[target.name].deliver(list(events.values())) if events else ())
+    return [unreadable(row.unreadable) if row.unreadable is not None else next(delivered) for row in rows]
+
+
+def _read_portion(app: App, table: Table, claimed: Claim, due: Sequence[ClaimedRow]) -> bool:
+    """Read more of the rows that are due. If the database fails they stay as they are under their leases, and the batch fails."""
+    try:
+        read_more(app.database, table, claimed, due)
+        return True
+    except DatabaseError:
+        left = {row.number for row in due}
+        claimed.rows = [row for row in claimed.rows if row.number not in left]
+        claimed.unknown += len(left)
+        return False
+
+
+@contextmanager
+def _time_budget(seconds: float | None) -> Iterator[threading.Event]:
+    """An event that is set when the time is over; None: never."""
+    spent = threading.Event()
+    if seconds is None:
+        yield spent
+        return
+    timer = threading.Timer(seconds, spent.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield spent
+    finally:
+        timer.cancel()
 
 
 def _turn(row: ClaimedRow, *, half_open: bool) -> tuple[int, float]:

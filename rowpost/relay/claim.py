@@ -2,7 +2,8 @@
 
 The payload of the SQL trigger is a signal that carries keys. Its values are not used: decimals went through double, offsets and
 date-like strings were rewritten, and it has no change version. What is posted is read here, after the lease's change version: so
-the version that an event carries is never newer than its data.
+the version that an event carries is never newer than its data. Where even a key may be rewritten, the leases say which rows were
+handed out.
 """
 
 from __future__ import annotations
@@ -15,25 +16,28 @@ from typing import Any
 
 from msgspec import Struct
 
-from rowpost.database.connection import Database
+from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.ledger import fetch_records
 from rowpost.database.table import Table
+from rowpost.relay.matching import doubtful_numbers, hand_out
+from rowpost.relay.reading import NOTHING, READ_BYTES, Reading, halve, read_rows, take_values
 from rowpost.rules.circuit_breaker import CircuitBreaker
 from rowpost.rules.json_text import to_json
 from rowpost.rules.lease import REDELIVERED_VERSION
-from rowpost.rules.row import ClaimedRow
+from rowpost.rules.row import ROW_BYTES_AT_MOST, ClaimedRow
 
 
 class Claim(Struct):
     """A claimed batch.
 
     Attributes:
-        rows: the rows that are to be settled.
-        unknown: how many keys of the payload are not: they match neither a lease, nor a tracked change, nor a row; or they are in
-            somebody else's hands.
+        rows: the rows that are to be settled. Those that are beyond the budget are not read yet: see :func:`read_more`.
+        unknown: how many changes of the payload have no row of their own here: they match neither a lease, nor a tracked change,
+            nor a row; or only one that another change has; or they are in somebody else's hands.
         now: the server's clock, UTC.
         client_columns: the columns that the downstream system narrowed the table to, or None for all.
         breaker: the table's circuit breaker.
+        keys: what reads each row, by number.
     """
 
     rows: list[ClaimedRow]
@@ -41,6 +45,17 @@ class Claim(Struct):
     now: datetime
     client_columns: list[str] | None
     breaker: CircuitBreaker
+    keys: dict[int, dict[str, Any]]
+
+
+class _Look(Struct):
+    """What one claim brought: the result sets of claim.sql that need no reading of values, and the values."""
+
+    leases: dict[int, Row]
+    facts: Row
+    in_hand: list[Row]
+    rows: list[Row]
+    reading: Reading | None
 
 
 def payload_keys(table: Table, changes: str) -> list[dict[str, Any]]:
@@ -56,10 +71,25 @@ def numbered_keys(table: Table, items: Sequence[Mapping[str, Any]]) -> list[dict
 def claim(database: Database, table: Table, changes: str) -> Claim:
     """Claim the batch of a trigger payload: one round trip, and a second one only if the table has anything in the ledger.
 
+    Some more follow if the payload names other rows than those that were handed out, or if a row cannot be read.
+
     Raises:
         DatabaseError: the database cannot be reached, or refuses.
     """
-    return claim_keys(database, table, payload_keys(table, changes))
+    keys = payload_keys(table, changes)
+    doubtful = doubtful_numbers(table, keys)
+    look = _look(database, table, keys, doubtful=bool(doubtful))
+    if not doubtful:
+        return _claim(database, table, keys, look)
+    handed_out = hand_out(table, keys, look.in_hand)
+    if handed_out is None:  # nothing is done for them: the batch fails, and the watchdog adopts them by their true keys
+        sure = [key for key in keys if key["number"] not in doubtful]
+        found = _claim(database, table, sure, look)
+        found.unknown += len(doubtful)
+        return found
+    if handed_out.as_named:
+        return _claim(database, table, keys, look)
+    return claim_keys(database, table, handed_out.keys)
 
 
 def claim_keys(
@@ -74,30 +104,112 @@ def claim_keys(
         redelivered: for rows that recovery has leased, by number: the version of the event, and the one that is tracked. Rows
             whose lease is another's, the trigger's or recovery's, are unknown here.
     """
-    leases, data, ((now, newest, has_ledger, choice, *breaker),) = database.run(table.statement("claim"), to_json(keys))
-    lease_of = {row[0]: row[1:] for row in leases}
-    rows: list[ClaimedRow] = []
-    unknown = 0
+    return _claim(database, table, keys, _look(database, table, keys), redelivered)
+
+
+def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubtful: bool = False) -> _Look:
+    """One claim, whatever happens at the reading of values: there are none in the result then."""
+    statement, failed = table.statement("claim"), False
+    try:
+        results = database.run(statement, to_json(keys), int(doubtful), READ_BYTES, ROW_BYTES_AT_MOST)
+    except DatabaseError as error:
+        failed, results = True, error.results
+        if len(results) < _BEFORE_VALUES:
+            keys = _true_keys(database, table, keys, error)
+            results = database.run(statement, to_json(keys), int(doubtful), NOTHING, ROW_BYTES_AT_MOST)
+    leases, (facts,), in_hand, rows, *values = results[: None if not failed else _BEFORE_VALUES]
+    reading = None if failed else Reading()
+    if reading is not None:
+        reading.add(keys, *values)
+    return _Look({row[0]: row[1:] for row in leases}, facts, in_hand, rows, reading)
+
+
+_BEFORE_VALUES = 4  # result sets of the claim that need no value of a row
+
+
+def _true_keys(database: Database, table: Table, keys: list[dict[str, Any]], failure: DatabaseError) -> list[dict[str, Any]]:
+    """The keys that can be keys of the table. A rewritten number may have become too large for its column, and fails them all."""
+    if failure.lost:
+        return keys
+    if not failure.by_a_row:
+        raise failure
+    statement, reading = table.statement("read_keys"), Reading()
+
+    def read(some: Sequence[dict[str, Any]]) -> None:
+        database.run(statement, to_json(some))
+
+    halve(read, keys, reading)
+    if not reading.unreadable:
+        raise failure
+    return [key for key in keys if key["number"] not in reading.unreadable]
+
+
+def _claim(
+    database: Database,
+    table: Table,
+    keys: list[dict[str, Any]],
+    look: _Look,
+    redelivered: Sequence[tuple[int, int]] | None = None,
+) -> Claim:
+    """The rows of some keys, from what a look has brought; what it could not read is read here."""
+    now, newest, has_ledger, choice, *breaker = look.facts
+    by_number = {key["number"]: key for key in keys}
+    rows: dict[str, ClaimedRow] = {}
     width = len(table.key)
-    for number, exists, watched, *values in data:
-        lease_version, attempt_count, leased, tracked_version, in_other_hands = lease_of[number]
+    for number, exists, watched, *values in look.rows:
+        lease_version, attempt_count, leased, tracked_version, in_other_hands = look.leases[number]
         gone = lease_version is None and tracked_version is None and not exists
-        if gone or in_other_hands or (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
-            unknown += 1
+        if number not in by_number or gone or in_other_hands:
+            continue
+        if (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
             continue
         version = lease_version if lease_version is not None else tracked_version or 0
-        # The row's own spelling of the key: the lease and the payload may differ from it in case or trailing blanks.
-        current = {c.name: c.json_value(v) for c, v in zip(table.columns, values[width:], strict=True)} if exists else None
-        key = {c.name: current[c.name] for c in table.key} if current is not None else table.key_of(values[:width])
-        row = ClaimedRow(key, version, attempt_count or 0, bool(leased), current, bool(watched), number=number)
+        try:
+            # The row's own spelling of the key: the lease and the payload may differ from it in case or trailing blanks.
+            key = table.key_of(values[width:] if exists else values[:width])
+            row = ClaimedRow(key, version, attempt_count or 0, bool(leased), {} if exists else None, bool(watched), number=number)
+        except Exception:  # a key that cannot be written as JSON names no row to anybody
+            continue
+        row.unread = bool(exists)
         if redelivered is not None:
             row.version, row.tracked_version = redelivered[number]
-        rows.append(row)
+        rows.setdefault(row.key_hash, row)  # one change alone is its own: the trigger would release the other's row
+    claimed = list(rows.values())
+    found = Claim(
+        claimed,
+        len(keys) - len(claimed),
+        now,
+        json.loads(choice) if choice else None,
+        CircuitBreaker(*(value or 0 for value in breaker)),
+        by_number,
+    )
+    wanted = [row for row in claimed if not row.stopped]
+    if look.reading is not None:
+        _take(table, found, look.reading, wanted)
+    elif wanted:
+        read_more(database, table, found, wanted)
     if has_ledger:
-        records = fetch_records(database, table, [row.key_hash for row in rows])
-        for row in rows:
+        records = fetch_records(database, table, list(rows))
+        for row in claimed:
             row.record = record = records.get(row.key_hash)
             # A resync's version is later than the row's own. One that was not there when the values were read is another worker's.
             if record is not None and record.live and record.version <= newest:
                 row.version = max(row.version, record.version)
-    return Claim(rows, unknown, now, json.loads(choice) if choice else None, CircuitBreaker(*(value or 0 for value in breaker)))
+    return found
+
+
+def read_more(database: Database, table: Table, claimed: Claim, rows: Sequence[ClaimedRow]) -> None:
+    """Read rows that the claim has not read, as many as the budget allows.
+
+    Raises:
+        DatabaseError: the database failed.
+    """
+    _take(table, claimed, read_rows(database, table, [claimed.keys[row.number] for row in rows]), rows)
+
+
+def _take(table: Table, claimed: Claim, reading: Reading, rows: Sequence[ClaimedRow]) -> None:
+    """Give rows what was read of them. Rows at which the connection is lost are left as they are, under their leases."""
+    for row in rows:
+        take_values(table, row, reading)
+    claimed.rows = [row for row in claimed.rows if row.number not in reading.lost]
+    claimed.unknown += len(reading.lost)

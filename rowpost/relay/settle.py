@@ -10,7 +10,7 @@ from rowpost.database.table import Table
 from rowpost.rules.circuit_breaker import BreakerChange
 from rowpost.rules.fate import Fate
 from rowpost.rules.json_text import to_json
-from rowpost.rules.lease import GUARDED_COUNT
+from rowpost.rules.lease import PARKED_COUNT
 
 _UNCHANGED = (-1, 0, 0, 0, 0)
 
@@ -56,7 +56,7 @@ def _row_json(fate: Fate) -> dict[str, Any]:
         "version": row.version,
         "leaseVersion": row.lease_version,
         "trackedVersion": row.tracked_version,
-        "attemptCount": min(row.attempt_count, GUARDED_COUNT - 1),  # as the guard has left it
+        "attemptCount": PARKED_COUNT if row.stopped else row.attempt_count,  # as the guard has left it
         "lease": fate.lease,
         "waitSeconds": fate.wait_seconds,
         "operation": "D" if row.values is None else "U",

@@ -9,9 +9,10 @@ from rowpost.rules.answer import NOT_TRIED, Answer, Verdict
 from rowpost.rules.backoff import RetryPolicy
 from rowpost.rules.lease import GUARDED_COUNT, LEASE_SECONDS, PROTECT_SECONDS
 from rowpost.rules.lifecycle import TRANSITIONS, Event, Lease, State
-from rowpost.rules.row import ClaimedRow
+from rowpost.rules.row import ROW_BYTES_AT_MOST, ClaimedRow
 
 UNSETTLED = "handed out several times without an outcome: the process ended, or the trigger's payload could not be matched"
+UNREADABLE = "the row cannot be read"
 TARGET_DOWN = "the target is known to be down"
 
 
@@ -74,9 +75,10 @@ def fate_before_posting(row: ClaimedRow) -> Fate | None:
     record = row.record
     if record is not None and not record.live and record.version >= row.version:
         return Fate(row, Event.SKIPPED)
-    if row.attempt_count >= GUARDED_COUNT:
+    if row.stopped:
         # Each time it was handed out the process ended: recovery tries it with growing delays, and its neighbours are spared.
-        attempts, answer = row.attempts_so_far + row.attempt_count, Answer(Verdict.TRANSIENT, error=UNSETTLED)
+        attempts = row.attempts_so_far + max(row.attempt_count, GUARDED_COUNT)
+        answer = Answer(Verdict.TRANSIENT, error=UNSETTLED)
         return Fate(row, Event.UNSETTLED, attempts, PROTECT_SECONDS, answer)
     if record is None:
         return None if row.watched else Fate(row, Event.SKIPPED)
@@ -88,6 +90,24 @@ def fate_before_posting(row: ClaimedRow) -> Fate | None:
     if record.live and record.wait_seconds > expected:
         return Fate(row, Event.KEPT_BACK, wait_seconds=record.wait_seconds)
     return None
+
+
+def fate_of_values(row: ClaimedRow, policy: RetryPolicy, *, redelivered: bool = False) -> Fate | None:
+    """The fate of a row that cannot be posted for the sake of its values: larger than a row may be, or unreadable; None otherwise.
+
+    What cannot be read may be mended, so it is tried again like any row. This says nothing of the target.
+    """
+    if row.too_large:
+        size = f"the row has {row.size} bytes, and at most {ROW_BYTES_AT_MOST} are sent"
+        return Fate(row, Event.TOO_LARGE, row.attempts_so_far, answer=Answer(Verdict.REJECTED, error=size))
+    if row.unreadable is not None:
+        return fate_of_answer(row, unreadable(row.unreadable), policy, redelivered=redelivered)
+    return None
+
+
+def unreadable(reason: str) -> Answer:
+    """What stands for the target's answer if the values of a row cannot be read, or not be written as JSON."""
+    return Answer(Verdict.TRANSIENT, error=f"{UNREADABLE}: {reason}")
 
 
 def fate_behind_open_breaker(row: ClaimedRow, open_seconds: int) -> Fate:

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from rowpost.rules.json_text import JsonValue, to_json
+from rowpost.rules.lease import GUARDED_COUNT
 from rowpost.rules.lifecycle import State
+
+ROW_BYTES_AT_MOST = 64 * 2**20  # of the columns that may leave, as the database counts them; a larger row is not sent
 
 
 def key_text(key: Mapping[str, JsonValue]) -> str:
@@ -56,6 +59,9 @@ class ClaimedRow(Struct):
         watched: whether the change touches a watched column.
         record: what the ledger knows of the row, if it failed before.
         number: the number of the row's key among those that were claimed.
+        unread: whether its values were not read yet; ``values`` is empty then.
+        unreadable: why its values cannot be read, without any of them.
+        size: of its values in bytes, if they were measured.
     """
 
     key: dict[str, JsonValue]
@@ -70,11 +76,24 @@ class ClaimedRow(Struct):
     tracked_version: int = 0
     key_text: str = ""
     key_hash: str = ""
+    unread: bool = False
+    unreadable: str | None = None
+    size: int = 0
 
     def __post_init__(self) -> None:
         self.lease_version = self.tracked_version = self.version
         self.key_text = key_text(self.key)
         self.key_hash = key_hash(self.key_text)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the row was handed out again and again without an outcome: the claim has parked it."""
+        return self.attempt_count >= GUARDED_COUNT or self.attempt_count < 0
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the row is larger than a row may be."""
+        return self.size > ROW_BYTES_AT_MOST
 
     @property
     def attempts_so_far(self) -> int:

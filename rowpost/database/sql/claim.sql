@@ -3,16 +3,18 @@ Claim a batch: what the lease says of each row, then the row as it is now. One r
 
 The version is read before the data, so that the version that an event carries is never newer than its data.
 
-Parameters: 1. @keys, a JSON array of objects: number, and key with the key columns.
+Parameters: 1. @keys, a JSON array of objects: number, and key with the key columns. 2. @doubtful: 1 if the keys may not be those of
+the rows that were handed out. 3. @budget, how many bytes of rows to read; -1: none, also no sizes. 4. @row_bytes, the largest row.
 Result sets: 1. for each key: lease version, hand-outs, whether it is leased, the tracked version, and whether the row is in others'
-hands; 2. for each key: whether the row exists, whether a watched column changed, the key, and the columns that may leave;
-3. the clock, the newest version, whether the ledger has anything of this table, the client's columns, and the circuit breaker.
+hands; 2. the clock, the newest version, whether the ledger has anything of this table, the client's columns, and the circuit breaker;
+3. if keys are doubtful, the leases in hand: the number of the key that names it, if any, its end, its key; 4. for each key: whether
+the row exists, whether a watched column changed, the key, and the row's own spelling of it; 5. and 6. as read_rows.sql has them.
 Locks: none that last; if a lease is at four hand-outs, the trigger's lock for one update.
 If the connection dies: the leases lapse within a minute and the rows come again.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
-DECLARE @keys nvarchar(max) = ?, @lock int, @last bigint = {cursor};
+DECLARE @keys nvarchar(max) = ?, @doubtful int = ?, @budget bigint = ?, @row_bytes bigint = ?, @lock int, @last bigint = {cursor};
 DECLARE @current bigint = CHANGE_TRACKING_CURRENT_VERSION();
 {watch_base}
 SELECT k.number,
@@ -27,11 +29,6 @@ SELECT k.number,
   FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
   LEFT JOIN {leases} l ON {same_key_l_k}
  OUTER APPLY CHANGETABLE(VERSION {table}, ({key_columns}), ({key_of_k})) v;
-{guard_leases}
-SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {read_key_of_k}, {read_columns_of_t}
-  FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
-  LEFT JOIN {table} t ON {same_key_t_k}
-  {join_watched_k};
 SELECT SYSUTCDATETIME(),
        @current,
        CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE Relay = {relay}) THEN 1 ELSE 0 END,
@@ -42,3 +39,19 @@ SELECT SYSUTCDATETIME(),
   FROM (SELECT 1 AS One) o
   LEFT JOIN rowpost.Relays s ON s.Relay = {relay}
   LEFT JOIN rowpost.Targets b ON b.App = {app} AND b.Target = {target};
+-- All rows of one hand-out have the same end of their leases, since one statement writes them, also when it renews them.
+IF @doubtful = 1
+    SELECT k.number, CONVERT(nvarchar(40), l._az_func_LeaseExpirationTime, 126), {read_key_of_l}
+      FROM {leases} l
+      LEFT JOIN OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k ON {same_key_l_k}
+     WHERE l._az_func_AttemptCount > 0
+       AND l._az_func_LeaseExpirationTime IS NOT NULL
+       AND l._az_func_ChangeVersion < {redelivered_version};
+ELSE
+    SELECT CAST(NULL AS int) AS number WHERE 1 = 0;
+{guard_leases}
+SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {read_key_of_k}, {read_key_of_t}
+  FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
+  LEFT JOIN {table} t ON {same_key_t_k}
+  {join_watched_k};
+{read_within_budget}

@@ -1,0 +1,122 @@
+"""Reading the values of claimed rows: within a budget of bytes, and past rows that cannot be read.
+
+A computed column divides by zero, a text has half a surrogate pair: then the statement fails for all rows that it reads. The set is
+halved until such a row stands alone, with its own error, and all others are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from rowpost.database.connection import Database, DatabaseError, Row
+from rowpost.database.table import Table
+from rowpost.rules.json_text import to_json
+from rowpost.rules.row import ROW_BYTES_AT_MOST, ClaimedRow
+
+READ_BYTES = 16 * 2**20  # of rows that are read at once, and are in memory until they are posted
+NOTHING = -1  # the budget with which a claim reads no rows
+_LOSSES_AT_MOST = 20  # connections lost in one reading
+
+Key = dict[str, Any]
+
+
+class Reading(Struct):
+    """What was read; all by the number of the row's key.
+
+    Attributes:
+        asked: the rows that were looked for.
+        sizes: of those that exist, in bytes.
+        values: of the rows that were read, a value for each column that may leave.
+        unreadable: rows whose reading fails, and why.
+        lost: rows at whose reading the connection is lost each time. That is no proof against them: they are left as they are.
+    """
+
+    asked: set[int] = msgspec.field(default_factory=set)
+    sizes: dict[int, int] = msgspec.field(default_factory=dict)
+    values: dict[int, Row] = msgspec.field(default_factory=dict)
+    unreadable: dict[int, str] = msgspec.field(default_factory=dict)
+    lost: set[int] = msgspec.field(default_factory=set)
+
+    def add(self, keys: Sequence[Key], sizes: Sequence[Row], values: Sequence[Row]) -> None:
+        """Add what a statement has read."""
+        self.asked.update(key["number"] for key in keys)
+        self.sizes.update((number, size) for number, size, _ in sizes)
+        self.values.update((number, tuple(row)) for number, *row in values)
+
+    @property
+    def left(self) -> int:
+        """What is left of the budget, in bytes."""
+        return READ_BYTES - sum(self.sizes[number] for number in self.values)
+
+
+def read_rows(database: Database, table: Table, keys: Sequence[Key]) -> Reading:
+    """Read as many of some rows as the budget allows, at least one.
+
+    Args:
+        database: the database.
+        table: the table.
+        keys: of the rows, numbered.
+
+    Raises:
+        DatabaseError: the database failed, and not for the sake of a row.
+    """
+    reading = Reading()
+    statement = table.statement("read_rows")
+
+    def read(some: Sequence[Key]) -> None:
+        if reading.left > 0:
+            reading.add(some, *database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST))
+
+    halve(read, keys, reading)
+    return reading
+
+
+def halve(read: Callable[[Sequence[Key]], None], keys: Sequence[Key], into: Reading) -> None:
+    """Call ``read`` for keys; where it fails for the sake of one, call it for halves until each that fails stands alone.
+
+    A statement that fails even for no keys at all, or a connection that is lost again and again, is the failure of the database.
+
+    Raises:
+        DatabaseError: the database failed.
+    """
+    losses, checked = 0, False
+    sets = [keys]
+    while sets:
+        some = sets.pop()
+        try:
+            read(some)
+        except DatabaseError as failure:
+            losses += failure.lost
+            if not (failure.by_a_row or failure.lost) or losses > _LOSSES_AT_MOST:
+                raise
+            if failure.lost or not checked:
+                read([])
+                checked = True
+            if len(some) > 1:
+                middle = len(some) // 2
+                sets += [some[middle:], some[:middle]]
+            elif failure.by_a_row:
+                into.unreadable[some[0]["number"]] = failure.reason
+            else:
+                into.lost.add(some[0]["number"])
+
+
+def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
+    """Give a row what was read of it: values, a size, or why it cannot be read."""
+    number = row.number
+    if number in reading.unreadable:
+        row.unreadable, row.unread = reading.unreadable[number], False
+    elif number in reading.values:
+        try:
+            row.values = {c.name: c.json_value(v) for c, v in zip(table.columns, reading.values[number], strict=True)}
+        except Exception as error:
+            row.unreadable = type(error).__name__
+        row.unread = False
+    elif number in reading.sizes:
+        row.size = reading.sizes[number] if row.unread else 0
+    elif number in reading.asked:  # deleted meanwhile
+        row.values, row.unread = None, False
