@@ -32,6 +32,7 @@ def blueprint(app: App) -> df.Blueprint:
     """``watchdog`` and ``clean_history``."""
     functions = df.Blueprint()
     config = app.config.watchdog
+    overdue: set[str] = set()  # relays whose rows were long due at the last look: a host that has just started has seen none
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
     @functions.function_name("watchdog")
@@ -42,10 +43,15 @@ def blueprint(app: App) -> df.Blueprint:
             try:
                 await _check_trigger(app, client, relay)
                 need = await asyncio.to_thread(inspect_table, app, relay.name)
-                if need is Need.WORK:
+                stuck = need is Need.WORK
+                if stuck and relay.name in overdue:
                     await _do_the_work_of_recovery(app, client, relay)
                 elif need is not Need.NOTHING:
-                    await ensure_recovery(client, relay, wake=need is Need.LOOK)
+                    await ensure_recovery(client, relay, wake=stuck or need is Need.LOOK)
+                if stuck:
+                    overdue.add(relay.name)
+                else:
+                    overdue.discard(relay.name)
                 await asyncio.to_thread(move_watch_base, app, relay.name)
                 await _check_retention(app, client, relay)
                 _log.info("%s", state_line(await asyncio.to_thread(relay_status, app, relay.name)))
