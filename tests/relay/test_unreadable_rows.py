@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -29,10 +30,10 @@ KINDS = {
 
 class HalfPairs:
     """What the app's connections receive, with each Ω made half a surrogate pair: the emulator stores none, and SQL Server does.
-    The trigger's connections are left alone."""
+    Or with the connection cut there. The trigger's connections are left alone."""
 
-    def __init__(self, port: int) -> None:
-        self._to = port
+    def __init__(self, port: int, cut: bool) -> None:
+        self._to, self._cut = port, cut
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -46,13 +47,14 @@ class HalfPairs:
                 threading.Thread(target=self._pump, args=(client, server, spared, False), daemon=True).start()
                 threading.Thread(target=self._pump, args=(server, client, spared, True), daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket, spared: list[bool], answers: bool) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, spared: list[bool], answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 20):
                 if "functions-host".encode("utf-16-le") in data:
                     spared.append(True)
                 if answers and not spared:
+                    if self._cut and "Ω".encode("utf-16-le") in data:
+                        break
                     data = data.replace("Ω".encode("utf-16-le"), b"\x3d\xd8")
                 sink.sendall(data)
         for each in (source, sink):
@@ -64,11 +66,11 @@ class HalfPairs:
 
 
 @pytest.fixture
-def half_pairs() -> Iterator[Callable[[int], int]]:
+def half_pairs() -> Iterator[Callable[..., int]]:
     made: list[HalfPairs] = []
 
-    def make(port: int) -> int:
-        made.append(HalfPairs(port))
+    def make(port: int, *, cut: bool = False) -> int:
+        made.append(HalfPairs(port, cut))
         return made[-1].port
 
     yield make
@@ -76,17 +78,43 @@ def half_pairs() -> Iterator[Callable[[int], int]]:
         each.close()
 
 
-def test_a_text_that_the_driver_cannot_decode(make_relay: Callable[..., Relay], half_pairs: Callable[[int], int]) -> None:
-    relay = make_relay(start=False)
+def start_behind(relay: Relay, half_pairs: Callable[..., int], *, cut: bool = False) -> None:
+    """Start a relay whose way to the database is not what it should be."""
     relay.stack.start_services()
     relay.execute(ORDERS)
     prepare(relay.stack.connection, relay.stack.config)
-    port = half_pairs(relay.stack.sql.port)
+    port = half_pairs(relay.stack.sql.port, cut=cut)
     relay.stack._extra["SqlConnectionString"] = (
         f"Server=127.0.0.1,{port};Database=rowpost;User ID=sa;Password=Rowpost!2026;Encrypt=false"
     )
     relay.stack.start_host()
     relay.advance(2)
+
+
+def test_a_row_at_which_the_connection_is_lost(make_relay: Callable[..., Relay], half_pairs: Callable[..., int]) -> None:
+    """That is no proof against the row. It gets into the ledger as one that is handed out again and again without an outcome."""
+    relay = make_relay(start=False)
+    start_behind(relay, half_pairs, cut=True)
+    relay.execute("INSERT INTO dbo.Orders (OrderId, Customer) VALUES (1, N'a'), (2, N'b'), (3, N'Ω'), (4, N'c')")
+    relay.advance(10)
+    assert [order for order in range(1, 5) if relay.accepted(order)] == [1, 2, 4]
+    relay.advance(hours=1)
+    ((key, (state, reason)),) = reasons(relay).items()
+    assert (key, state) == ('{"OrderId":3}', "detached")
+    assert reason.startswith("handed out several times without an outcome")
+    assert relay.stack.host is not None
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
+    relay.advance(120)
+    assert sorted(Counter(attempt.key["OrderId"] for attempt in relay.posts()).items()) == [(1, 2), (2, 2), (4, 2)]  # type: ignore[index]
+    relay.advance(hours=12)
+    assert [row[1] for row in relay.ledger()] == ["dead"]
+    relay.execute("UPDATE dbo.Orders SET Customer = N'mended' WHERE OrderId = 3")
+    assert relay.advance(10, until=lambda: relay.accepted(3) is not None)
+
+
+def test_a_text_that_the_driver_cannot_decode(make_relay: Callable[..., Relay], half_pairs: Callable[..., int]) -> None:
+    relay = make_relay(start=False)
+    start_behind(relay, half_pairs)
     relay.insert(1, 2, 3)
     relay.execute("INSERT INTO dbo.Orders (OrderId, Customer) VALUES (4, N'secret Ωx'), (5, N'fine')")
     relay.advance(5)
