@@ -12,7 +12,7 @@ from rowpost.database.names import literal
 from rowpost.database.statements import render
 from rowpost.database.table import Table, quoted_name, trigger_id
 
-SCHEMA_VERSION = 3  # of the app's own tables: the last of infra/sql/migrations/
+SCHEMA_VERSION = 4  # of the app's own tables: the last of infra/sql/migrations/
 _RETENTION_SECONDS = {1: 60, 2: 3600, 3: 86400}  # sys.change_tracking_databases.retention_period_units
 
 

@@ -166,7 +166,9 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("retry.attempts", 6, "retry.attempts", "<= 5"),
     ("retry.factor", 0.5, "retry.factor", ">= 1"),
     ("retry.factor", float("nan"), "retry.factor", ">= 1"),
-    ("retry.notify_after_rounds", -1, "retry.notify_after_rounds", ">= 1"),
+    ("retry.notify_after_rounds", 10, "retry.notify_after_rounds", "is now after_rounds in the section [notifications]"),
+    ("notifications.after_rounds", -1, "notifications.after_rounds", ">= 1"),
+    ("notifications.after", "0m", "notifications.after", "duration above zero"),
     # choices
     ("targets.0.format", "%WRONG%", "targets[0].format", "'cloudevents', 'plain'"),
     ("retry.strategy", "linear", "retry.strategy", "'exponential', 'fixed'"),
