@@ -216,7 +216,7 @@ def test_a_missing_file_and_a_wrong_flag_are_told(tmp_path: Path) -> None:
         ('probe = "12h"', "", {}, "targets[0].probe: longer than retry.max_delay"),
         ('probe = "8d"', "", {}, "targets[0].probe: as long as retry.window"),
         ('[targets.headers]\nX-Api-Key = "literal"', "", {}, "targets[0].headers.X-Api-Key: what may be a secret"),
-        ("", "[retry]\nnotify_after_rounds = 50\n", {}, "retry.notify_after_rounds: only 35 rounds fit"),
+        ("", '[notifications]\nafter = "8d"\nafter_rounds = 50\n', {}, "notifications.after: the window is not longer"),
         ("", "[retry]\ndetach_after_rounds = 50\n", {}, "retry.detach_after_rounds: only 35 rounds fit"),
         ("", '[retry]\nwindow = "2m"\nmax_delay = "2m"\n', {}, "retry.window: no round fits"),
         ('[[targets]]\nname = "b"\nurl = "https://b.example"', "", {}, "targets[1]: no relay has the target b"),
