@@ -87,7 +87,8 @@ def test_times_grow_and_stay_within_the_window(retry: RetryConfig, people: Notif
 def test_the_app_keeps_it(make_relay: Callable[..., Relay]) -> None:
     """One row that the API refuses for ever, with delays that end in a repeated one."""
     told_by_rounds = '4\nafter = "10h"'
-    relay = make_relay(changed_config(after_rounds=told_by_rounds, max_delay='"15m"', window='"2h"\nattempts = 3\nfirst_delay = "4m"'))
+    window = '"2h"\nattempts = 3\nfirst_delay = "4m"'
+    relay = make_relay(changed_config(after_rounds=told_by_rounds, max_delay='"15m"', window=window))
     schedule = retry_schedule(relay.stack.config.retry, relay.stack.config.notifications)
     relay.reject(1)
     relay.insert(1)
