@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from azure.functions.timer import TimerRequest
 
+from rowpost.app import App
+from rowpost.config.connection_string import translate
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
+from rowpost.database.connection import Database
 from rowpost.database.statements import SQL
 from rowpost.watchdog.unable import Problem, problem, unable_notice
 from tests.harness.running_relay import CONFIG, ORDERS, Relay, changed_config
+from triggers.watchdog import _can_run, _look_after, _tell_what_is_left
 
 OTHER = "\nGO\nCREATE TABLE dbo.Other (Id int NOT NULL CONSTRAINT PK_Other PRIMARY KEY)\n"
 LONG = CONFIG.replace('window = "12h"', 'window = "168h"')
@@ -172,6 +179,23 @@ def test_a_relay_that_was_taken_out_while_rows_wait_is_told_and_goes_on_when_it_
     assert relay.accepted(1)
     assert relay.ledger() == []
     assert len(relay.alerts("unconfigured")) == 2
+
+
+def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays(relay: Relay) -> None:
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError("the durable backend is away")
+
+    odbc = translate(relay.stack.settings["SqlConnectionString"], "SqlConnectionString", relay.stack.settings["ODBC_DRIVER"])
+    app = App(relay.stack.config, Database(odbc), relay.stack.settings["WEBSITE_SITE_NAME"])
+    relay.stack.host.kill()  # type: ignore[union-attr]
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 4")
+    config = app.config.relays[0]
+    assert asyncio.run(_can_run(app, Broken(), config, TimerRequest(), set()))
+    asyncio.run(_look_after(app, Broken(), config))
+    asyncio.run(_tell_what_is_left(app, Broken()))
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 4 WHERE Version = 9")
+    asyncio.run(_look_after(app, Broken(), config))
 
 
 def test_each_error_with_a_remedy_is_a_problem_that_lasts() -> None:
