@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import azure.durable_functions as df
@@ -33,6 +34,7 @@ def blueprint(app: App) -> df.Blueprint:
     """``watchdog`` and ``clean_history``."""
     functions = df.Blueprint()
     config = app.config.watchdog
+    overdue: set[str] = set()  # relays whose rows were long due at the last look: a host that has just started has seen none
     failing: set[str] = set()  # relays whose database failed at the last look in a way that may be over in a moment
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
@@ -42,7 +44,7 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for relay in app.config.relays:
             if await _can_run(app, client, relay, timer, failing):
-                await _look_after(app, client, relay)
+                await _look_after(app, client, relay, overdue)
         await _tell_what_is_left(app, client)
 
     @functions.function_name("clean_history")
@@ -99,9 +101,9 @@ def _scheduled(timer: func.TimerRequest) -> str:
         return ""
 
 
-async def _look_after(app: App, client: Any, relay: RelayConfig) -> None:
+async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[str]) -> None:
     """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look."""
-    for step in (_check_trigger, _start_recovery, _check_retention, _log_state):
+    for step in (_check_trigger, partial(_start_recovery, overdue), _check_retention, _log_state):
         try:
             await step(app, client, relay)
         except ConfigError as error:  # told as one sentence
@@ -132,12 +134,17 @@ async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) ->
     await ensure_recovery(client, relay, wake=False)
 
 
-async def _start_recovery(app: App, client: Any, relay: RelayConfig) -> None:
+async def _start_recovery(overdue: set[str], app: App, client: Any, relay: RelayConfig) -> None:
     need = await asyncio.to_thread(inspect_table, app, relay.name)
-    if need is Need.WORK:
+    stuck = need is Need.WORK
+    if stuck and relay.name in overdue:
         await _do_the_work_of_recovery(app, client, relay)
     elif need is not Need.NOTHING or await asyncio.to_thread(incident_open, app, relay.name):
-        await ensure_recovery(client, relay, wake=need is Need.LOOK)
+        await ensure_recovery(client, relay, wake=stuck or need is Need.LOOK)
+    if stuck:
+        overdue.add(relay.name)
+    else:
+        overdue.discard(relay.name)
     await asyncio.to_thread(move_watch_base, app, relay.name)
 
 

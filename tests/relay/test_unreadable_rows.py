@@ -23,7 +23,7 @@ KINDS = {
     "an overflow": ("CAST(A AS tinyint)", "A", "300", "5", "220"),
     "a conversion": ("CAST(T AS int)", "T", "N'xqz'", "N'12'", "245"),
     "a date": ("CAST(T AS date)", "T", "N'2024-02-31'", "N'2024-02-28'", "241"),
-    "half a surrogate pair": ("NCHAR(A)", "A", "55357", "65", "40517"),
+    "half a surrogate pair": ("NCHAR(A)", "A", "55357", "65", "UnicodeDecodeError"),
     "a long text": ("CAST(REPLICATE(CAST(N'x' AS nvarchar(max)), 100 / A) AS nvarchar(max))", "A", "0", "5", "8134"),
 }
 
@@ -145,9 +145,8 @@ def test_the_neighbours_are_delivered_at_once_and_the_row_when_it_is_mended(make
     insert(relay, column, *((order, bad if order in (4, 9) else good) for order in range(1, 13)))
     relay.advance(5)
     assert [order for order in range(1, 13) if relay.accepted(order)] == [1, 2, 3, 5, 6, 7, 8, 10, 11, 12]
-    assert reasons(relay) == {
-        f'{{"OrderId":{order}}}': ("retrying", f"the row cannot be read: SQL Server error {number}") for order in (4, 9)
-    }
+    reason = f"SQL Server error {number}" if number.isdigit() else number
+    assert reasons(relay) == {f'{{"OrderId":{order}}}': ("retrying", f"the row cannot be read: {reason}") for order in (4, 9)}
     relay.advance(hours=2)
     assert {state for state, _ in reasons(relay).values()} <= {"held", "detached"}
     assert "xqz" not in relay.host_log() and "2024-02-31" not in relay.host_log()
