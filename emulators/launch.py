@@ -127,6 +127,18 @@ class SqlServer(Emulator):
         """Forget all planned faults."""
         self._control("DELETE", "/faults")
 
+    def backup(self, path: Path) -> None:
+        """BACKUP DATABASE: what is committed now goes into a file, which is overwritten."""
+        self._control("POST", "/backup", {"path": str(path.resolve())})
+
+    def restore(self, path: Path) -> None:
+        """RESTORE DATABASE … WITH REPLACE from such a file. All connections end, and what they had not committed is undone.
+
+        Raises:
+            requests.HTTPError: the file is no backup.
+        """
+        self._control("POST", "/restore", {"path": str(path.resolve())})
+
 
 class FunctionsHost(Emulator):
     """The emulator of the Functions host, with one app. Its data lie in ``<directory>/<name>/``.

@@ -49,7 +49,7 @@ def main() -> None:
         tls=tls_contexts(arguments.certificate or arguments.data.with_name(arguments.data.name + ".certificate.pem")),
         port=arguments.port,
     )
-    control = ControlPort(server.statistics, server.faults, arguments.control_port)
+    control = ControlPort(server.statistics, server.faults, arguments.control_port, server)
     server.start()
     control.start()
     print(json.dumps({"port": server.port, "control_port": control.port}), flush=True)

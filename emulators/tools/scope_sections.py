@@ -39,25 +39,27 @@ SQL_SERVER = ROOT / "sql_server"
 # How T-SQL spells the statements that the syntax tree has. A new kind of statement without an entry is a KeyError.
 _STATEMENTS = {
     "AlterDatabase": "ALTER DATABASE … SET (change tracking, compatibility level, row versions)",
-    "AlterTable": "ALTER TABLE: ADD, ALTER COLUMN, DROP COLUMN, DROP CONSTRAINT, CHECK CONSTRAINT, CHANGE_TRACKING",
+    "AlterTable": "ALTER TABLE: ADD, ALTER COLUMN (also MASKED), DROP COLUMN, DROP CONSTRAINT, CHECK CONSTRAINT, CHANGE_TRACKING",
     "BeginTransaction": "BEGIN TRANSACTION",
     "Block": "BEGIN … END",
     "Break": "BREAK",
     "Commit": "COMMIT",
     "Continue": "CONTINUE",
+    "CreateFunction": "CREATE, ALTER and CREATE OR ALTER FUNCTION (inline table-valued)",
     "CreateIndex": "CREATE INDEX (UNIQUE, INCLUDE, WHERE)",
     "CreateSchema": "CREATE SCHEMA",
     "CreateTable": "CREATE TABLE, also #temporary",
     "CreateView": "CREATE, ALTER and CREATE OR ALTER VIEW",
     "Declare": "DECLARE, also table variables",
     "Delete": "DELETE (FROM, TOP, OUTPUT)",
-    "DropObjects": "DROP TABLE, VIEW, INDEX, SCHEMA (IF EXISTS)",
+    "DropObjects": "DROP TABLE, VIEW, FUNCTION, INDEX, SCHEMA, SECURITY POLICY (IF EXISTS)",
     "Execute": "EXECUTE of a system procedure",
     "ExecuteString": "EXECUTE (text)",
     "If": "IF … ELSE",
     "Insert": "INSERT (VALUES, SELECT, EXECUTE, DEFAULT VALUES, OUTPUT)",
     "Merge": "MERGE (OUTPUT)",
     "PermissionStatement": "GRANT, DENY, REVOKE",
+    "PolicyStatement": "CREATE and ALTER SECURITY POLICY (FILTER predicates)",
     "PrincipalStatement": "CREATE, ALTER and DROP LOGIN, USER, ROLE",
     "Print": "PRINT",
     "QueryStatement": "SELECT (CTEs, joins, APPLY, windows, set operations, TOP, OFFSET, FOR JSON)",
@@ -144,7 +146,8 @@ def _concrete(kind: type[Any]) -> list[type[Any]]:
 
 
 def statements() -> str:
-    return "\n".join(f"- {line}" for line in sorted(_STATEMENTS[kind.__name__] for kind in _concrete(tree.Statement)))
+    # a set: a data class with slots leaves its first class behind until the garbage is collected
+    return "\n".join(f"- {line}" for line in sorted({_STATEMENTS[kind.__name__] for kind in _concrete(tree.Statement)}))
 
 
 def refusals() -> list[str]:

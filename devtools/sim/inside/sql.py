@@ -34,12 +34,15 @@ _STATES = {
     2714: "42S01",
     8134: "22012",
     8115: "22003",
-    18456: "28000",
+    **dict.fromkeys((18456, 18487, 18488), "28000"),
+    3906: "25000",
+    916: "08004",
 }
 _CLASSES: tuple[tuple[str, type[pyodbc.Error]], ...] = (
     ("08", pyodbc.OperationalError),
     ("22", pyodbc.DataError),
     ("23", pyodbc.IntegrityError),
+    ("25", pyodbc.ProgrammingError),
     ("28", pyodbc.InterfaceError),
     ("42", pyodbc.ProgrammingError),
     ("HYT0", pyodbc.OperationalError),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import re
 import sqlite3
+import uuid
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from emulators.sql_server.values.datatypes import STRINGS
-from emulators.sql_server.values.results import SqlType
+from emulators.sql_server.values.errors import unsupported
+from emulators.sql_server.values.results import SqlError, SqlType
 
 _VERSIONS = itertools.count(1)
 FIRST_OBJECT_ID = 901_578_250
@@ -33,6 +36,23 @@ def sqlite_collation(collation: str) -> str:
     return "CS" if "_BIN" in upper or "_CS_" in upper else "CI"
 
 
+_COLLATION = re.compile(r"\w+_(?:(?:CI|CS)_(?P<accents>AI|AS)(?:_KS)?(?:_WS)?(?:_VSS)?(?:_SC)?|BIN2?)(?P<utf8>_UTF8)?", re.I | re.A)
+
+
+def check_collation(name: str | None) -> str:
+    """The collation of a column for which this is written; '' is that of the database.
+
+    Raises SqlError 448 for a name that is none, 40517 for a collation that compares or stores otherwise than those here."""
+    if not name or name.upper() == "DATABASE_DEFAULT":
+        return ""
+    found = _COLLATION.fullmatch(name)
+    if found is None:
+        raise SqlError(448, f"Invalid collation '{name}'.")
+    if found["utf8"] or (found["accents"] or "").upper() == "AI":
+        raise unsupported(f"collation {name}")
+    return name
+
+
 @dataclass(slots=True)
 class TableColumn:
     """A column; ``default`` and ``computed`` are T-SQL text."""
@@ -48,6 +68,8 @@ class TableColumn:
     computed: str | None = None
     persisted: bool = False
     collation: str = ""
+    mask: str = ""
+    """The masking function as sys.masked_columns shows it."""
 
     @property
     def sqlite_collation(self) -> str:
@@ -166,6 +188,57 @@ class View:
 
 
 @dataclass(slots=True)
+class InlineFunction:
+    """A function that is one query: its parameters are names (lower case, without @) and types."""
+
+    object_id: int
+    schema: str
+    name: str
+    parameters: list[tuple[str, SqlType]]
+    text: str
+    """The query."""
+    definition: str
+    """The statement that made it."""
+    created: str = ""
+    modified: str = ""
+    schema_bound: bool = False
+    bound: list[int] = field(default_factory=list)
+    """Tables and functions that WITH SCHEMABINDING holds."""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(slots=True)
+class Predicate:
+    """A filter predicate of a security policy; the arguments are T-SQL text."""
+
+    predicate_id: int
+    table_id: int
+    function_id: int
+    arguments: list[str]
+    definition: str
+
+
+@dataclass(slots=True)
+class SecurityPolicy:
+    object_id: int
+    schema: str
+    name: str
+    enabled: bool = True
+    not_for_replication: bool = False
+    predicates: list[Predicate] = field(default_factory=list)
+    last_predicate: int = 0
+    created: str = ""
+    modified: str = ""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(slots=True)
 class Schema:
     schema_id: int
     name: str
@@ -212,6 +285,10 @@ class ExtendedProperty:
     value: str | None
 
 
+def new_guid() -> str:
+    return str(uuid.uuid4()).upper()
+
+
 @dataclass(slots=True)
 class DatabaseOptions:
     """Settings of ALTER DATABASE."""
@@ -225,7 +302,38 @@ class DatabaseOptions:
     compatibility_level: int = 160
     recovery_model: str = "FULL"
     created: str = ""
+    read_only: bool = False
+    broker_enabled: bool = True
+    database_guid: str = ""
+    family_guid: str = ""
+    recovery_fork_guid: str = ""
+    first_recovery_fork_guid: str = ""
+    fork_point: int | None = None
+    """Of the log, where a restored database left the path of its backup."""
+    service_broker_guid: str = ""
 
+    def name_itself(self) -> bool:
+        """Give a new database its identifiers; False when it has them."""
+        if self.database_guid:
+            return False
+        self.database_guid = self.family_guid = new_guid()
+        self.recovery_fork_guid = self.first_recovery_fork_guid = new_guid()
+        self.service_broker_guid = new_guid()
+        return True
+
+    def restored(self, over: DatabaseOptions, fork_point: int) -> None:
+        """What RESTORE WITH REPLACE over a database does to the options of the backup.
+
+        The row of sys.databases stays that of the database (its number and its date), and so does database_guid. The backup
+        family is that of the backup. Recovery begins a new fork. The broker keeps its identifier and is switched off.
+        """
+        self.created, self.database_guid = over.created, over.database_guid
+        self.first_recovery_fork_guid, self.recovery_fork_guid = self.recovery_fork_guid, new_guid()
+        self.fork_point = fork_point
+        self.broker_enabled = False
+
+
+CatalogueObject = Table | View | InlineFunction | SecurityPolicy
 
 _FIXED_ROLES = [
     "db_owner",
@@ -248,7 +356,9 @@ class Catalogue:
         self.schemas: dict[str, Schema] = {}
         self.tables: dict[tuple[str, str], Table] = {}
         self.views: dict[tuple[str, str], View] = {}
-        self.by_id: dict[int, Table | View] = {}
+        self.functions: dict[tuple[str, str], InlineFunction] = {}
+        self.policies: dict[tuple[str, str], SecurityPolicy] = {}
+        self.by_id: dict[int, CatalogueObject] = {}
         self.principals: dict[str, Principal] = {}
         self.permissions: list[Permission] = []
         self.properties: list[ExtendedProperty] = []
@@ -261,6 +371,7 @@ class Catalogue:
         other = Catalogue.__new__(Catalogue)
         other.version = next(_VERSIONS)
         other.schemas, other.tables, other.views = dict(self.schemas), dict(self.tables), dict(self.views)
+        other.functions, other.policies = dict(self.functions), dict(self.policies)
         other.by_id = dict(self.by_id)
         other.principals = {key: copy.deepcopy(value) for key, value in self.principals.items()}
         other.permissions = list(self.permissions)
@@ -287,14 +398,35 @@ class Catalogue:
     def view(self, schema: str, name: str) -> View | None:
         return self.views.get((schema.lower(), name.lower()))
 
+    def function(self, schema: str, name: str) -> InlineFunction | None:
+        return self.functions.get((schema.lower(), name.lower()))
+
+    def policy(self, schema: str, name: str) -> SecurityPolicy | None:
+        return self.policies.get((schema.lower(), name.lower()))
+
+    def filter_of(self, table_id: int) -> Predicate | None:
+        """The filter predicate that an enabled policy lays over a table."""
+        for policy in self.policies.values():
+            if policy.enabled:
+                for predicate in policy.predicates:
+                    if predicate.table_id == table_id:
+                        return predicate
+        return None
+
     def object_named(self, schema: str, name: str) -> tuple[int, str] | None:
-        """object_id and type ('U ', 'V ', 'PK', 'UQ', 'F ', 'C ', 'D ') of anything with a name."""
+        """object_id and type (U, V, IF, SP, PK, UQ, F, C, D) of anything with a name."""
         found = self.table(schema, name)
         if found is not None:
             return found.object_id, "U"
         view = self.view(schema, name)
         if view is not None:
             return view.object_id, "V"
+        function = self.function(schema, name)
+        if function is not None:
+            return function.object_id, "IF"
+        policy = self.policy(schema, name)
+        if policy is not None:
+            return policy.object_id, "SP"
         for table in self.tables.values():
             if table.schema.lower() == schema.lower():
                 for object_id, constraint_name, kind in constraints_of(table):
@@ -311,8 +443,24 @@ class Catalogue:
         self.views[(view.schema.lower(), view.name.lower())] = view
         self.by_id[view.object_id] = view
 
-    def remove(self, found: Table | View) -> None:
-        holder: dict[tuple[str, str], Any] = self.tables if isinstance(found, Table) else self.views
+    def put_function(self, function: InlineFunction) -> None:
+        self.functions[(function.schema.lower(), function.name.lower())] = function
+        self.by_id[function.object_id] = function
+
+    def put_policy(self, policy: SecurityPolicy) -> None:
+        self.policies[(policy.schema.lower(), policy.name.lower())] = policy
+        self.by_id[policy.object_id] = policy
+
+    def holder_of(self, found: CatalogueObject) -> dict[tuple[str, str], Any]:
+        """Where objects of its kind are kept by name."""
+        if isinstance(found, Table):
+            return self.tables
+        if isinstance(found, View):
+            return self.views
+        return self.functions if isinstance(found, InlineFunction) else self.policies
+
+    def remove(self, found: CatalogueObject) -> None:
+        holder = self.holder_of(found)
         holder.pop((found.schema.lower(), found.name.lower()), None)
         self.by_id.pop(found.object_id, None)
         self.permissions = [p for p in self.permissions if not (p.permission_class == 1 and p.major_id == found.object_id)]
@@ -321,6 +469,16 @@ class Catalogue:
     def referencing(self, object_id: int) -> list[tuple[Table, ForeignKey]]:
         """Foreign keys that point to a table."""
         return [(table, key) for table in self.tables.values() for key in table.foreign_keys if key.referenced_id == object_id]
+
+    def binding(self, object_id: int) -> View | InlineFunction | SecurityPolicy | None:
+        """What is bound to the schema of an object, so that it can be neither dropped nor renamed."""
+        for module in (*self.views.values(), *self.functions.values()):
+            if object_id in module.bound:
+                return module
+        for policy in self.policies.values():
+            if any(object_id in (predicate.table_id, predicate.function_id) for predicate in policy.predicates):
+                return policy
+        return None
 
     # --- storage ---
 
@@ -331,6 +489,8 @@ class Catalogue:
             document = {name: getattr(table, name) for name in table.__dataclass_fields__ if name != "cache"}
             documents.append(("table", str(table.object_id), json.dumps(document, default=asdict)))
         documents += [("view", str(view.object_id), json.dumps(asdict(view))) for view in self.views.values()]
+        documents += [("function", str(item.object_id), json.dumps(asdict(item))) for item in self.functions.values()]
+        documents += [("policy", str(item.object_id), json.dumps(asdict(item))) for item in self.policies.values()]
         documents += [("schema", key, json.dumps(asdict(schema))) for key, schema in self.schemas.items()]
         documents += [("principal", key, json.dumps(asdict(principal))) for key, principal in self.principals.items()]
         documents += [("permission", str(i), json.dumps(asdict(permission))) for i, permission in enumerate(self.permissions)]
@@ -351,6 +511,12 @@ class Catalogue:
                 catalogue.put_table(_table_from(document))
             elif kind == "view":
                 catalogue.put_view(View(**document))
+            elif kind == "function":
+                document["parameters"] = [(name, SqlType(**type_)) for name, type_ in document["parameters"]]
+                catalogue.put_function(InlineFunction(**document))
+            elif kind == "policy":
+                document["predicates"] = [Predicate(**item) for item in document["predicates"]]
+                catalogue.put_policy(SecurityPolicy(**document))
             elif kind == "schema":
                 catalogue.schemas[key] = Schema(**document)
             elif kind == "principal":
@@ -372,6 +538,7 @@ class Catalogue:
         """The catalogue of a new database."""
         catalogue = cls()
         catalogue.options.created = created
+        catalogue.options.name_itself()
         for schema_id, name, owner in (
             (1, "dbo", "dbo"),
             (2, "guest", "guest"),
@@ -425,6 +592,11 @@ def _table_from(document: dict[str, Any]) -> Table:
 
 def storage_column(column: TableColumn) -> str:
     """A column of the SQLite table: no affinity, so that nothing is converted behind our back."""
+    return quote(column.name) + collate_clause(column)
+
+
+def collate_clause(column: TableColumn) -> str:
+    """How SQLite compares the column: strings by their collation, datetimeoffset by its instant."""
     if column.type.name in STRINGS:
-        return f"{quote(column.name)} COLLATE {column.sqlite_collation}"
-    return quote(column.name)
+        return f" COLLATE {column.sqlite_collation}"
+    return " COLLATE INSTANT" if column.type.name == "datetimeoffset" else ""

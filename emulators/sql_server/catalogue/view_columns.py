@@ -5,11 +5,12 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from emulators.sql_server.values.datatypes import BIGINT, BIT, DATETIME, INT, NVARCHAR_MAX, SYSNAME
+from emulators.sql_server.values.datatypes import BIGINT, BIT, DATETIME, INT, NVARCHAR_MAX, SYSNAME, UNIQUEIDENTIFIER
 from emulators.sql_server.values.results import SqlType
 
 TINYINT, SMALLINT = SqlType("tinyint"), SqlType("smallint")
 _CHAR2, _NV60, _SID = SqlType("char", 2), SqlType("nvarchar", 60), SqlType("varbinary", 85)
+_LSN = SqlType("numeric", 0, 25, 0)
 Row = tuple[Any, ...]
 Columns = list[tuple[str, SqlType]]
 
@@ -18,7 +19,7 @@ def _columns(text: str, **special: SqlType) -> Columns:
     """``name:code`` words.
 
     Codes: i int, b bit, n sysname, t tinyint, s smallint, l bigint, d datetime, x nvarchar(max), c char(2),
-    v nvarchar(60), y varbinary(85).
+    v nvarchar(60), y varbinary(85), g uniqueidentifier, m numeric(25,0).
     """
     codes = {
         "i": INT,
@@ -32,6 +33,8 @@ def _columns(text: str, **special: SqlType) -> Columns:
         "c": _CHAR2,
         "v": _NV60,
         "y": _SID,
+        "g": UNIQUEIDENTIFIER,
+        "m": _LSN,
     }
     columns = []
     for word in text.split():
@@ -47,7 +50,10 @@ _OBJECT = (
 _COLUMN = (
     "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t "
     "collation_name:n is_nullable:b is_ansi_padded:b is_rowguidcol:b is_identity:b is_computed:b is_sparse:b "
-    "is_hidden:b default_object_id:i generated_always_type:t"
+    "is_hidden:b default_object_id:i generated_always_type:t generated_always_type_desc:v is_filestream:b is_replicated:b "
+    "is_non_sql_subscribed:b is_merge_published:b is_dts_replicated:b is_xml_document:b xml_collection_id:i rule_object_id:i "
+    "is_column_set:b encryption_type:i encryption_type_desc:v encryption_algorithm_name:n column_encryption_key_id:i "
+    "column_encryption_key_database_name:n is_masked:b graph_type:i graph_type_desc:v"
 )
 
 SYSTEM_VIEWS: dict[str, Columns] = {
@@ -60,11 +66,26 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     ),
     "sys.views": _columns(_OBJECT + " is_replicated:b with_check_option:b"),
     "sys.procedures": _columns(_OBJECT),
+    "sys.security_policies": _columns(
+        _OBJECT + " is_enabled:b is_not_for_replication:b uses_database_collation:b is_schema_bound:b"
+    ),
+    "sys.security_predicates": _columns(
+        "object_id:i security_predicate_id:i target_object_id:i predicate_definition:x predicate_type:i predicate_type_desc:v "
+        "operation:i operation_desc:v"
+    ),
+    "sys.parameters": _columns(
+        "object_id:i name:n parameter_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t is_output:b"
+    ),
     "sys.triggers": _columns("name:n object_id:i parent_id:i type:c is_disabled:b"),
     "sys.columns": _columns(_COLUMN),
+    "sys.masked_columns": _columns(_COLUMN + " masking_function:x"),
     "sys.all_columns": _columns(
         "object_id:i name:n column_id:i system_type_id:t user_type_id:i max_length:s precision:t scale:t "
         "collation_name:n is_nullable:b is_identity:b is_computed:b"
+    ),
+    "sys.column_encryption_keys": _columns("name:n column_encryption_key_id:i create_date:d modify_date:d"),
+    "sys.column_master_keys": _columns(
+        "name:n column_master_key_id:i create_date:d modify_date:d key_store_provider_name:n key_path:x"
     ),
     "sys.types": _columns(
         "name:n system_type_id:t user_type_id:i schema_id:i principal_id:i max_length:s precision:t scale:t collation_name:n "
@@ -95,11 +116,15 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.identity_columns": _columns(_COLUMN + " seed_value:l increment_value:l last_value:l is_not_for_replication:b"),
     "sys.computed_columns": _columns("object_id:i name:n column_id:i definition:x is_persisted:b"),
     "sys.partitions": _columns("partition_id:l object_id:i index_id:i partition_number:i hobt_id:l rows:l"),
-    "sys.sql_modules": _columns("object_id:i definition:x uses_ansi_nulls:b uses_quoted_identifier:b"),
+    "sys.sql_modules": _columns("object_id:i definition:x uses_ansi_nulls:b uses_quoted_identifier:b is_schema_bound:b"),
     "sys.databases": _columns(
         "name:n database_id:i create_date:d compatibility_level:t collation_name:n user_access:t state:t state_desc:v "
         "is_read_only:b snapshot_isolation_state:t snapshot_isolation_state_desc:v is_read_committed_snapshot_on:b "
-        "recovery_model:t recovery_model_desc:v is_auto_close_on:b is_encrypted:b is_broker_enabled:b"
+        "recovery_model:t recovery_model_desc:v is_auto_close_on:b is_encrypted:b is_broker_enabled:b service_broker_guid:g"
+    ),
+    "sys.database_recovery_status": _columns(
+        "database_id:i database_guid:g family_guid:g last_log_backup_lsn:m recovery_fork_guid:g first_recovery_fork_guid:g "
+        "fork_point_lsn:m"
     ),
     "sys.change_tracking_databases": _columns(
         "database_id:i is_auto_cleanup_on:b retention_period:i retention_period_units:t "

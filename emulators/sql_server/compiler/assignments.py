@@ -64,7 +64,8 @@ class AssignmentCompiler(OutputCompiler):
         proxies = Scope(None, scope.ctes)
         for source in scope.sources:
             columns = [
-                BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable, c.identity, c.collation) for c in source.columns
+                BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable, c.identity, c.collation, c.mask)
+                for c in source.columns
             ]
             proxies.sources.append(
                 Bound(source.alias, columns, source.names, explicit_alias=source.explicit_alias, hidden=source.hidden)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from emulators.sql_server.catalogue.model import sqlite_collation
+from collections.abc import Mapping
+
+from emulators.sql_server.catalogue.model import check_collation, sqlite_collation
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
+from emulators.sql_server.compiler.masks import MaskedReads
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, Scope, Typed
 from emulators.sql_server.parser.tree import (
     AtTimeZone,
@@ -102,7 +105,11 @@ class ExpressionCompiler(ConversionCompiler):
 
     def condition(self, node: Expression, scope: Scope) -> str:
         """A condition as SQLite text."""
+        reads = self.reads
+        start = len(reads.values)
         typed = self._dispatch(node, scope)
+        if len(reads.values) > start:
+            reads.tests += reads.taken(start)
         if typed.type is not BOOLEAN:
             raise sql_error(4145, ")")
         return typed.sql
@@ -124,7 +131,15 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_null(self, node: Null, scope: Scope) -> Typed:
         return Typed("NULL", None, constant=None)
 
+    reads: MaskedReads
+    arguments: Mapping[str, Typed] | None = None
+    """Inside an inline function: what its parameters stand for. No variable is seen there."""
+
     def _compile_variable(self, node: Variable, scope: Scope) -> Typed:
+        if self.arguments is not None:
+            if node.name not in self.arguments:
+                raise sql_error(137, f"@{node.name}")
+            return self.arguments[node.name]
         return Typed(self.unit.bind("variable", node.name), self.unit.variable_type(node.name))
 
     def _compile_globalvariable(self, node: GlobalVariable, scope: Scope) -> Typed:
@@ -143,6 +158,8 @@ class ExpressionCompiler(ConversionCompiler):
         found, owner = self.resolve(node, scope)
         if owner.grouped and not owner.free and found.sql not in owner.group_sql:
             raise sql_error(8120, ".".join(self._qualified(node, owner)))
+        if found.mask is not None:
+            self.reads.values.append(found.mask)
         return Typed(found.sql, found.type, found.collation, nullable=found.nullable, identity=found.identity)
 
     def _qualified(self, node: ColumnRef, scope: Scope) -> tuple[str, ...]:
@@ -291,6 +308,7 @@ class ExpressionCompiler(ConversionCompiler):
         operand = self.value(node.operand, scope)
         if operand.type is None or operand.type.name not in STRINGS:
             raise SqlError(447, "Expression type is invalid for COLLATE clause.")
+        check_collation(node.collation)
         collation = "CI" if node.collation.upper() == "DATABASE_DEFAULT" else sqlite_collation(node.collation)
         return Typed(operand.sql, operand.type, collation, operand.constant, operand.nullable)
 
@@ -305,6 +323,8 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_scalarquery(self, node: ScalarQuery, scope: Scope) -> Typed:
         query = self.compile_query(node.query, scope)
         column = self._only_column(query)
+        if column.mask is not None:
+            self.reads.values.append(column.mask)
         if query.single_row:
             return Typed(f"({query.sql()})", column.type, column.collation, json=column.json)
         return Typed(f"(SELECT k_single(_1) FROM ({query.sql()}))", column.type, column.collation)

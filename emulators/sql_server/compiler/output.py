@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from emulators.sql_server.catalogue.masking import Mask
 from emulators.sql_server.catalogue.model import Table, TableColumn
+from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.plans import OutputPlan
 from emulators.sql_server.compiler.queries import QueryCompiler, type_or_int
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope, Typed
@@ -108,7 +110,13 @@ class OutputCompiler(QueryCompiler):
                     image,
                     [
                         BoundColumn(
-                            column.name, column.type, f"\x03{image}:{place}\x04", column.nullable, False, column.sqlite_collation
+                            column.name,
+                            column.type,
+                            f"\x03{image}:{place}\x04",
+                            column.nullable,
+                            False,
+                            column.sqlite_collation,
+                            Mask(column.mask, frozenset({(table.object_id, column.column_id)})) if column.mask else None,
                         )
                         for place, column in enumerate(table.stored)
                     ],
@@ -119,7 +127,10 @@ class OutputCompiler(QueryCompiler):
         for source in sources:
             copy = Bound(
                 source.alias,
-                [BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable, False, c.collation) for c in source.columns],
+                [
+                    BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable, False, c.collation, c.mask)
+                    for c in source.columns
+                ],
                 source.names,
                 explicit_alias=source.explicit_alias,
                 hidden=source.hidden,
@@ -130,6 +141,9 @@ class OutputCompiler(QueryCompiler):
             if isinstance(item.expression, Star) and not item.expression.qualifier:
                 raise sql_error(102, "*")
         names, items, assigned = self._items(node.items, scope)
+        rest = combined([item.mask for item in items if item.mask is not None], "OUTPUT of a masked column")
+        if rest is not None:
+            self.unit.doubts.append(rest)
         if assigned:
             raise sql_error(141)
         target: Table | None = None

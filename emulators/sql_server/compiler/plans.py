@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from emulators.sql_server.catalogue.masking import Mask
 from emulators.sql_server.catalogue.model import Table
 from emulators.sql_server.parser.tree import Name
 from emulators.sql_server.values.results import Column, SqlType
@@ -21,6 +22,11 @@ class Plan:
     reads: set[int] = field(default_factory=set)
     permissions: list[tuple[str, int]] = field(default_factory=list)
     locking: bool = False
+    masks: list[tuple[int, Mask, SqlType]] = field(default_factory=list)
+    """Columns of the result that a user without UNMASK reads otherwise."""
+    doubts: list[Mask] = field(default_factory=list)
+    filtered: bool = False
+    """A security policy hides rows: errors of conversion name no value."""
 
 
 @dataclass(slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, refuse_aggregates
 from emulators.sql_server.compiler.json import json_object
+from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, BoundCte, Scope, Typed
 from emulators.sql_server.compiler.sources import SourceCompiler
 from emulators.sql_server.parser.tree import (
@@ -82,7 +84,13 @@ class QueryCompiler(SourceCompiler):
         name = f"r{self.unit.alias()}"
         columns = [
             BoundColumn(
-                table.columns[i] if table.columns else column_name, typed.type or INT, f"_{i + 1}", True, False, typed.collation
+                table.columns[i] if table.columns else column_name,
+                typed.type or INT,
+                f"_{i + 1}",
+                True,
+                False,
+                typed.collation,
+                combined([typed.mask], "a recursive query over a masked column") if typed.mask else None,
             )
             for i, (column_name, typed) in enumerate(anchor.columns)
         ]
@@ -91,6 +99,9 @@ class QueryCompiler(SourceCompiler):
         inner = self._body(body.right, outer, dict(ctes), Query(body.right), False, False)
         if len(inner.columns) != len(anchor.columns):
             raise sql_error(205)
+        rest = combined([typed.mask for _, typed in inner.columns if typed.mask], "a recursive query over a masked column")
+        if rest is not None:
+            self.unit.doubts.append(rest)
         casts = [
             self.cast(Typed("{}", typed.type), column.type).sql for (_, typed), column in zip(inner.columns, columns, strict=True)
         ]
@@ -144,7 +155,8 @@ class QueryCompiler(SourceCompiler):
             collate = f" COLLATE {collation}" if common.name in STRINGS and not body.every else ""
             left_casts.append(self.cast(Typed("{}", a.type, a.collation), common).sql + collate)
             right_casts.append(self.cast(Typed("{}", b.type, b.collation), common).sql + collate)
-            columns.append((name, Typed(f"_{number}", common, collation, nullable=a.nullable or b.nullable)))
+            mask = combined([typed.mask for typed in (a, b) if typed.mask is not None], "a set operation over a masked column")
+            columns.append((name, Typed(f"_{number}", common, collation, nullable=a.nullable or b.nullable, mask=mask)))
         op = f"{body.op}{' ALL' if body.every else ''}"
         compiled = CompiledQuery(columns, [], compound=(_recast(left, left_casts), op, _recast(right, right_casts)))
         return self._ordered(compiled, query, Scope(scope, ctes))
@@ -199,12 +211,24 @@ class QueryCompiler(SourceCompiler):
         conditions = [self.condition(select.where, scope)] if select.where is not None else []
         conditions += scope.extra_conditions
         aggregated = self._is_aggregated(select, query)
-        group = self._group(select, scope) if select.group else []
+        with self.reads.no_value():
+            group = self._group(select, scope) if select.group else []
         scope.grouped = aggregated
         names, items, assignments = self._items(select.items, scope)
         having = self.condition(select.having, scope) if select.having is not None else ""
         columns = [
-            (name, Typed(f"_{number}", item.type, item.collation, nullable=item.nullable, identity=item.identity, json=item.json))
+            (
+                name,
+                Typed(
+                    f"_{number}",
+                    item.type,
+                    item.collation,
+                    nullable=item.nullable,
+                    identity=item.identity,
+                    json=item.json,
+                    mask=item.mask,
+                ),
+            )
             for number, (name, item) in enumerate(zip(names, items, strict=True), 1)
         ]
         compiled = CompiledQuery(columns, [self._item_sql(item, select.distinct) for item in items], distinct=select.distinct)
@@ -212,7 +236,8 @@ class QueryCompiler(SourceCompiler):
         if query.order:
             if not top_level and select.top is None and query.offset is None and query.for_json is None:
                 raise sql_error(1033)
-            compiled.order = self._order_by(query.order, select, scope, columns, items)
+            with self.reads.no_value():
+                compiled.order = self._order_by(query.order, select, scope, columns, items)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         compiled.after = text + where + (f" GROUP BY {', '.join(group)}" if group else "") + (f" HAVING {having}" if having else "")
         compiled.limit = self._limit(select, query, scope)
@@ -265,18 +290,37 @@ class QueryCompiler(SourceCompiler):
                     names.append(name)
                     items.append(typed)
                 continue
+            start, tests = len(self.reads.values), len(self.reads.tests)
             typed = self.value(node.expression, scope)
+            typed = self._with_mask(typed, node.expression, start, tests)
             if node.variable:
                 declared = self.unit.variable_type(node.variable)
                 if node.op != "=":
                     typed = self.binary(node.op[0], Typed(self.unit.bind("variable", node.variable), declared), typed)
                 assignments.append((node.variable, node.op))
+                mask = typed.mask
+                if mask is not None and typed.type != declared:
+                    mask = combined([mask])
                 typed = self.cast(typed, declared)
+                if mask is not None:
+                    typed = replace(typed, mask=mask)
             names.append(node.alias or (node.expression.parts[-1] if isinstance(node.expression, ColumnRef) else ""))
             items.append(typed)
         if assignments and len(assignments) != len(items):
             raise sql_error(141)
         return names, items, assignments
+
+    def _with_mask(self, typed: Typed, node: Expression, start: int, tests: int) -> Typed:
+        """An item of a select list with its mask: a column's own, or for an expression that of its type."""
+        read, tested = self.reads.taken(start), self.reads.tests[tests:]
+        if tested:
+            read += tested
+            del self.reads.tests[tests:]
+        if not read:
+            return typed
+        if isinstance(node, ColumnRef):
+            return replace(typed, mask=read[0])
+        return replace(typed, mask=combined(read, "a masked column that decides on a value" if tested else ""))
 
     def _expand(self, star: Star, scope: Scope) -> list[tuple[str, Typed]]:
         sources = scope.sources
@@ -298,7 +342,14 @@ class QueryCompiler(SourceCompiler):
                 expanded.append(
                     (
                         column.name,
-                        Typed(column.sql, column.type, column.collation, nullable=column.nullable, identity=column.identity),
+                        Typed(
+                            column.sql,
+                            column.type,
+                            column.collation,
+                            nullable=column.nullable,
+                            identity=column.identity,
+                            mask=column.mask,
+                        ),
                     )
                 )
         scope.touched += len(expanded)
@@ -365,11 +416,12 @@ class QueryCompiler(SourceCompiler):
             )
         if clause.mode == "AUTO" and "JOIN" in compiled.after:
             raise unsupported("FOR JSON AUTO over several tables")
+        mask = combined([typed.mask for _, typed in compiled.columns if typed.mask], "FOR JSON over a masked column")
         item = json_object(self, compiled.columns, clause.include_nulls)
         rows = f"k_json_rows({item}, {quote_text(clause.root or '')}, {int(clause.without_array)}, {int(clause.root is not None)})"
         text = f"SELECT {rows} AS _1 FROM ({compiled.sql()})"
         return CompiledQuery(
-            [("JSON_F52E2B61-18A1-11d1-B105-00805F49916B", Typed("_1", NVARCHAR_MAX, json=True))],
+            [("JSON_F52E2B61-18A1-11d1-B105-00805F49916B", Typed("_1", NVARCHAR_MAX, json=True, mask=mask))],
             ["_1"],
             wrapped=text,
             single_row=True,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from emulators.sql_server.catalogue.masking import Mask
 from emulators.sql_server.catalogue.model import Catalogue, Table
 from emulators.sql_server.parser.tree import CommonTable, Expression
 from emulators.sql_server.values.errors import sql_error
@@ -27,6 +28,8 @@ class Typed:
     identity: bool = False
     json: bool = False
     """The text is JSON, which FOR JSON does not quote again."""
+    mask: Mask | None = None
+    """Set for items of a select list."""
 
 
 @dataclass(slots=True)
@@ -39,6 +42,7 @@ class BoundColumn:
     nullable: bool = True
     identity: bool = False
     collation: str = "CI"
+    mask: Mask | None = None
 
 
 @dataclass(slots=True)
@@ -116,6 +120,10 @@ class Unit:
     permissions: set[tuple[str, int]] = field(default_factory=set)
     locking: bool = False
     """A hint asks for update or range locks."""
+    doubts: list[Mask] = field(default_factory=list)
+    """Uses of masked columns that only a user with UNMASK may make here."""
+    filtered: bool = False
+    """A security policy hides rows of a table that it reads."""
     deferred: dict[str, Callable[[], str]] = field(default_factory=dict)
     sources: int = 0
     columns_seen: int = 0

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 
-from emulators.sql_server.catalogue.model import Table, quote, quote_text
+from emulators.sql_server.catalogue.model import InlineFunction, Table, quote, quote_text
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import refuse_large_object
+from emulators.sql_server.compiler.inline_functions import (
+    InlineCompiler,
+    bound_arguments,
+    filtered_rows,
+    find_function,
+    inside,
+)
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, BoundCte, Scope, Typed
-from emulators.sql_server.compiler.tables import TableCompiler
 from emulators.sql_server.compiler.tracking import apply_version, changes_source, version_source
 from emulators.sql_server.parser.batches import parse_query
 from emulators.sql_server.parser.tree import (
@@ -36,7 +42,7 @@ _SERIES = frozenset({"tinyint", "smallint", "int", "bigint", "numeric"})
 _LOCKING_HINTS = frozenset({"UPDLOCK", "XLOCK", "HOLDLOCK", "SERIALIZABLE", "TABLOCKX"})
 
 
-class SourceCompiler(TableCompiler):
+class SourceCompiler(InlineCompiler):
     """Compiles table sources into a scope and returns their SQLite text."""
 
     def compile_query(
@@ -57,6 +63,9 @@ class SourceCompiler(TableCompiler):
         if isinstance(node, OpenJson):
             return self._open_json(node, scope)
         if isinstance(node, FunctionSource):
+            function = find_function(self, node.name)
+            if function is not None:
+                return self._inline_function(function, node, scope, lateral)
             return self._function_source(node, scope)
         if isinstance(node, ChangesSource):
             return self.changes_source(node, scope)
@@ -145,7 +154,9 @@ class SourceCompiler(TableCompiler):
         bound = Bound(
             alias,
             [
-                BoundColumn(name, typed.type or INT, f"{inner}._{number}", typed.nullable, typed.identity, typed.collation)
+                BoundColumn(
+                    name, typed.type or INT, f"{inner}._{number}", typed.nullable, typed.identity, typed.collation, typed.mask
+                )
                 for number, (name, typed) in enumerate(columns, 1)
             ],
             qualified,
@@ -229,7 +240,7 @@ class SourceCompiler(TableCompiler):
             elif kind.name in FLOATS:
                 value, element = f"k_real_text({value})", f"CAST({element} AS REAL)"
             packed.append(value)
-            columns.append(BoundColumn(name, kind, element, typed.nullable, False, typed.collation))
+            columns.append(BoundColumn(name, kind, element, typed.nullable, False, typed.collation, typed.mask))
         self.register(Bound(node.alias, columns), scope)
         rows = f"SELECT json_group_array(json_array({', '.join(packed)})) FROM ({compiled.sql()})"
         return f"json_each(({rows})) AS {inner}"
@@ -313,6 +324,23 @@ class SourceCompiler(TableCompiler):
             call = f"k_list_properties({', '.join(self.cast(value, NVARCHAR_MAX).sql for value in values)})"
             return self._json_rows(call, self._renamed(columns, node), node.alias or name, scope, correlated)
         raise sql_error(208, ".".join(node.name))
+
+    def _inline_function(self, function: InlineFunction, node: FunctionSource, scope: Scope, lateral: bool) -> str:
+        """A function of the database stands for its query. Raises SqlError 313, 8144."""
+        touched = scope.touched
+        own = scope if lateral else Scope(scope.parent, scope.ctes)
+        values = bound_arguments(self, function, node.arguments, own)
+        outer = set(self.unit.permissions)
+        with inside(self, values):
+            compiled = self.compile_query(parse_query(function.text), None)
+        self.unit.permissions = outer | {("SELECT", function.object_id)}
+        shown = DerivedTable(parse_query(function.text), node.alias or function.name, node.columns)
+        if lateral and scope.touched != touched:
+            return self._correlated(compiled, shown, scope)
+        return self._add_query(compiled, shown.alias, node.columns, scope, (function.schema, function.name), bool(node.alias))
+
+    def row_filter(self, table: Table) -> str:
+        return filtered_rows(self, table)
 
     def _renamed(self, columns: list[tuple[str, SqlType]], node: FunctionSource) -> list[tuple[str, SqlType]]:
         if not node.columns:

@@ -8,6 +8,7 @@ from emulators.sql_server.catalogue.model import Table, quote
 from emulators.sql_server.compiler.assignments import AssignmentCompiler, variables_in
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.functions.aggregates import refuse_aggregates
+from emulators.sql_server.compiler.masks import MaskedReads, combined, masked_sql
 from emulators.sql_server.compiler.output import alias_of, highest_parameter, output_converters
 from emulators.sql_server.compiler.plans import DmlPlan, MergeAction, Plan, SelectPlan
 from emulators.sql_server.compiler.queries import shown_type, type_or_int
@@ -41,6 +42,7 @@ class StatementCompiler(AssignmentCompiler):
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
+        self.reads = MaskedReads()
 
     # --- SELECT and scalars ---
 
@@ -51,6 +53,7 @@ class StatementCompiler(AssignmentCompiler):
             return self._needs(stepwise)
         compiled = self.compile_query(query, None, top_level=True)
         columns = [Column(name, shown_type(typed), typed.nullable, typed.identity) for name, typed in compiled.columns]
+        masks = [(place, typed.mask, type_or_int(typed)) for place, (_, typed) in enumerate(compiled.columns) if typed.mask]
         into = getattr(query.body, "into", None)
         plan = SelectPlan(
             self.unit.finish(compiled.sql()),
@@ -60,15 +63,21 @@ class StatementCompiler(AssignmentCompiler):
             assignments=[name for name, _ in compiled.assignments],
             into=into,
             types=[column.type for column in columns],
+            masks=masks,
         )
         return self._needs(plan)
 
     def scalar_plan(self, node: Expression, target: SqlType | None = None) -> tuple[Plan, SqlType]:
         """``SELECT expression``."""
         typed = self.value(node, Scope())
+        read = self.reads.taken(0)
+        doubt = "a variable set from a masked column of its own type" if target is None or typed.type == target else ""
         if target is not None:
             typed = self.cast(typed, target)
-        return self._needs(Plan(self.unit.finish(f"SELECT {typed.sql}"), self.unit.bindings)), type_or_int(typed)
+        plan = Plan(self.unit.finish(f"SELECT {typed.sql}"), self.unit.bindings)
+        if (mask := combined(read, doubt)) is not None:
+            plan.masks.append((0, mask, type_or_int(typed)))
+        return self._needs(plan), type_or_int(typed)
 
     def condition_plan(self, node: Expression) -> Plan:
         text = f"SELECT CASE WHEN {self.condition(node, Scope())} THEN 1 ELSE 0 END"
@@ -78,6 +87,9 @@ class StatementCompiler(AssignmentCompiler):
         plan.bindings = plan.bindings[: highest_parameter(plan.sql)]
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
         plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
+        plan.filtered = self.unit.filtered
+        rest = combined(self.reads.values, "this use of a masked column")
+        plan.doubts = [*self.unit.doubts, *(mask for _, mask, _ in plan.masks if mask.doubt), *([rest] if rest else [])]
         return plan
 
     def _finish(self, plan: DmlPlan, action: str, context: Expression | None) -> DmlPlan:
@@ -140,8 +152,13 @@ class StatementCompiler(AssignmentCompiler):
         if len(compiled.columns) != len(given):
             raise (sql_error(120 if len(compiled.columns) < len(given) else 121) if named else sql_error(213))
         places, defaults = self._missing(table, given)
+        for _, typed in compiled.columns:
+            if typed.mask is not None and typed.mask.doubt:
+                self.unit.doubts.append(typed.mask)
         values = [
-            self.cast(Typed(f"q._{number}", typed.type, typed.collation), table.stored[place].type, cut=False).sql
+            self.cast(
+                Typed(masked_sql(f"q._{number}", typed), typed.type, typed.collation), table.stored[place].type, cut=False
+            ).sql
             for number, ((_, typed), place) in enumerate(zip(compiled.columns, given, strict=True), 1)
         ]
         top = f" LIMIT {self.row_count(node.top.count, Scope())}" if node.top else ""
@@ -187,13 +204,15 @@ class StatementCompiler(AssignmentCompiler):
         bound = Bound(
             name,
             [
-                BoundColumn(column, typed.type or SqlType("int"), f"{inner}._{number}", typed.nullable, False, typed.collation)
+                BoundColumn(
+                    column, typed.type or SqlType("int"), f"{inner}._{number}", typed.nullable, False, typed.collation, typed.mask
+                )
                 for number, (column, (_, typed)) in enumerate(zip(names, compiled.columns, strict=True), 1)
             ],
         )
         scope.sources.append(bound)
         text = f"({compiled.sql()}) AS {inner} JOIN "
-        text += self.add_table(base, "\x05base", scope, ())
+        text += self.add_table(base, "\x05base", scope, (), filtered=False)
         scope.sources[-1].hidden = True
         text += f" ON {scope.sources[-1].rowid} = {inner}.__rid"
         renamed = {column.lower(): origin for column, origin in zip(names, compiled.base_columns, strict=True)}

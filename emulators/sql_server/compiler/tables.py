@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from emulators.sql_server.catalogue.masking import Mask
 from emulators.sql_server.catalogue.model import Table, quote
 from emulators.sql_server.compiler.expressions import ExpressionCompiler
 from emulators.sql_server.compiler.functions.calls import FunctionCompiler
+from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope
 from emulators.sql_server.parser.batches import parse_expression
 from emulators.sql_server.parser.tree import Name
@@ -51,8 +53,17 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
         view = self.unit.catalogue.view(schema, last)
         return view.text if view is not None else None
 
-    def add_table(self, table: Table, alias: str, scope: Scope, names: Name, explicit: bool = True) -> str:
-        """Bring a base table into scope."""
+    predicates: tuple[int, ...] = ()
+    """The table whose security predicate is being compiled."""
+
+    def row_filter(self, table: Table) -> str:
+        """The SQLite text of the rows that a security policy lets through, or ''."""
+        raise AssertionError("given by QueryCompiler")
+
+    def add_table(
+        self, table: Table, alias: str, scope: Scope, names: Name, explicit: bool = True, *, filtered: bool = True
+    ) -> str:
+        """Bring a base table into scope; ``filtered``: without the rows that a security policy hides."""
         inner = self.unit.alias()
         bound = Bound(alias, [], names, table, f"{inner}.__rowid", explicit_alias=explicit)
         bound.columns = [
@@ -63,6 +74,7 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
                 column.nullable,
                 column.identity is not None,
                 column.sqlite_collation,
+                Mask(column.mask, frozenset({(table.object_id, column.column_id)})) if column.mask else None,
             )
             for column in table.columns
         ]
@@ -71,6 +83,10 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
         if not table.temporary:
             self.unit.reads.add(table.object_id)
             self.unit.permissions.add(("SELECT", table.object_id))
+            if filtered and self.unit.catalogue.policies:
+                rows = self.row_filter(table)
+                if rows:
+                    return f"{rows} AS {inner}"
         return f"{table.storage} AS {inner}"
 
     def _computed(self, table: Table, bound: Bound) -> None:
@@ -79,5 +95,7 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
             if column.computed is not None:
                 own = Scope()
                 own.sources = [bound]
+                start = len(self.reads.values)
                 typed = self.value(parse_expression(column.computed), own)
+                place.mask = combined(self.reads.taken(start))
                 place.sql, place.type = typed.sql, typed.type or INT

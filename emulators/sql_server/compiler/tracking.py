@@ -6,6 +6,7 @@ the last committed one are shown, so that a transaction does not see its own cha
 
 from __future__ import annotations
 
+from emulators.sql_server.catalogue.masking import Mask
 from emulators.sql_server.catalogue.model import Index, Table, TableColumn, quote
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope
 from emulators.sql_server.compiler.tables import TableCompiler
@@ -67,8 +68,8 @@ def changes_source(compiler: TableCompiler, node: ChangesSource, scope: Scope) -
     bound = Bound(
         node.alias,
         [
-            BoundColumn(name, kind, f"{inner}.{sql}", nullable, False, collation)
-            for name, (_, kind, sql, nullable, collation) in zip(names, columns, strict=True)
+            BoundColumn(name, kind, f"{inner}.{sql}", nullable, False, collation, _key_mask(table, place - 5))
+            for place, (name, (_, kind, sql, nullable, collation)) in enumerate(zip(names, columns, strict=True))
         ],
     )
     compiler.register(bound, scope)
@@ -90,6 +91,13 @@ def changes_source(compiler: TableCompiler, node: ChangesSource, scope: Scope) -
         )
 
     return compiler.unit.defer(render)
+
+
+def _key_mask(table: Table, place: int) -> Mask | None:
+    column = key_columns(table)[place] if place >= 0 else None
+    if column is None or not column.mask:
+        return None
+    return Mask(column.mask, frozenset({(table.object_id, column.column_id)}), "CHANGETABLE of a masked column")
 
 
 def version_index(table: Table) -> str:

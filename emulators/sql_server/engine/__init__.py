@@ -11,6 +11,7 @@ Where it differs from the real server, on purpose:
 * errors of names (207, 22105, …) come when the statement is reached. In the real server they come before the batch starts.
 * strings sort by code point without case, and uniqueidentifiers as text. varchar has code page 1252.
 * CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
-* what is missing is refused with error 40517, which names it. Procedures, functions, triggers, cursors, sequences and synonyms are
-  missing. So are FORMAT, PIVOT, GROUPING SETS, TOP PERCENT, WITH TIES, FOR XML and half of a surrogate pair.
+* what is missing is refused with error 40517, which names it. Procedures, triggers, cursors, sequences, synonyms, and all functions
+  but inline table-valued ones are missing. So are FORMAT, PIVOT, GROUPING SETS, TOP PERCENT, WITH TIES, FOR XML and half of a
+  surrogate pair.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 import threading
@@ -70,8 +71,48 @@ class Database:
         if connection.execute('SELECT COUNT(*) FROM "$catalogue"').fetchone()[0] == 0:
             Catalogue.fresh(self.local_text()).save(connection)
         catalogue = Catalogue.load(connection)
+        if catalogue.options.name_itself():  # a file from before databases had identifiers
+            catalogue.save(connection)
         connection.execute("COMMIT")
         return catalogue
+
+    # --- backups ---
+
+    def backup(self, path: Path) -> None:
+        """BACKUP DATABASE: what is committed now, as a file."""
+        path.unlink(missing_ok=True)
+        with contextlib.closing(self.connect()) as source, contextlib.closing(sqlite3.connect(path)) as target:
+            source.backup(target)
+
+    def restore(self, path: Path) -> None:
+        """RESTORE DATABASE … WITH REPLACE over this database.
+
+        All sessions end, as SET SINGLE_USER WITH ROLLBACK IMMEDIATE ends them.
+
+        Raises:
+            ValueError: the file is no backup.
+        """
+        if not path.is_file():
+            raise ValueError(f"there is no backup {path}")
+        with contextlib.closing(sqlite3.connect(path)) as source:
+            try:
+                options = Catalogue.load(source).options
+                log = source.execute("SELECT value FROM \"$state\" WHERE key = 'version'").fetchone()[0]
+            except sqlite3.Error as error:
+                raise ValueError(f"{path} is no backup: {error}") from error
+            for session in self.sessions():
+                session.close()
+            options.restored(self.catalogue.options, 34_000_000_000_000_000 + log)
+            source.backup(self._keeper)
+        catalogue = Catalogue.load(self._keeper)
+        catalogue.options = options
+        self._keeper.execute("BEGIN IMMEDIATE")
+        catalogue.save(self._keeper)
+        self._keeper.execute("COMMIT")
+        self.identities.clear()
+        self.count_writes({*self.writes, *catalogue.by_id})
+        self.cleanup.due = None
+        self.catalogue = catalogue
 
     def connect(self) -> sqlite3.Connection:
         """A connection to the file. Killed at any instant, the file keeps what was committed: WAL, and NORMAL suffices while the

@@ -17,6 +17,7 @@ from emulators.sql_server.parser.tree import (
     CheckIdentity,
     Commit,
     Continue,
+    CreateFunction,
     CreateIndex,
     CreateSchema,
     CreateTable,
@@ -25,6 +26,7 @@ from emulators.sql_server.parser.tree import (
     Expression,
     If,
     PermissionStatement,
+    PolicyStatement,
     PrincipalStatement,
     Print,
     RaiseError,
@@ -310,6 +312,14 @@ class FlowStatements:
     def _create_view(self, statement: CreateView) -> Events:
         self.ddl.create_view(statement)
         yield from self._done(None, "CREATE VIEW")
+
+    def _create_function(self, statement: CreateFunction) -> Events:
+        self.ddl.create_function(statement)
+        yield from self._done(None, "CREATE FUNCTION")
+
+    def _policy(self, statement: PolicyStatement) -> Events:
+        self.ddl.policy(statement)
+        yield from self._done(None, f"{statement.action} SECURITY POLICY")
 
     def _principal(self, statement: PrincipalStatement) -> Events:
         security.run_principal(self.session, statement)

@@ -22,6 +22,7 @@ from emulators.sql_server.parser.tree import (
     CheckIdentity,
     Commit,
     Continue,
+    CreateFunction,
     CreateIndex,
     CreateSchema,
     CreateTable,
@@ -39,6 +40,7 @@ from emulators.sql_server.parser.tree import (
     Merge,
     Null,
     PermissionStatement,
+    PolicyStatement,
     PrincipalStatement,
     Print,
     QueryStatement,
@@ -133,6 +135,8 @@ class Interpreter(FlowStatements):
             AlterDatabase: self._alter_database,
             CreateSchema: self._create_schema,
             CreateView: self._create_view,
+            CreateFunction: self._create_function,
+            PolicyStatement: self._policy,
             PrincipalStatement: self._principal,
             PermissionStatement: self._permission,
         }
@@ -186,9 +190,12 @@ class Interpreter(FlowStatements):
         handler = self._handlers.get(type(statement))
         if handler is None:
             raise unsupported(type(statement).__name__)
+        self.session.redacting = False
         try:
             yield from _with_whole_text(handler(statement))
         except SqlError as error:
+            if self.session.redacting:
+                errors.redact(error)
             if error.line <= 1:
                 error.line = statement.line
             if getattr(error, "settled", False) or isinstance(statement, (If, While, Block, TryCatch)):
@@ -257,8 +264,10 @@ class Interpreter(FlowStatements):
             return self.frame.values[node.name], self.frame.types[node.name]
         plan, kind = self._plan(statement, lambda compiler: compiler.scalar_plan(node, target), part or str(id(node)))
         self.session.prepare(plan)
-        row = self.store.rows(plan.sql, self.session.parameters(plan.bindings))[0]
-        return row[0], kind
+        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.masks:
+            rows = self.session.masked_rows(plan, rows)
+        return rows[0][0], kind
 
     def text(self, statement: Statement, node: Expression) -> str | None:
         """The value of an expression as a string."""
@@ -286,6 +295,8 @@ class Interpreter(FlowStatements):
             yield from self._select_into(plan)
             return
         rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.masks:
+            rows = self.session.masked_rows(plan, rows)
         if plan.steps:
             self._step_through(plan, rows)
             return
@@ -326,6 +337,8 @@ class Interpreter(FlowStatements):
             [],
         )
         rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        if plan.masks:
+            rows = self.session.masked_rows(plan, rows)
         self.ddl.create_table(CreateTable(plan.into, definition))
         table = self.session.temporary.get(plan.into[-1].lower()) or self.store.catalogue.table(
             (plan.into[-2] if len(plan.into) > 1 else "") or "dbo", plan.into[-1]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+from emulators.sql_server.catalogue.masking import masked
 from emulators.sql_server.catalogue.model import Table, View
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
 from emulators.sql_server.compiler.plans import DmlPlan, Plan
@@ -26,7 +27,7 @@ from emulators.sql_server.storage.session import Database
 from emulators.sql_server.storage.store import Store
 from emulators.sql_server.system_views.rows import ViewRows
 from emulators.sql_server.values.datatypes import INT, encode_decimal, to_external, to_internal
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Column, Event, Parameter, SqlError, SqlType
 
 VERSION = "Microsoft SQL Server 2022 (RTM-CU17) (emulator) - 16.0.4165.4 (X64) \n\tDeveloper Edition (64-bit) on Linux <X64>"
@@ -67,6 +68,7 @@ class Session(TemporaryTables):
         self.cancel_event = threading.Event()
         self.around_commit: Callable[[Callable[[], None]], None] = _just_commit
         self.encrypted = False
+        self.on_end: Callable[[], None] = self.close
         self.return_value = 0
         self.finished_frame = Frame()
         self._user: tuple[int, str] | None = None
@@ -92,6 +94,7 @@ class Session(TemporaryTables):
         self.temporary_identities: dict[int, int] = {}
         self.context: dict[str, Any] = {}
         self._filled: dict[str, int] = {}
+        self.redacting = False
 
     # --- state ---
 
@@ -218,6 +221,10 @@ class Session(TemporaryTables):
         self.store.connection.interrupt()
         self.owner.locks.wake()
 
+    def end(self) -> None:
+        """Somebody else ends the connection, as WITH ROLLBACK IMMEDIATE does."""
+        self.on_end()
+
     def close(self) -> None:
         """End the connection: what is not committed is undone."""
         self.store.close()
@@ -232,6 +239,10 @@ class Session(TemporaryTables):
 
     def prepare(self, plan: Plan) -> None:
         """Before a plan runs: permissions, system views, isolation."""
+        if plan.filtered:
+            self.redacting = True
+        if plan.masks or plan.doubts:
+            self._refuse_doubts(plan)
         if plan.permissions and self.user.lower() != "dbo":
             security.require(self, plan.permissions)
         for key in plan.views:
@@ -240,6 +251,27 @@ class Session(TemporaryTables):
             return  # it reads under the write lock
         if plan.reads or plan.locking or self.store.isolation == "SNAPSHOT":
             self.store.reading(plan.reads, plan.locking)
+
+    def _refuse_doubts(self, plan: Plan) -> None:
+        """Raises SqlError 40517 where it is not known how the real server would mask a value."""
+        for mask in plan.doubts:
+            if not security.unmasks(self, mask):
+                raise unsupported(f"{mask.doubt} without UNMASK")
+        if any(not security.unmasks(self, mask) for _, mask, _ in plan.masks):
+            self.redacting = True
+
+    def masked_rows(self, plan: Plan, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The rows as the user reads them."""
+        hidden = [(place, mask.function, kind) for place, mask, kind in plan.masks if not security.unmasks(self, mask)]
+        if not hidden:
+            return rows
+        found = []
+        for row in rows:
+            values = list(row)
+            for place, function, kind in hidden:
+                values[place] = masked(function, values[place], kind)
+            found.append(tuple(values))
+        return found
 
     def prepare_permissions(self, needed: list[tuple[str, int]]) -> None:
         security.require(self, needed)

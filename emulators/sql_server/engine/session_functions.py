@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Catalogue, Table, View, constraints_of
+from emulators.sql_server.catalogue.masking import Mask, masked
+from emulators.sql_server.catalogue.model import Catalogue, InlineFunction, SecurityPolicy, Table, View, constraints_of
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, system_view_id
 from emulators.sql_server.objects.extended_properties import listed
-from emulators.sql_server.objects.security import allows, has_permission_by_name, logins, roles_of
+from emulators.sql_server.objects.security import allows, has_permission_by_name, logins, roles_of, unmasks
 from emulators.sql_server.parser.names import split_name
 from emulators.sql_server.runtime.registration import guarded
 from emulators.sql_server.storage.locks import MODES, LockTimeout
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values.datatypes import encode_decimal, max_length_bytes, precision_scale, system_type_id, system_types
-from emulators.sql_server.values.results import SqlError
+from emulators.sql_server.values.results import SqlError, SqlType
 
 FUNCTIONS = {
     "k_object_id": 2,
@@ -44,7 +46,8 @@ FUNCTIONS = {
     "k_login_name": 1,
     "k_login_sid": 0,
     "k_login_of_sid": 1,
-    "k_has_permission": 3,
+    "k_has_permission": 5,
+    "k_masked": 2,
     "k_is_member": 1,
     "k_is_role_member": 2,
     "k_is_server_role_member": 2,
@@ -134,9 +137,14 @@ class SessionFunctions:
         if object_id is None:
             return None
         found = self.catalogue.by_id.get(object_id)
+        if not isinstance(found, (Table, View)):
+            found = None
         return found or next((t for t in self.session.temporary.values() if t.object_id == object_id), None)
 
     def object_property(self, object_id: int | None, name: str | None) -> int | None:
+        module = self.catalogue.by_id.get(object_id or 0)
+        if isinstance(module, (InlineFunction, SecurityPolicy)) and name is not None:
+            return self._module_property(module, name.lower())
         found = self._table(object_id)
         if found is None or name is None:
             return None
@@ -152,6 +160,21 @@ class SessionFunctions:
             "schemaid": self.schema_id(found.schema),
         }
         return values.get(name.lower())
+
+    def _module_property(self, module: InlineFunction | SecurityPolicy, name: str) -> int | None:
+        function = isinstance(module, InlineFunction)
+        values = {
+            "istable": 0,
+            "isusertable": 0,
+            "isview": 0,
+            "ismsshipped": 0,
+            "isinlinefunction": int(function),
+            "istablefunction": int(function),
+            "isscalarfunction": 0,
+            "isschemabound": int(module.schema_bound) if isinstance(module, InlineFunction) else 1,
+            "schemaid": self.schema_id(module.schema),
+        }
+        return values.get(name)
 
     def schema_id(self, name: str | None) -> int | None:
         schema = self.catalogue.schemas.get((name or "").lower())
@@ -179,6 +202,8 @@ class SessionFunctions:
             "scale": scale,
             "isrowguidcol": 0,
             "issparse": 0,
+            "iscolumnset": 0,
+            "generatedalwaystype": 0,
             "ishidden": 0,
             "charmaxlen": length if length else None,
         }
@@ -237,7 +262,7 @@ class SessionFunctions:
         options = self.catalogue.options
         values = {
             "status": "ONLINE",
-            "updateability": "READ_WRITE",
+            "updateability": "READ_ONLY" if options.read_only else "READ_WRITE",
             "useraccess": "MULTI_USER",
             "recovery": options.recovery_model,
             "collation": "SQL_Latin1_General_CP1_CI_AS",
@@ -304,8 +329,20 @@ class SessionFunctions:
         principal = self.catalogue.principals.get((name if name is not None else self.session.user).lower())
         return principal.principal_id if principal else None
 
-    def has_permission(self, securable: str | None, kind: str | None, permission: str | None) -> int | None:
+    def has_permission(
+        self, securable: str | None, kind: str | None, permission: str | None, part: str | None, part_kind: str | None
+    ) -> int | None:
+        if part is not None:
+            found = self._object(securable)
+            table = self._table(found[0]) if found else None
+            if not isinstance(table, Table) or (part_kind or "").upper() != "COLUMN" or table.column(part) is None:
+                return None
         return has_permission_by_name(self.session, securable, kind, permission)
+
+    def masked(self, value: Any, key: str) -> Any:
+        function, sources, kind = json.loads(key)
+        mask = Mask(function, frozenset((table, column) for table, column in sources))
+        return value if unmasks(self.session, mask) else masked(function, value, SqlType(*kind))
 
     def is_member(self, role: str | None) -> int | None:
         return self.is_role_member(role, None)

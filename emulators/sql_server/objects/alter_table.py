@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import copy
 
-from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, constraints_of, quote, storage_column
+from emulators.sql_server.catalogue.masking import parse_mask
+from emulators.sql_server.catalogue.model import (
+    Check,
+    ForeignKey,
+    Index,
+    Table,
+    TableColumn,
+    check_collation,
+    constraints_of,
+    quote,
+    storage_column,
+)
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
+from emulators.sql_server.objects.dependencies import depends_on
 from emulators.sql_server.objects.table_builder import TableBuilder
 from emulators.sql_server.objects.table_storage import build_index, drop_index
 from emulators.sql_server.parser.batches import parse_condition, parse_expression, parse_query
@@ -47,6 +59,8 @@ class TableAlterer(TableBuilder):
                     self._alter_drop_constraints(table, node)
                 elif node.action == "CHECK CONSTRAINT":
                     self._switch_constraints(table, node)
+                elif node.action in ("ADD MASKED", "DROP MASKED"):
+                    self._change_mask(table, node)
                 else:
                     self._alter_column(table, node)
                 self.store.change_catalogue().put_table(table)
@@ -196,11 +210,20 @@ class TableAlterer(TableBuilder):
         dependents += [
             other.name for other in table.columns if other.computed and name in columns_in(parse_expression(other.computed))
         ]
-        dependents += [
-            view.name
-            for view in self.store.catalogue.views.values()
-            if table.object_id in view.bound and name in columns_in(parse_query(view.text))
+        dependents += self._bound_to(table, name)
+        self._refuse(dependents, column, action)
+
+    def _bound_to(self, table: Table, name: str) -> list[str]:
+        """Views, functions and policies that are bound to a column, given in lower case."""
+        catalogue = self.store.catalogue
+        modules = [
+            module.name
+            for module in (*catalogue.views.values(), *catalogue.functions.values())
+            if table.object_id in module.bound and name in columns_in(parse_query(module.text))
         ]
+        return modules + [policy.name for policy in catalogue.policies.values() if depends_on(policy, table.object_id, name)]
+
+    def _refuse(self, dependents: list[str], column: TableColumn, action: str) -> None:
         if dependents:
             raise SqlError(
                 5074,
@@ -248,22 +271,47 @@ class TableAlterer(TableBuilder):
         column = table.column(syntax.name)
         if column is None:
             raise sql_error(4924, "ALTER COLUMN", syntax.name, table.name)
+        if column.mask and syntax.mask is None:
+            raise unsupported("ALTER COLUMN of a masked column without MASKED")
+        if syntax.mask is not None:
+            security.require_database(self.session, "ALTER ANY MASK")
+        collation = check_collation(syntax.collation)
         if column.computed is not None or column.identity is not None or syntax.type is None:
             raise unsupported("ALTER COLUMN of an identity or computed column")
         if syntax.type.name != column.type.name:
             self._refuse_dependents(table, column, "ALTER COLUMN")
+        self._refuse(self._bound_to(table, column.name.lower()), column, "ALTER COLUMN")
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         converted = StatementCompiler(unit).cast(Typed(quote(column.name), column.type), syntax.type, cut=False).sql
         column.nullable = syntax.nullable is not False
         if not column.nullable and self.store.rows(f"SELECT 1 FROM {table.storage} WHERE {quote(column.name)} IS NULL LIMIT 1"):
             raise sql_error(515, column.name, f"{self.store.database.name}.{table.full_name}", "ALTER TABLE")
-        column.type, column.collation = syntax.type, syntax.collation or column.collation
+        column.type, column.collation = syntax.type, collation
+        if syntax.mask is not None:
+            column.mask = parse_mask(syntax.mask, column.name, column.type)
         length = column.type.length
         if length > 0 and column.type.name in STRINGS | {"binary", "varbinary"}:
             long = self.store.rows(f"SELECT {converted} FROM {table.storage} WHERE length({converted}) > ? LIMIT 1", (length,))
             if long:
                 raise sql_error(2628, f"{self.store.database.name}.{table.full_name}", column.name, str(long[0][0])[:length])
         self._rebuild(table, {column.name: converted})
+
+    def _change_mask(self, table: Table, node: AlterTable) -> None:
+        """Raises SqlError 262, 4924, 5074, 16002 to 16007, 40517."""
+        security.require_database(self.session, "ALTER ANY MASK")
+        column = table.column(node.names[0])
+        if column is None:
+            raise sql_error(4924, "ALTER COLUMN", node.names[0], table.name)
+        if column.computed is not None:
+            raise unsupported("a mask of a computed column")
+        if node.action == "DROP MASKED":
+            if not column.mask:
+                raise sql_error(16007, column.name, state=0)
+            column.mask = ""
+            return
+        mask = parse_mask(node.mask, column.name, column.type)
+        self._refuse_dependents(table, column, "ALTER COLUMN")
+        column.mask = mask
 
     def _rebuild(self, table: Table, values: dict[str, str]) -> None:
         """Copy all rows into a table of the new shape."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 
-from emulators.sql_server.catalogue.model import Index, Schema, Table, View, quote
+from emulators.sql_server.catalogue.model import Index, InlineFunction, Schema, Table, View, quote
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
-from emulators.sql_server.objects.alter_table import TableAlterer
+from emulators.sql_server.objects.modules import ModuleDdl, unbindable
 from emulators.sql_server.objects.table_builder import temporary_id
 from emulators.sql_server.objects.table_storage import build_index, create_storage, drop_index
 from emulators.sql_server.parser.batches import parse_query
@@ -54,7 +55,6 @@ _IGNORED_OPTIONS = frozenset(
         "QUERY_STORE",
         "MULTI_USER",
         "ONLINE",
-        "READ_WRITE",
         "RECURSIVE_TRIGGERS",
         "TRUSTWORTHY",
         "DELAYED_DURABILITY",
@@ -63,7 +63,10 @@ _IGNORED_OPTIONS = frozenset(
 )
 
 
-class Ddl(TableAlterer):
+_PATIENCE_SECONDS = 5.0
+
+
+class Ddl(ModuleDdl):
     """Runs data definition for one session."""
 
     # --- tables ---
@@ -79,7 +82,7 @@ class Ddl(TableAlterer):
         security.require_database(self.session, "CREATE TABLE")
         with self.store.writing():
             catalogue = self.store.change_catalogue()
-            schema = self._schema(node.name)
+            schema = self.schema_of(node.name)
             if catalogue.object_named(schema.name, name) is not None:
                 raise sql_error(2714, name)
             table = self.build(node.definition, schema.name, name, catalogue.new_id())
@@ -88,7 +91,7 @@ class Ddl(TableAlterer):
             catalogue.put_table(table)
             self.store.save_catalogue()
 
-    def _schema(self, name: Name) -> Schema:
+    def schema_of(self, name: Name) -> Schema:
         wanted = (name[-2] if len(name) > 1 else "") or self.session.default_schema
         schema = self.store.catalogue.schemas.get(wanted.lower())
         if schema is None or schema.name in ("sys", "INFORMATION_SCHEMA"):
@@ -169,7 +172,7 @@ class Ddl(TableAlterer):
         security.require_database(self.session, "CREATE VIEW")
         with self.store.writing():
             catalogue = self.store.change_catalogue()
-            schema = self._schema(node.name)
+            schema = self.schema_of(node.name)
             existing = catalogue.view(schema.name, node.name[-1])
             if existing is None and (node.alter or catalogue.object_named(schema.name, node.name[-1]) is not None):
                 raise sql_error(208, ".".join(node.name)) if node.alter else sql_error(2714, node.name[-1])
@@ -191,11 +194,7 @@ class Ddl(TableAlterer):
             if isinstance(part, SelectItem) and isinstance(part.expression, Star):
                 raise SqlError(1054, "Syntax '*' is not allowed in schema-bound objects.", 15)
             if isinstance(part, TableSource) and len(part.name) != 2:
-                raise SqlError(
-                    4512,
-                    f"Cannot schema bind view '{'.'.join(node.name)}' because name '{'.'.join(part.name)}' is invalid for schema "
-                    "binding. Names must be in two-part format and an object cannot reference itself.",
-                )
+                raise unbindable("view", node.name, part.name)
         return sorted(unit.reads)
 
     # --- DROP and TRUNCATE ---
@@ -212,9 +211,17 @@ class Ddl(TableAlterer):
                     self._drop_schema(name[-1], node.if_exists)
                 elif node.kind == "INDEX":
                     self._drop_index(name, node)
+                elif node.kind == "SECURITY POLICY":
+                    self.drop_policy(name, node.if_exists)
                 else:
                     schema = (name[-2] if len(name) > 1 else "") or "dbo"
-                    found = catalogue.table(schema, name[-1]) if node.kind == "TABLE" else catalogue.view(schema, name[-1])
+                    found = (
+                        catalogue.table(schema, name[-1])
+                        if node.kind == "TABLE"
+                        else catalogue.view(schema, name[-1])
+                        if node.kind == "VIEW"
+                        else catalogue.function(schema, name[-1])
+                    )
                     if found is None:
                         if node.if_exists:
                             continue
@@ -222,6 +229,8 @@ class Ddl(TableAlterer):
                     security.require_alter(self.session, found)
                     if isinstance(found, Table):
                         self._drop_table(found)
+                    elif isinstance(found, InlineFunction):
+                        self._refuse_bound(found, "DROP FUNCTION")
                     catalogue.remove(found)
                 self.store.save_catalogue()
 
@@ -237,13 +246,17 @@ class Ddl(TableAlterer):
     def _drop_table(self, table: Table) -> None:
         if any(child.object_id != table.object_id for child, _ in self.store.catalogue.referencing(table.object_id)):
             raise sql_error(3726, table.full_name)
-        holder = next((view for view in self.store.catalogue.views.values() if table.object_id in view.bound), None)
-        if holder is not None:
-            raise sql_error(3729, "DROP TABLE", table.full_name, holder.name)
+        self._refuse_bound(table, "DROP TABLE")
         if table.tracking is not None:
             change_tracking.drop_history(self.store, table)
         self.store.run(f"DROP TABLE {table.storage}")
         self.store.run('DELETE FROM "$identity" WHERE object_id = ?', (table.object_id,))
+
+    def _refuse_bound(self, found: Table | InlineFunction, action: str) -> None:
+        """Raises SqlError 3729."""
+        holder = self.store.catalogue.binding(found.object_id)
+        if holder is not None:
+            raise sql_error(3729, action, found.full_name, holder.name)
 
     def _drop_schema(self, name: str, if_exists: bool) -> None:
         catalogue = self.store.change_catalogue()
@@ -341,6 +354,30 @@ class Ddl(TableAlterer):
         if self.store.count:
             raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
         security.require_database(self.session, "ALTER")
+        if any(name in ("READ_ONLY", "READ_WRITE") for name, _ in node.settings):
+            self._be_alone(node.termination)
+        self.store.altering = True
+        try:
+            self._alter_options(node)
+        finally:
+            self.store.altering = False
+
+    def _be_alone(self, termination: str) -> None:
+        """Whether the database may be written to changes only when nobody else is connected. Raises SqlError 5070, 40517."""
+        others = [other for other in self.session.owner.sessions() if other is not self.session]
+        if not others:
+            return
+        if termination == "NO_WAIT":
+            raise sql_error(5070, self.store.database.name)
+        if termination != "ROLLBACK IMMEDIATE":
+            raise unsupported("ALTER DATABASE SET READ_ONLY or READ_WRITE that waits for other connections")
+        for other in others:
+            other.end()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while len(self.session.owner.sessions()) > 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _alter_options(self, node: AlterDatabase) -> None:
         with self.store.writing():
             options = self.store.change_catalogue().options
             for name, value in node.settings:
@@ -356,6 +393,8 @@ class Ddl(TableAlterer):
                     options.snapshot_isolation = value == "ON"
                 elif name == "READ_COMMITTED_SNAPSHOT":
                     options.read_committed_snapshot = value == "ON"
+                elif name in ("READ_ONLY", "READ_WRITE"):
+                    options.read_only = name == "READ_ONLY"
                 elif name == "RECOVERY":
                     options.recovery_model = value
                 elif name not in _IGNORED_OPTIONS:

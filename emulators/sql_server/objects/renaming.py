@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table, View, constraints_of, quote
+from emulators.sql_server.catalogue.model import SecurityPolicy, Table, View, constraints_of, quote
 from emulators.sql_server.objects import security
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
 from emulators.sql_server.parser.names import split_name
@@ -78,12 +78,14 @@ def _rename_object(session: Session, parts: list[str], new: str, shown: str) -> 
     item = catalogue.by_id.get(found[0])
     if item is not None:
         security.require_alter(session, item)
-        if any(item.object_id in view.bound for view in catalogue.views.values()):
+        if not isinstance(item, (Table, View)):
+            kind = "security policy" if isinstance(item, SecurityPolicy) else "function"
+            raise unsupported(f"sp_rename of a {kind}")
+        if catalogue.binding(item.object_id) is not None:
             raise _dependent(shown)
         changed: Table | View = copy.deepcopy(item)
         changed.name = new
-        holder: dict[tuple[str, str], Any] = catalogue.tables if isinstance(item, Table) else catalogue.views
-        del holder[(item.schema.lower(), item.name.lower())]
+        del catalogue.holder_of(item)[(item.schema.lower(), item.name.lower())]
         catalogue.put_table(changed) if isinstance(changed, Table) else catalogue.put_view(changed)
         return
     owner = next(table for table in catalogue.tables.values() if any(i == found[0] for i, _, _ in constraints_of(table)))
@@ -119,8 +121,8 @@ def _rename_column(session: Session, table: Table, name: str, new: str) -> None:
     texts = [*(check.text for check in table.checks), *(index.where for index in table.indexes if index.where)]
     used = [columns_in(parse_condition(text)) for text in texts]
     used += [columns_in(parse_expression(other.computed)) for other in table.columns if other.computed]
-    bound = any(table.object_id in view.bound for view in session.store.catalogue.views.values())
-    if bound or any(column.name.lower() in names for names in used):
+    bound = session.store.catalogue.binding(table.object_id)
+    if bound is not None or any(column.name.lower() in names for names in used):
         raise _dependent(f"{table.full_name}.{column.name}")
     old = column.name
     if column.computed is None:

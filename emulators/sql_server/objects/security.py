@@ -6,7 +6,8 @@ import hashlib
 import os
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Catalogue, Permission, Principal, Table, View
+from emulators.sql_server.catalogue.masking import Mask
+from emulators.sql_server.catalogue.model import Catalogue, CatalogueObject, Permission, Principal, SecurityPolicy
 from emulators.sql_server.parser.names import split_name
 from emulators.sql_server.parser.tree import PermissionStatement, PrincipalStatement
 from emulators.sql_server.storage.session import Session
@@ -20,6 +21,7 @@ _IMPLIED = {
     "UPDATE": ("CONTROL",),
     "DELETE": ("CONTROL",),
     "VIEW CHANGE TRACKING": ("CONTROL",),
+    "UNMASK": ("CONTROL",),
     "EXECUTE": ("CONTROL",),
     "ALTER": ("CONTROL",),
     "REFERENCES": ("CONTROL",),
@@ -47,6 +49,10 @@ _CODES = {
     "VIEW DATABASE STATE",
     "CREATE PROCEDURE",
     "ALTER ANY USER",
+    "ALTER ANY SECURITY POLICY",
+    "ALTER ANY MASK",
+    "UNMASK",
+    "CREATE FUNCTION",
     "VIEW DATABASE PERFORMANCE STATE",
 }
 
@@ -132,6 +138,11 @@ def allows(session: Session, action: str, object_id: int) -> bool:
     return granted
 
 
+def unmasks(session: Session, mask: Mask) -> bool:
+    """Whether the user reads what the mask hides: UNMASK on every table that it comes from."""
+    return all(allows(session, "UNMASK", object_id) for object_id, _ in mask.sources)
+
+
 def require(session: Session, needed: list[tuple[str, int]]) -> None:
     """Raises SqlError 229 for the first permission that is missing."""
     if session.user.lower() == "dbo":
@@ -160,7 +171,23 @@ def require_database(session: Session, permission: str) -> None:
         raise sql_error(262, permission, session.owner.name)
 
 
-def require_alter(session: Session, found: Table | View) -> None:
+def sees_policy(session: Session, policy: SecurityPolicy) -> bool:
+    """Whether the user finds a security policy in the catalogue: VIEW DEFINITION, ALTER or ALTER ANY SECURITY POLICY."""
+    if is_owner(session):
+        return True
+    roles = roles_of(session.store.catalogue, session.user)
+    grantees = roles | {session.user.lower()}
+    states = {
+        p.state
+        for p in session.store.catalogue.permissions
+        if p.permission_class == 0 and p.name == "ALTER ANY SECURITY POLICY" and p.grantee.lower() in grantees
+    }
+    if "D" not in states and (states or "db_ddladmin" in roles):
+        return True
+    return any(allows(session, action, policy.object_id) for action in ("VIEW DEFINITION", "ALTER"))
+
+
+def require_alter(session: Session, found: CatalogueObject) -> None:
     """Raises SqlError 1088 when the user may not alter an object."""
     if (
         is_owner(session)

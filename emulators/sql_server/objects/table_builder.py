@@ -6,7 +6,8 @@ import itertools
 import zlib
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, constraints_of
+from emulators.sql_server.catalogue.masking import parse_mask
+from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, check_collation, constraints_of
 from emulators.sql_server.compiler.scope import Scope, Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
@@ -92,6 +93,7 @@ class TableBuilder:
             raise unsupported("a column called __rowid")
         if node.type is None:
             return self._add_computed(table, node)
+        collation = check_collation(node.collation)
         primary = any(constraint.kind == "PRIMARY KEY" for constraint in node.constraints)
         if primary and node.nullable:
             raise sql_error(8111, table.name)
@@ -101,7 +103,9 @@ class TableBuilder:
             if not whole or node.nullable:
                 raise sql_error(2749, node.name)
             nullable = False
-        column = TableColumn(table.next_column_id, node.name, node.type, nullable, node.identity, collation=node.collation or "")
+        column = TableColumn(table.next_column_id, node.name, node.type, nullable, node.identity, collation=collation)
+        if node.mask is not None:
+            column.mask = parse_mask(node.mask, column.name, column.type)
         table.next_column_id += 1
         table.columns.append(column)
         if node.default is not None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from emulators.sql_server.catalogue.model import Index, Table, quote, storage_column
+from emulators.sql_server.catalogue.model import Index, Table, collate_clause, quote, storage_column
 from emulators.sql_server.storage.store import Store
 from emulators.sql_server.storage.writer import index_condition, shown
-from emulators.sql_server.values.datatypes import STRINGS
 from emulators.sql_server.values.errors import sql_error
 
 
@@ -37,11 +36,7 @@ def _create_index(store: Store, table: Table, index: Index) -> None:
     on = f'"t{table.object_id}"'
     store.run(f"CREATE {unique}INDEX {prefix}{_index_name(table, index, '')} ON {on} ({columns}){where}")
     if nullable:
-        terms = ", ".join(
-            f"IFNULL({quote(column.name)}, X'00'){' COLLATE ' + column.sqlite_collation if column.type.name in STRINGS else ''}"
-            for column in own
-            if column is not None
-        )
+        terms = ", ".join(f"IFNULL({quote(column.name)}, X'00'){collate_clause(column)}" for column in own if column is not None)
         store.run(f"CREATE UNIQUE INDEX {prefix}{_index_name(table, index, 'u')} ON {on} ({terms}){where}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators.sql_server.parser.principals import PrincipalParser
+from emulators.sql_server.parser.modules import ModuleParser
 from emulators.sql_server.parser.tree import (
     AlterDatabase,
     AlterTable,
@@ -24,10 +24,12 @@ from emulators.sql_server.parser.tree import (
 from emulators.sql_server.values.datatypes import type_from_syntax
 from emulators.sql_server.values.results import SqlType
 
+_SWITCHES = frozenset({"READ_ONLY", "READ_WRITE", "MULTI_USER", "SINGLE_USER", "RESTRICTED_USER", "ONLINE", "OFFLINE", "EMERGENCY"})
+"""Options of ALTER DATABASE that take no value."""
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
 
 
-class DdlParser(PrincipalParser):
+class DdlParser(ModuleParser):
     """Data definition."""
 
     def ddl_statement(self) -> Statement | None:
@@ -245,7 +247,9 @@ class DdlParser(PrincipalParser):
                 column.collation = self.any_word()
             elif self.accept("ROWGUIDCOL"):
                 pass
-            elif self.at_any("SPARSE", "FILESTREAM", "MASKED", "ENCRYPTED", "GENERATED", "HIDDEN"):
+            elif self.accept("MASKED"):
+                column.mask = self._mask()
+            elif self.at_any("SPARSE", "FILESTREAM", "COLUMN_SET", "ENCRYPTED", "GENERATED", "HIDDEN"):
                 raise self.not_supported(f"column option {self.token.upper}")
             elif self.at_any("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "REFERENCES", "DEFAULT", "FOREIGN"):
                 if self.at("FOREIGN"):
@@ -258,6 +262,12 @@ class DdlParser(PrincipalParser):
                     column.constraints.append(constraint)
             else:
                 return
+
+    def _mask(self) -> str:
+        self.expect("WITH", "(", "FUNCTION", "=")
+        text = self.string()
+        self.expect(")")
+        return text
 
     # --- CREATE ---
 
@@ -281,11 +291,17 @@ class DdlParser(PrincipalParser):
             return CreateSchema(schema or owner, owner)
         if self.at_any("OR") and self.ahead().upper == "ALTER":
             self.next(), self.next()
+            if self.at("FUNCTION"):
+                return self._create_function(self.index - 3, True, False)
             if not self.at("VIEW"):
                 raise self.not_supported(f"CREATE OR ALTER {self.token.upper}")
             return self._view(True, False)
         if self.at("VIEW"):
             return self._view(False, False)
+        if self.at("FUNCTION"):
+            return self._create_function(self.index - 1, False, False)
+        if self.at("SECURITY", "POLICY"):
+            return self._policy("CREATE")
         if self.at_any("LOGIN", "USER", "ROLE"):
             return self._create_principal()
         if self.at_any("UNIQUE", "CLUSTERED", "NONCLUSTERED", "INDEX"):
@@ -335,6 +351,10 @@ class DdlParser(PrincipalParser):
             return self._alter_database()
         if self.at("VIEW"):
             return self._view(False, True)
+        if self.at("FUNCTION"):
+            return self._create_function(self.index - 1, False, True)
+        if self.at("SECURITY", "POLICY"):
+            return self._policy("ALTER")
         if self.at_any("ROLE", "USER", "LOGIN"):
             return self._alter_principal()
         if self.at("AUTHORIZATION"):
@@ -381,7 +401,12 @@ class DdlParser(PrincipalParser):
             return self._alter_table_drop(name)
         if self.accept("ALTER"):
             self.expect("COLUMN")
-            column = TableColumnSyntax(self.identifier(), self.data_type())
+            column_name = self.identifier()
+            if self.accept("ADD", "MASKED"):
+                return AlterTable(name, "ADD MASKED", names=[column_name], mask=self._mask())
+            if self.accept("DROP", "MASKED"):
+                return AlterTable(name, "DROP MASKED", names=[column_name])
+            column = TableColumnSyntax(column_name, self.data_type())
             self.column_options(column)
             return AlterTable(name, "ALTER COLUMN", TableDefinition([column], []))
         raise self.not_supported(f"ALTER TABLE … {self.token.text.upper()}")
@@ -410,14 +435,22 @@ class DdlParser(PrincipalParser):
             elif option == "COMPATIBILITY_LEVEL":
                 self.expect("=")
                 settings.append((option, self.integer()))
+            elif option in _SWITCHES:
+                settings.append((option, ""))
             else:
                 self.accept("=")
                 settings.append((option, self.any_word().upper()))
             if not self.accept(","):
                 break
-        if self.accept("WITH") and not (self.accept("ROLLBACK", "IMMEDIATE") or self.accept("NO_WAIT")):
-            raise self.not_supported("ALTER DATABASE … WITH")
-        return AlterDatabase(database, settings)
+        termination = ""
+        if self.accept("WITH"):
+            if self.accept("ROLLBACK", "IMMEDIATE"):
+                termination = "ROLLBACK IMMEDIATE"
+            elif self.accept("NO_WAIT"):
+                termination = "NO_WAIT"
+            else:
+                raise self.not_supported("ALTER DATABASE … WITH")
+        return AlterDatabase(database, settings, termination)
 
     def _change_tracking(self) -> dict[str, Any]:
         options: dict[str, Any] = {}
@@ -444,7 +477,9 @@ class DdlParser(PrincipalParser):
     # --- DROP, permissions ---
 
     def _drop(self) -> Statement:
-        if not self.at_any("TABLE", "VIEW", "SCHEMA", "INDEX", "LOGIN", "USER", "ROLE"):
+        if self.at("SECURITY", "POLICY"):
+            return self._drop_policy()
+        if not self.at_any("TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "LOGIN", "USER", "ROLE"):
             raise self.not_supported(f"DROP {self.token.text.upper()}")
         kind = self.next().upper
         if_exists = self.accept("IF", "EXISTS")

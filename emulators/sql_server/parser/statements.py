@@ -13,6 +13,9 @@ from emulators.sql_server.parser.tree import (
     CheckIdentity,
     Commit,
     Continue,
+    CreateFunction,
+    CreateSchema,
+    CreateView,
     Declare,
     Default,
     Execute,
@@ -41,11 +44,24 @@ from emulators.sql_server.parser.tree import (
     While,
 )
 from emulators.sql_server.values.datatypes import string_literal_type
-from emulators.sql_server.values.results import SqlType
+from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlError, SqlType
+
+_FIRST: dict[type[Statement], str] = {CreateView: "VIEW", CreateFunction: "FUNCTION", CreateSchema: "SCHEMA"}
+"""Statements that only begin a batch."""
+
+
+def _ends_with_block(statement: Statement) -> bool:
+    while isinstance(statement, (If, While)):
+        statement = statement.body if isinstance(statement, While) else statement.otherwise or statement.then
+    return isinstance(statement, (Block, TryCatch))
 
 
 class StatementParser(DmlParser):
     """Everything except DDL, which a subclass gives."""
+
+    loops = 0
+    """How many WHILE are open."""
 
     def ddl_statement(self) -> Statement | None:
         raise AssertionError("given by DdlParser")
@@ -59,10 +75,18 @@ class StatementParser(DmlParser):
         while self.token.kind != "end":
             if self.accept(";"):
                 continue
+            if statements and isinstance(statements[-1], (CreateView, CreateFunction)):
+                raise self.syntax_error()  # a module is all of its batch
             if not statements and self.token.kind in ("word", "quoted") and self._at_procedure_call():
                 statements.append(self._at_line(self._execute_call))
                 continue
-            statements.append(self.statement())
+            statement = self.statement()
+            kind = _FIRST.get(type(statement)) if statements else None
+            if kind is not None:
+                error = SqlError(111, f"'CREATE {kind}' must be the first statement in a query batch.", 15)
+                error.line = statement.line
+                raise error
+            statements.append(statement)
         return statements
 
     def _at_procedure_call(self) -> bool:
@@ -81,8 +105,30 @@ class StatementParser(DmlParser):
         while self.accept(";"):
             pass
         statement = self._at_line(self._statement)
-        self.accept(";")
+        if not self.accept(";"):
+            self._refuse_unterminated()
         return statement
+
+    def _refuse_unterminated(self) -> None:
+        """The statement before THROW must end with a semicolon. Raises SqlError 102."""
+        if self.at_any("THROW"):
+            raise self.syntax_error()
+
+    def _inner(self) -> Statement:
+        """A statement below another. Raises SqlError 102, 156."""
+        statement = self.statement()
+        kind = _FIRST.get(type(statement))
+        if kind is not None:
+            error = sql_error(156, kind)
+            error.line = statement.line
+            raise error
+        return statement
+
+    def _body(self) -> Statement:
+        """What IF, ELSE and WHILE run: no semicolon may stand before it."""
+        if self.at(";"):
+            raise self.syntax_error()
+        return self._inner()
 
     def _statement(self) -> Statement:
         token = self.token
@@ -131,14 +177,15 @@ class StatementParser(DmlParser):
             raise self.not_supported(f"BEGIN {self.token.upper}")
         if self.accept("TRY"):
             body = self._statements_until("TRY")
-            self.accept(";")
+            if not body:
+                raise self.syntax_error(self.tokens[self.index - 2])
             self.expect("BEGIN", "CATCH")
             return TryCatch(body, self._statements_until("CATCH"))
         body = []
         while not self.accept("END"):
             if self.accept(";"):
                 continue
-            body.append(self.statement())
+            body.append(self._inner())
         if not body:
             raise self.syntax_error(self.tokens[self.index - 1])
         return Block(body)
@@ -148,32 +195,49 @@ class StatementParser(DmlParser):
         while not (self.at("END") and self.ahead().upper == word):
             if self.accept(";"):
                 continue
-            body.append(self.statement())
+            body.append(self._inner())
         self.expect("END", word)
         return body
 
     def _parse_if(self) -> Statement:
         self.expect("IF")
         condition = self.condition()
-        then = self.statement()
-        start = self.index
-        while self.accept(";"):
-            pass
-        if self.accept("ELSE"):
-            return If(condition, then, self.statement())
-        self.index = start
+        if self.at(";"):
+            raise self.syntax_error()
+        then = self._inner()
+        if self.at_any("ELSE"):
+            if self.tokens[self.index - 1].text == ";" and _ends_with_block(then):
+                raise self.syntax_error()  # the semicolon ends the IF
+            self.next()
+            return If(condition, then, self._body())
+        if self.tokens[self.index - 1].text == ";":
+            self.index -= 1  # it ends this statement
         return If(condition, then, None)
 
     def _parse_while(self) -> Statement:
         self.expect("WHILE")
-        return While(self.condition(), self.statement())
+        condition = self.condition()
+        self.loops += 1
+        try:
+            return While(condition, self._body())
+        finally:
+            self.loops -= 1
+
+    def _in_loop(self, number: int) -> None:
+        """Raises SqlError 135, 136."""
+        if not self.loops:
+            word = self.token.upper
+            error = SqlError(number, f"Cannot use a {word} statement outside the scope of a WHILE statement.", 15)
+            error.line = self.token.line
+            raise error
+        self.next()
 
     def _parse_break(self) -> Statement:
-        self.next()
+        self._in_loop(135)
         return Break()
 
     def _parse_continue(self) -> Statement:
-        self.next()
+        self._in_loop(136)
         return Continue()
 
     def _parse_return(self) -> Statement:
@@ -184,7 +248,11 @@ class StatementParser(DmlParser):
             or self.at("-")
             or self.at_any("CASE", "NULL")
         )
-        return Return(self.expression() if starts else None)
+        if starts:
+            error = SqlError(178, "A RETURN statement with a return value cannot be used in this context.", 15)
+            error.line = self.tokens[self.index - 1].line
+            raise error
+        return Return(None)
 
     def _parse_print(self) -> Statement:
         self.next()
@@ -379,11 +447,7 @@ class StatementParser(DmlParser):
     def _parse_commit(self) -> Statement:
         self.next()
         named = self._transaction_word()
-        name = (
-            str(self.next().value)
-            if named and (self.at_identifier() and self.token.upper != "THROW" or self.token.kind == "variable")
-            else ""
-        )
+        name = str(self.next().value) if named and (self.at_identifier() or self.token.kind == "variable") else ""
         return Commit(name)
 
     def _parse_rollback(self) -> Statement:
@@ -392,7 +456,7 @@ class StatementParser(DmlParser):
         name: str | Variable = ""
         if named and self.token.kind == "variable":
             name = Variable(self.next().value)
-        elif named and self.at_identifier() and self.token.upper != "THROW":
+        elif named and self.at_identifier():
             name = self.identifier()
         return Rollback(name)
 

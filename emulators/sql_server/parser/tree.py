@@ -378,6 +378,8 @@ class TableColumnSyntax(Node):
     computed: str | None = None
     persisted: bool = False
     collation: str | None = None
+    mask: str | None = None
+    """MASKED WITH (FUNCTION = …)."""
     constraints: list[ConstraintSyntax] = field(default_factory=list)
 
 
@@ -643,7 +645,8 @@ class CreateIndex(Statement):
 class AlterTable(Statement):
     name: Name
     action: str
-    """ADD, DROP CONSTRAINT, DROP COLUMN, ALTER COLUMN, CHANGE TRACKING, CHECK CONSTRAINT (no names: all)."""
+    """ADD, DROP CONSTRAINT, DROP COLUMN, ALTER COLUMN, ADD MASKED, DROP MASKED, CHANGE TRACKING,
+    CHECK CONSTRAINT (no names: all)."""
     definition: TableDefinition | None = None
     names: list[str] = field(default_factory=list)
     if_exists: bool = False
@@ -651,6 +654,7 @@ class AlterTable(Statement):
     track_columns: bool | None = None
     check_existing: bool | None = None
     """WITH CHECK, WITH NOCHECK or neither."""
+    mask: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -658,6 +662,8 @@ class AlterDatabase(Statement):
     database: str
     """'' means CURRENT."""
     settings: list[tuple[str, Any]]
+    termination: str = ""
+    """ROLLBACK IMMEDIATE, NO_WAIT or ''."""
 
 
 @dataclass(slots=True, eq=False)
@@ -697,3 +703,37 @@ class PermissionStatement(Statement):
     target: Name
     principals: list[str]
     with_grant: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class CreateFunction(Statement):
+    """An inline table-valued function."""
+
+    name: Name
+    parameters: list[tuple[str, SqlType]]
+    text: str
+    definition: str
+    bound: bool
+    or_alter: bool
+    alter: bool
+
+
+@dataclass(slots=True, eq=False)
+class PredicateSyntax(Node):
+    """ADD, ALTER or DROP of a filter predicate; the arguments are T-SQL text."""
+
+    action: str
+    table: Name
+    function: Name = ()
+    arguments: list[tuple[Expression, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class PolicyStatement(Statement):
+    """CREATE or ALTER SECURITY POLICY."""
+
+    action: str
+    name: Name
+    predicates: list[PredicateSyntax]
+    enabled: bool | None = None
+    not_for_replication: bool | None = None

@@ -1,4 +1,4 @@
-"""The two collations."""
+"""The two collations, and how instants compare."""
 
 from __future__ import annotations
 
@@ -14,4 +14,13 @@ def compare_ci(a: str, b: str) -> int:
 def compare_cs(a: str, b: str) -> int:
     """Case counts, trailing blanks do not."""
     x, y = a.rstrip(" "), b.rstrip(" ")
+    return (x > y) - (x < y)
+
+
+_INSTANT = 27  # characters of the inner form that hold the instant; the offset comes behind
+
+
+def compare_instants(a: str, b: str) -> int:
+    """datetimeoffset: the same instant at another offset is the same value."""
+    x, y = a[:_INSTANT], b[:_INSTANT]
     return (x > y) - (x < y)

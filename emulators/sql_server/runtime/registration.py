@@ -11,7 +11,7 @@ from typing import Any
 
 from emulators.sql_server.runtime import arithmetic, conversion, dates, json, like, masks, numbers, queries, series, strings
 from emulators.sql_server.runtime.aggregates import DecimalSum, Single, StringAggregate
-from emulators.sql_server.runtime.collations import compare_ci, compare_cs
+from emulators.sql_server.runtime.collations import compare_ci, compare_cs, compare_instants
 from emulators.sql_server.runtime.for_json import JsonRows, json_row
 from emulators.sql_server.values.messages import format_message
 from emulators.sql_server.values.results import SqlError
@@ -83,6 +83,7 @@ def register(connection: sqlite3.Connection, report: Callable[[SqlError], None])
     connection.create_window_function("k_decimal_sum", 1, _guarded_class(DecimalSum, report))
     connection.create_collation("CI", compare_ci)
     connection.create_collation("CS", compare_cs)
+    connection.create_collation("INSTANT", compare_instants)
 
 
 def _guarded_class(base: type, report: Callable[[SqlError], None]) -> type:

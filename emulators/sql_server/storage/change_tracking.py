@@ -6,13 +6,12 @@ import copy
 from datetime import datetime, timedelta
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table
+from emulators.sql_server.catalogue.model import Table, collate_clause
 from emulators.sql_server.compiler.tracking import key_columns, version_index
 from emulators.sql_server.parser.tree import AlterTable
 from emulators.sql_server.storage.locks import LockTimeout
 from emulators.sql_server.storage.session import Database, Session
 from emulators.sql_server.storage.store import Store
-from emulators.sql_server.values.datatypes import STRINGS
 from emulators.sql_server.values.datetimes import instant_text
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError
@@ -80,10 +79,7 @@ def alter_table(session: Session, table: Table, node: AlterTable) -> None:
 def create_history(store: Store, table: Table) -> None:
     """The table that keeps every change, with an index for polls and one for look-ups by key."""
     keys = key_columns(table)
-    columns = ", ".join(
-        f"k{number}{' COLLATE ' + column.sqlite_collation if column.type.name in STRINGS else ''}"
-        for number, column in enumerate(keys)
-    )
+    columns = ", ".join(f"k{number}{collate_clause(column)}" for number, column in enumerate(keys))
     names = ", ".join(f"k{number}" for number in range(len(keys)))
     store.run(
         f"CREATE TABLE {table.history} "
@@ -118,7 +114,7 @@ class Cleanup:
     def maybe(self, session: Session) -> None:
         """Run if it is time; called between statements, outside of transactions."""
         options = self.database.catalogue.options
-        if not (options.change_tracking and options.auto_cleanup):
+        if not (options.change_tracking and options.auto_cleanup) or options.read_only:
             return
         now = self.database.clock.now()
         if self.due is not None and now < self.due:

@@ -80,6 +80,8 @@ class Session(StoreSession, Protocol):
     nocount: bool
     xact_abort: bool
     row_count: int
+    redacting: bool
+    """Errors of the present statement must name no value."""
     lock_timeout: int
     options: dict[str, str | int]
     identity_insert: int
@@ -116,6 +118,9 @@ class Session(StoreSession, Protocol):
     def prepare(self, plan: Plan) -> None:
         """Before a plan runs: permissions, system views, isolation."""
 
+    def masked_rows(self, plan: Plan, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The rows of a plan as the user reads them."""
+
     def prepare_permissions(self, needed: list[tuple[str, int]]) -> None:
         """Raises SqlError 229 when the user lacks one of the permissions."""
 
@@ -139,6 +144,9 @@ class Session(StoreSession, Protocol):
 
     def rollback(self, name: str | None = None) -> None:
         """Roll back, or back to a savepoint."""
+
+    def end(self) -> None:
+        """Somebody else ends the connection."""
 
     def reset(self) -> None:
         """Make it as a new connection would be."""

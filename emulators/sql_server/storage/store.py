@@ -88,6 +88,8 @@ class Store:
         self.first_reads: dict[int, int] = {}
         self.written: set[int] = set()
         self.last_end = ""
+        self.altering = False
+        """ALTER DATABASE runs, which may write to a read-only database."""
         register(self.connection, self.report)
 
     def report(self, error: SqlError) -> None:
@@ -308,6 +310,8 @@ class Store:
         """One statement that writes: all or nothing; commits by itself outside a transaction."""
         if self.doomed:
             raise sql_error(3930)
+        if self.catalogue.options.read_only and not self.altering and (table is None or not table.temporary):
+            raise sql_error(3906, self.database.name)
         if table is not None and table.variable:
             yield from self._writing_variable()
             return

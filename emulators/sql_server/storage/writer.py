@@ -400,7 +400,7 @@ def check_query(store: Store, table: Table, text: str) -> tuple[str, list[tuple[
     unit = Unit(store.catalogue, {}, {}, store.database.name)
     compiler = StatementCompiler(unit)
     scope = Scope()
-    source = compiler.add_table(table, table.name, scope, (table.schema, table.name), False)
+    source = compiler.add_table(table, table.name, scope, (table.schema, table.name), False, filtered=False)
     bound = scope.sources[0]
     condition = compiler.condition(parse_condition(text), scope)
     return f"SELECT 1 FROM {source} WHERE {bound.rowid} = {unit.bind('rowid', 0)} AND NOT {condition}", unit.bindings

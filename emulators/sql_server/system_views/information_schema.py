@@ -25,7 +25,14 @@ class InformationSchema:
     def _information_schema_sequences(self) -> Iterator[Row]:
         return iter(())
 
-    _information_schema_routines = _information_schema_parameters = _information_schema_sequences
+    def _information_schema_routines(self) -> Iterator[Row]:
+        for item in self.catalogue.functions.values():
+            yield self.session.owner.name, item.schema, item.name, "FUNCTION", "TABLE"
+
+    def _information_schema_parameters(self) -> Iterator[Row]:
+        for item in self.catalogue.functions.values():
+            for place, (name, kind) in enumerate(item.parameters, 1):
+                yield self.session.owner.name, item.schema, item.name, place, "IN", f"@{name}", display(kind).partition("(")[0]
 
     def _information_schema_tables(self) -> Iterator[Row]:
         for table in self._tables():

@@ -6,14 +6,23 @@ The rows are put into temporary SQLite tables before a statement that names the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
-from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, Table, TableColumn, constraints_of
+from emulators.sql_server.catalogue.model import (
+    DEFAULT_COLLATION,
+    InlineFunction,
+    SecurityPolicy,
+    Table,
+    TableColumn,
+    constraints_of,
+)
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, Row, system_view_id
-from emulators.sql_server.objects.security import logins
+from emulators.sql_server.objects.security import logins, sees_policy
 from emulators.sql_server.system_views.information_schema import InformationSchema
 from emulators.sql_server.values.datatypes import (
     ASSEMBLY_TYPES,
     STRINGS,
+    encode_decimal,
     max_length_bytes,
     precision_scale,
     system_type_id,
@@ -33,6 +42,8 @@ _DESCRIPTIONS = {
     "C": "CHECK_CONSTRAINT",
     "D": "DEFAULT_CONSTRAINT",
     "F": "FOREIGN_KEY_CONSTRAINT",
+    "IF": "SQL_INLINE_TABLE_VALUED_FUNCTION",
+    "SP": "SECURITY_POLICY",
 }
 
 
@@ -70,7 +81,45 @@ class ViewRows(InformationSchema):
         for view in self.catalogue.views.values():
             yield self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified)
 
+        for function in self.catalogue.functions.values():
+            yield self._module(function, "IF")
+        for policy in self._policies():
+            yield self._module(policy, "SP")
+
     _sys_all_objects = _sys_objects
+
+    def _module(self, found: InlineFunction | SecurityPolicy, kind: str) -> Row:
+        return self._object(found.name, found.object_id, found.schema, 0, kind, found.created, found.modified)
+
+    def _policies(self) -> list[SecurityPolicy]:
+        """Those that the user may know of: nobody is ever granted anything on a policy itself but VIEW DEFINITION."""
+        found = self.catalogue.policies.values()
+        return [policy for policy in found if sees_policy(self.session, policy)]
+
+    def _sys_security_policies(self) -> Iterator[Row]:
+        for policy in self._policies():
+            yield *self._module(policy, "SP"), int(policy.enabled), int(policy.not_for_replication), 1, 1
+
+    def _sys_security_predicates(self) -> Iterator[Row]:
+        for policy in self._policies():
+            for item in policy.predicates:
+                yield policy.object_id, item.predicate_id, item.table_id, item.definition, 0, "FILTER", None, None
+
+    def _sys_parameters(self) -> Iterator[Row]:
+        for function in self.catalogue.functions.values():
+            for place, (name, kind) in enumerate(function.parameters, 1):
+                precision, scale = precision_scale(kind)
+                yield (
+                    function.object_id,
+                    f"@{name}",
+                    place,
+                    system_type_id(kind.name),
+                    user_type_id(kind.name),
+                    max_length_bytes(kind),
+                    precision,
+                    scale,
+                    0,
+                )
 
     def _sys_sysobjects(self) -> Iterator[Row]:
         """The view of SQL Server 2000, which old scripts still ask."""
@@ -117,6 +166,7 @@ class ViewRows(InformationSchema):
     def _none(self) -> Iterator[Row]:
         return iter(())
 
+    _sys_column_encryption_keys = _sys_column_master_keys = _none
     _sys_procedures = _sys_triggers = _sys_sequences = _sys_synonyms = _none
 
     def _sys_assembly_types(self) -> Iterator[Row]:
@@ -125,7 +175,9 @@ class ViewRows(InformationSchema):
 
     def _sys_sql_modules(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1
+            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1, int(bool(view.bound))
+        for function in self.catalogue.functions.values():
+            yield function.object_id, function.definition, 1, 1, int(function.schema_bound)
 
     def _column(self, table_id: int, column: TableColumn) -> Row:
         precision, scale = precision_scale(column.type)
@@ -151,6 +203,24 @@ class ViewRows(InformationSchema):
             0,
             column.default_id,
             0,
+            "NOT_APPLICABLE",
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            None,
+            None,
+            None,
+            None,
+            None,
+            int(bool(column.mask)),
+            None,
+            None,
         )
 
     def _sys_columns(self) -> Iterator[Row]:
@@ -160,6 +230,12 @@ class ViewRows(InformationSchema):
         for view in self.catalogue.views.values():
             for number, shown in enumerate(self.session.view_columns(view), 1):
                 yield self._column(view.object_id, TableColumn(number, shown.name, shown.type, shown.nullable))
+
+    def _sys_masked_columns(self) -> Iterator[Row]:
+        for table in self._tables():
+            for column in table.columns:
+                if column.mask:
+                    yield *self._column(table.object_id, column), column.mask
 
     def _sys_all_columns(self) -> Iterator[Row]:
         for row in self._sys_columns():
@@ -328,7 +404,7 @@ class ViewRows(InformationSchema):
                 0,
                 0,
                 "ONLINE",
-                0,
+                int(own and options.read_only),
                 int(snapshot),
                 "ON" if snapshot else "OFF",
                 int(own and options.read_committed_snapshot),
@@ -336,8 +412,22 @@ class ViewRows(InformationSchema):
                 options.recovery_model,
                 0,
                 0,
-                0,
+                int(own and options.broker_enabled),
+                options.service_broker_guid if own else "00000000-0000-0000-0000-000000000000",
             )
+
+    def _sys_database_recovery_status(self) -> Iterator[Row]:
+        """Its own row: everybody sees it, because public has VIEW ANY DATABASE."""
+        options = self.catalogue.options
+        yield (
+            5,
+            options.database_guid,
+            options.family_guid,
+            None,
+            options.recovery_fork_guid,
+            options.first_recovery_fork_guid,
+            None if options.fork_point is None else encode_decimal(Decimal(options.fork_point)),
+        )
 
     def _sys_change_tracking_databases(self) -> Iterator[Row]:
         options = self.catalogue.options

@@ -16,7 +16,7 @@ from typing import Any
 from emulators.sql_server.tds import temporal
 from emulators.sql_server.tds.reader import ByteReader, ProtocolError
 from emulators.sql_server.tds.types import COLLATION, DECIMALS, WireType, canonical, decimal_size, write_type_info
-from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.values.results import SqlError, SqlType, Unpadded, UnpaddedBytes
 
 Encoder = Callable[[Any], bytes]
 
@@ -202,7 +202,7 @@ def _sized_encoder(sql_type: SqlType, raw: Callable[[Any], bytes], unit: int, pa
         data = raw(value)
         if len(data) > limit:
             raise ValueError(f"a value of {len(data) // unit} in a column of type {sql_type.name}({sql_type.length})")
-        if pad and len(data) < limit:
+        if pad and len(data) < limit and value.__class__ not in (Unpadded, UnpaddedBytes):
             data += pad * ((limit - len(data)) // unit)
         return _U16.pack(len(data)) + data
 

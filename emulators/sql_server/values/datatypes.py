@@ -175,7 +175,7 @@ def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
         name = "rowversion"
     if name in ASSEMBLY_TYPES:
         return SqlType(name, -1)
-    if name in ("sql_variant", "cursor", "vector", "json"):
+    if name in ("sql_variant", "cursor"):
         raise sql_error(40517, f"data type {name}")
     if name not in SYSTEM_TYPES:
         raise sql_error(2715, 1, name)

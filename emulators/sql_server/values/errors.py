@@ -187,6 +187,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     3729: (16, "Cannot {0} '{1}' because it is being referenced by object '{2}'."),
     3902: (16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     3903: (16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."),
+    3906: (16, 'Failed to update database "{0}" because the database is read-only.'),
     3930: (
         16,
         "The current transaction cannot be committed and cannot support operations that write to the log file. "
@@ -239,6 +240,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "User does not have permission to alter database '{0}', the database does not exist, or the database is not in a state "
         "that allows access checks.",
     ),
+    5070: (16, "Database state cannot be changed while other users are using the database '{0}'"),
     5074: (16, "The {0} '{1}' is dependent on column '{2}'."),
     5088: (16, "Change tracking is already enabled for database '{0}'."),
     5089: (
@@ -300,6 +302,12 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "No item by the name of '{0}' could be found in the current database '{1}', given that @itemtype was input as '{2}'.",
     ),
     15410: (11, "User, group, or role '{0}' does not exist in this database."),
+    16002: (16, "Invalid data masking function in column '{0}'."),
+    16003: (16, "The data type of column '{0}' does not support data masking function '{1}'."),
+    16004: (16, "Incorrect number of parameters for data masking function '{0}' for column '{1}'."),
+    16005: (16, "Invalid argument for data masking function '{0}' for column '{1}'."),
+    16006: (16, "Invalid data masking format for function '{0}' in column '{1}'."),
+    16007: (16, "The column '{0}' does not have a data masking function."),
     22105: (16, "Change tracking is not enabled on table '{0}'."),
     22115: (
         16,
@@ -308,6 +316,18 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     ),
     229: (14, "The {0} permission was denied on the object '{1}', database '{2}', schema '{3}'."),
     262: (14, "{0} permission denied in database '{1}'."),
+    33261: (16, "The security policy '{0}' does not contain a predicate on table '{1}'."),
+    33262: (
+        16,
+        "A {0} predicate for the same operation has already been defined on table '{1}' in the security policy '{2}'.",
+    ),
+    33264: (
+        16,
+        "The security policy '{0}' cannot be enabled with a predicate on table '{1}'. Table '{1}' is already referenced by the "
+        "enabled security policy '{2}'.",
+    ),
+    33268: (16, 'Cannot find the object "{0}" because it does not exist or you do not have permissions.'),
+    33270: (16, 'Cannot find the object "{0}" or this object is not an inline table-valued function.'),
     40517: (16, "Keyword or statement option '{0}' is not supported in this version of SQL Server."),
 }
 
@@ -371,6 +391,23 @@ def sql_error(number: int, *arguments: Any, state: int = 1) -> SqlError:
 def unsupported(what: str) -> SqlError:
     """Error 40517, for syntax that exists in SQL Server and not here: never passed over in silence."""
     return sql_error(40517, what)
+
+
+_REDACTED = {
+    220: ("******", "******"),
+    245: ("******", "******", "******"),
+    248: ("******", "******"),
+    2628: ("******", "******", "******"),
+}
+
+
+def redact(error: SqlError) -> None:
+    """Take values and names out of an error of a statement that reads through a security policy."""
+    if error.number == 232:
+        error.text = "Arithmetic overflow error for type ******, value = ******."
+    if error.number in _REDACTED and error.number in CATALOGUE:
+        error.text = CATALOGUE[error.number][1].format(*_REDACTED[error.number])
+        error.args = (error.text,)
 
 
 LONE_SURROGATE = "half of a surrogate pair in nvarchar"

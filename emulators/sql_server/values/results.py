@@ -85,6 +85,14 @@ class Message:
 Event = ResultSet | RowsAffected | Message
 
 
+class Unpadded(str):
+    """A value of a fixed-length type that goes out shorter than the type, as masked values do."""
+
+
+class UnpaddedBytes(bytes):
+    """The same of binary."""
+
+
 class SqlError(Exception):
     """An error of the server, with the number, severity and state that the real server gives. Severity ≥ 20 ends the connection."""
 

@@ -122,6 +122,7 @@ class Connection:
             self._stream.flush()
             return False
         self._session.around_commit = self._commit
+        self._session.on_end = self.close
         self._session.encrypted = strict or encryption == login.ENCRYPT_ON
         self._stream.spid = self._session.spid
         self._procedures = RemoteProcedures(self._session, self._stream, self._writer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from emulators.sql_server.values.results import Column, Event, Parameter, SqlError, SqlType
@@ -15,6 +16,8 @@ class EngineSession(Protocol):
     database: str
     return_value: int
     encrypted: bool
+    on_end: Callable[[], None]
+    """Ends the connection for somebody else; any thread."""
     around_commit: Callable[[Callable[[], None]], None]
     """Called with the function that commits, for each commit of an outermost transaction or of a statement outside one."""
 
@@ -68,6 +71,12 @@ class EngineDatabase(Protocol):
 
     def open_session(self, user: str, application: str, host: str, database: str | None) -> EngineSession:
         """A session for a new connection; SqlError 4060 for an unknown database."""
+
+    def backup(self, path: Path) -> None:
+        """What is committed, as a file."""
+
+    def restore(self, path: Path) -> None:
+        """Make the database what it was at the backup."""
 
     def close(self) -> None:
         """Release the file."""

@@ -1,4 +1,4 @@
-"""The control port: statistics and faults over HTTP.
+"""The control port: statistics, faults and backups over HTTP.
 
 ====== ================ ==================================================================
 GET    ``/stats``       ``applications``: counters and last statements by application name
@@ -6,6 +6,8 @@ POST   ``/stats/reset`` counters to zero
 GET    ``/faults``      planned faults
 POST   ``/faults``      plan a fault (:class:`emulators.sql_server.wire.faults.Fault`)
 DELETE ``/faults``      forget all
+POST   ``/backup``      ``{"path": …}``: BACKUP DATABASE, as a file
+POST   ``/restore``     ``{"path": …}``: RESTORE DATABASE … WITH REPLACE; all connections end
 ====== ================ ==================================================================
 """
 
@@ -15,16 +17,27 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from emulators.sql_server.wire.faults import Fault, Faults
 from emulators.sql_server.wire.statistics import Statistics
 
 
+class Backups(Protocol):
+    """What backs up and restores the database."""
+
+    def backup(self, path: Path) -> None:
+        """What is committed, as a file."""
+
+    def restore(self, path: Path) -> None:
+        """Make the database what it was at the backup."""
+
+
 class ControlPort:
     """The HTTP server; listens on 127.0.0.1."""
 
-    def __init__(self, statistics: Statistics, faults: Faults, port: int = 0) -> None:
+    def __init__(self, statistics: Statistics, faults: Faults, port: int = 0, backups: Backups | None = None) -> None:
         def reset(_: Any) -> dict[str, Any]:
             statistics.reset()
             return {}
@@ -38,7 +51,24 @@ class ControlPort:
             faults.clear()
             return {}
 
+        def file(document: Any) -> Path:
+            if not isinstance(document, dict) or not isinstance(document.get("path"), str):
+                raise ValueError("field 'path' is missing")
+            return Path(document["path"])
+
+        def backup(document: Any) -> dict[str, Any]:
+            if backups is not None:
+                backups.backup(file(document))
+            return {}
+
+        def restore(document: Any) -> dict[str, Any]:
+            if backups is not None:
+                backups.restore(file(document))
+            return {}
+
         routes: dict[tuple[str, str], Callable[[Any], Any]] = {
+            ("POST", "/backup"): backup,
+            ("POST", "/restore"): restore,
             ("GET", "/stats"): lambda _: {"applications": statistics.to_json()},
             ("POST", "/stats/reset"): reset,
             ("GET", "/faults"): lambda _: faults.planned(),

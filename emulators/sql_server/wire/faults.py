@@ -31,6 +31,10 @@ _ADVICE = "Please retry the connection later.  If the problem persists, contact 
 _HELP = "See 'http://go.microsoft.com/fwlink/?LinkId=267637' for assistance."
 _BUSY = "The service is currently busy. Please retry the request later."
 KNOWN: dict[int, KnownError] = {
+    229: KnownError(14, 5, "The SELECT permission was denied on the object 'T', database '{database}', schema 'dbo'."),
+    916: KnownError(
+        14, 1, 'The server principal "{user}" is not able to access the database "{database}" under the current security context.'
+    ),
     1205: KnownError(
         13,
         51,
@@ -39,10 +43,12 @@ KNOWN: dict[int, KnownError] = {
         rolls_back=True,
     ),
     1222: KnownError(16, 45, "Lock request time out period exceeded."),
+    3906: KnownError(16, 1, 'Failed to update database "{database}" because the database is read-only.'),
     4060: KnownError(11, 1, 'Cannot open database "{database}" requested by the login. The login failed.'),
     4221: KnownError(
         16, 1, "Login to read-secondary failed due to long wait on 'HADR_DATABASE_WAIT_FOR_TRANSITION_TO_VERSIONING'."
     ),
+    9002: KnownError(17, 2, "The transaction log for database '{database}' is full due to 'LOG_BACKUP'."),
     10928: KnownError(20, 1, f"Resource ID : 1. The request limit for the database is 30 and has been reached. {_HELP}"),
     10929: KnownError(
         20,
@@ -52,11 +58,19 @@ KNOWN: dict[int, KnownError] = {
         "See http://go.microsoft.com/fwlink/?LinkId=267637 for assistance. Otherwise, please try again later.",
     ),
     18456: KnownError(14, 1, "Login failed for user '{user}'."),
+    18487: KnownError(14, 1, "Login failed for user '{user}'.  Reason: The password of the account has expired."),
+    18488: KnownError(14, 1, "Login failed for user '{user}'.  Reason: The password of the account must be changed."),
     40197: KnownError(
         17, 1, "The service has encountered an error processing your request. Please try again. Error code 4221.", moved=True
     ),
     40501: KnownError(
         20, 1, "The service is currently busy. Retry the request after 10 seconds. Incident ID: {incident}. Code: 0."
+    ),
+    40544: KnownError(
+        17,
+        2,
+        "The database '{database}' has reached its size quota. Partition or delete data, drop indexes, or consult the "
+        "documentation for possible resolutions.",
     ),
     # Its catalogue entry says severity 17; sessions that met it saw 14 and, where the gateway answered, 20.
     40613: KnownError(

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from emulators.sql_server.wire.connection import Connection
 from emulators.sql_server.wire.shared import Shared
@@ -46,12 +47,31 @@ class Server(Shared):
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
+        self.drop_connections()
+
+    def drop_connections(self) -> None:
+        """End all connections, and wait for them."""
         with self._lock:
             connections = dict(self._connections)
         for connection in connections:
             connection.close()
         for thread in connections.values():
             thread.join(_CLOSE_SECONDS)
+
+    def backup(self, path: Path) -> None:
+        """What is committed, as a file."""
+        self.database.backup(path)
+
+    def restore(self, path: Path) -> None:
+        """Make the database what it was at the backup; all connections end first.
+
+        Raises:
+            ValueError: the file is no backup.
+        """
+        if not path.is_file():
+            raise ValueError(f"there is no backup {path}")
+        self.drop_connections()
+        self.database.restore(path)
 
     def _accept(self) -> None:
         while not self._stopping.is_set():

@@ -112,6 +112,11 @@ def _faults() -> Iterator[tuple[str, Case]]:
         40501: _server("Error HY000", 40501, "The service is currently busy."),
         40613: _server("Error HY000", 40613, "Database 'rowpost' on server '"),
         10928: _server("Error HY000", 10928, "Resource ID : 1. The request limit for the database is "),
+        229: _server("ProgrammingError 42000", 229, "The SELECT permission was denied on the object ", USABLE, OPEN),
+        916: _server("OperationalError 08004", 916, 'The server principal "sa" is not able to access ', USABLE, OPEN),
+        3906: _server("ProgrammingError 25000", 3906, 'Failed to update database "rowpost" because ', USABLE, OPEN),
+        9002: _server("ProgrammingError 42000", 9002, "The transaction log for database 'rowpost' is full", USABLE, OPEN),
+        40544: _server("ProgrammingError 42000", 40544, "The database 'rowpost' has reached its size quota.", USABLE, OPEN),
         10929: _server("Error HY000", 10929, "Resource ID: 1. The request minimum guarantee is "),
     }
     for number, expected in errors.items():
@@ -144,6 +149,9 @@ FAULTS = dict(_faults())
 _BUSY = "The service is currently busy."
 LOGINS = {
     18456: _server("InterfaceError 28000", 18456, "Login failed for user 'sa'.", NONE, NONE),
+    18487: _server("InterfaceError 28000", 18487, "Login failed for user 'sa'.  Reason: The password", NONE, NONE),
+    18488: _server("InterfaceError 28000", 18488, "Login failed for user 'sa'.  Reason: The password", NONE, NONE),
+    916: _server("OperationalError 08004", 916, 'The server principal "sa" is not able', NONE, NONE),
     4060: _server("ProgrammingError 42000", 4060, 'Cannot open database "rowpost" requested by the login.', NONE, NONE),
     40197: _server("ProgrammingError 42000", 40197, "The service has encountered an error", NONE, NONE),
     40501: _server("Error HY000", 40501, _BUSY, NONE, NONE),
@@ -252,3 +260,45 @@ def test_the_second_commit_is_struck_where_one_is_skipped(server: SqlServer) -> 
             insert(connection, number)
     with contextlib.closing(server.connect()) as other:
         assert other.execute("SELECT COUNT(*) FROM dbo.Struck WHERE Id = ?", number).fetchval() == 1
+
+
+def test_a_database_that_refuses_until_the_fault_is_lifted(server: SqlServer) -> None:
+    with contextlib.closing(server.connect(application=APPLICATION)) as connection:
+        server.inject(action="error", number=40544, pattern=r"^\s*(INSERT|UPDATE|MERGE)", application=APPLICATION, times=None)
+        for _ in range(3):
+            with pytest.raises(pyodbc.Error, match="40544"):
+                insert(connection, 0)
+            assert connection.execute("SELECT 1").fetchval() == 1
+        with contextlib.closing(server.connect()) as other:
+            insert(other, 0)
+        server.clear_faults()
+        insert(connection, 0)
+        server.inject(action="refuse_login", number=18488, application=APPLICATION, times=None)
+        for _ in range(2):
+            with pytest.raises(pyodbc.Error, match="must be changed"):
+                server.connect(application=APPLICATION)
+        server.clear_faults()
+        server.connect(application=APPLICATION).close()
+
+
+def test_a_read_only_database(server: SqlServer) -> None:
+    with contextlib.closing(server.connect()) as app, contextlib.closing(server.connect()) as admin:
+        insert(app, 4711)
+        with pytest.raises(pyodbc.Error, match="5070"):
+            admin.execute("ALTER DATABASE CURRENT SET READ_ONLY WITH NO_WAIT")
+        with pytest.raises(pyodbc.Error, match="40517"):
+            admin.execute("ALTER DATABASE CURRENT SET READ_ONLY")
+        admin.execute("ALTER DATABASE CURRENT SET READ_ONLY WITH ROLLBACK IMMEDIATE")
+        with pytest.raises(pyodbc.OperationalError, match="08S01"):
+            app.execute("SELECT 1")
+    with contextlib.closing(server.connect()) as app:
+        assert app.execute("SELECT COUNT(*) FROM dbo.Struck WHERE Id = 4711").fetchval() == 1
+        app.execute("CREATE TABLE #t (a int); INSERT #t VALUES (1); DECLARE @t TABLE (a int); INSERT @t SELECT a FROM #t")
+        for statement in ("DELETE dbo.Struck WHERE 1 = 0", "CREATE TABLE dbo.Another (a int)", "TRUNCATE TABLE dbo.Struck"):
+            with pytest.raises(pyodbc.Error) as raised:
+                app.execute(statement)
+            assert 'Failed to update database "rowpost" because the database is read-only. (3906)' in str(raised.value)
+        state = "SELECT is_read_only, DATABASEPROPERTYEX(name, 'Updateability') FROM sys.databases WHERE name = DB_NAME()"
+        assert tuple(app.execute(state).fetchone()) == (True, "READ_ONLY")
+        app.execute("ALTER DATABASE CURRENT SET READ_WRITE")
+        app.execute("DELETE dbo.Struck WHERE Id = 4711")

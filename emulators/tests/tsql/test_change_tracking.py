@@ -302,3 +302,42 @@ def test_refused_without_tracking_of_the_database(client: Client) -> None:
     client.rows("CREATE TABLE T (Id int PRIMARY KEY)")
     assert client.error("ALTER TABLE T ENABLE CHANGE_TRACKING").number == 1718
     assert client.error("ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF").number == 5089
+
+
+def test_a_key_that_only_changes_its_case_is_an_update_of_the_row(client: Client) -> None:
+    client.rows(
+        "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON; CREATE TABLE dbo.S (K nvarchar(10) PRIMARY KEY, V int); "
+        "ALTER TABLE dbo.S ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON); INSERT dbo.S VALUES (N'abc', 1)"
+    )
+    client.rows("UPDATE dbo.S SET K = N'ABC'")
+    ask = "SELECT c.SYS_CHANGE_OPERATION, c.SYS_CHANGE_VERSION, c.SYS_CHANGE_COLUMNS, s.K FROM CHANGETABLE(CHANGES dbo.S, {}) c "
+    ask += "LEFT JOIN dbo.S s ON s.K = c.K"
+    assert client.rows(ask.format(1)) == [("U", 2, None, "ABC")]  # deleted and inserted: all columns
+    assert client.rows(ask.format(0)) == [("I", 2, None, "ABC")]
+    client.rows(
+        "CREATE TABLE dbo.C (K nvarchar(10) COLLATE Latin1_General_CS_AS PRIMARY KEY); ALTER TABLE dbo.C ENABLE CHANGE_TRACKING"
+    )
+    client.rows("INSERT dbo.C VALUES (N'abc'); UPDATE dbo.C SET K = N'ABC'")
+    assert client.rows("SELECT K, SYS_CHANGE_OPERATION FROM CHANGETABLE(CHANGES dbo.C, 3) c ORDER BY 2") == [
+        ("abc", "D"),
+        ("ABC", "I"),
+    ]
+
+
+def test_instants_as_keys(client: Client) -> None:
+    client.rows(
+        "ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON; CREATE TABLE dbo.M (At datetimeoffset(3) PRIMARY KEY, V int); "
+        "ALTER TABLE dbo.M ENABLE CHANGE_TRACKING; INSERT dbo.M VALUES ('2026-01-01 12:00 +00:00', 1); "
+        "CREATE TABLE dbo.N (At datetimeoffset(3) NULL REFERENCES dbo.M, Id int); CREATE UNIQUE INDEX n ON dbo.N (At)"
+    )
+    assert client.error("INSERT dbo.M VALUES ('2026-01-01 14:00 +02:00', 1)").number == 2627
+    client.rows("INSERT dbo.N VALUES ('2026-01-01 07:00 -05:00', 1), (NULL, 2)")
+    assert client.error("INSERT dbo.N VALUES ('2026-01-01 12:00 +00:00', 3)").number == 2601
+    assert client.error("DELETE dbo.M").number == 547
+    client.rows("UPDATE dbo.M SET At = '2026-01-01 14:00 +02:00'")
+    rows = client.rows(
+        "SELECT c.SYS_CHANGE_OPERATION, m.At FROM CHANGETABLE(CHANGES dbo.M, 1) c JOIN dbo.M m ON m.At = c.At "
+        "JOIN CHANGETABLE(VERSION dbo.M, (At), ('2026-01-01 00:00 -12:00')) v ON v.SYS_CHANGE_VERSION = c.SYS_CHANGE_VERSION"
+    )
+    assert rows == [("U", "2026-01-01 14:00:00.000 +02:00")]
+    assert client.value("SELECT COUNT(DISTINCT At) FROM dbo.M") == 1

@@ -289,3 +289,48 @@ def test_identity_columns(item: Client) -> None:
     assert item.rows("SELECT name, is_identity, seed_value, increment_value, last_value FROM sys.identity_columns") == [
         ("Id", 1, 1, 1, 1)
     ]
+
+
+def test_collations(client: Client) -> None:
+    client.rows(
+        "CREATE TABLE dbo.Col (A nvarchar(5) COLLATE Latin1_General_100_CI_AS_KS_WS_SC, B varchar(5) COLLATE Latin1_General_BIN2, "
+        "C varchar(5) COLLATE SQL_Latin1_General_CP1_CS_AS, D varchar(5) COLLATE DATABASE_DEFAULT, E int)"
+    )
+    names = client.rows("SELECT collation_name FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Col') ORDER BY column_id")
+    assert names == [
+        ("Latin1_General_100_CI_AS_KS_WS_SC",),
+        ("Latin1_General_BIN2",),
+        ("SQL_Latin1_General_CP1_CS_AS",),
+        ("SQL_Latin1_General_CP1_CI_AS",),
+        (None,),
+    ]
+    assert client.value("SELECT DATABASEPROPERTYEX('rowpost', 'Collation')") == "SQL_Latin1_General_CP1_CI_AS"
+    for collation, number in (("Nonsense", 448), ("Latin1_General_CI_AI", 40517), ("Latin1_General_100_CI_AS_SC_UTF8", 40517)):
+        assert client.error(f"CREATE TABLE dbo.Bad (A varchar(5) COLLATE {collation})").number == number
+        assert client.error(f"ALTER TABLE dbo.Col ALTER COLUMN A nvarchar(5) COLLATE {collation}").number == number
+        assert client.error(f"SELECT 'a' COLLATE {collation}").number == number
+
+
+def test_columns_that_a_plain_select_does_not_give_as_meant(client: Client) -> None:
+    client.rows("CREATE TABLE dbo.Plain (A int, B nvarchar(5) MASKED WITH (FUNCTION = 'default()'))")
+    assert client.rows(
+        "SELECT name, is_filestream, is_sparse, is_column_set, is_hidden, generated_always_type, generated_always_type_desc, "
+        "encryption_type, encryption_type_desc, encryption_algorithm_name, column_encryption_key_id, "
+        "column_encryption_key_database_name, is_masked FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Plain') ORDER BY name"
+    ) == [
+        ("A", 0, 0, 0, 0, 0, "NOT_APPLICABLE", None, None, None, None, None, 0),
+        ("B", 0, 0, 0, 0, 0, "NOT_APPLICABLE", None, None, None, None, None, 1),
+    ]
+    assert client.value("SELECT COUNT(*) FROM sys.column_encryption_keys") == 0
+    for declaration in (
+        "a int SPARSE",
+        "a varbinary(max) FILESTREAM",
+        "a xml COLUMN_SET FOR ALL_SPARSE_COLUMNS",
+        "a datetime2 GENERATED ALWAYS AS ROW START",
+        "a int ENCRYPTED WITH (COLUMN_ENCRYPTION_KEY = k, ENCRYPTION_TYPE = RANDOMIZED, ALGORITHM = 'x')",
+    ):
+        error = client.error(f"CREATE TABLE dbo.Bad ({declaration})")
+        assert (error.number, "column option" in error.text) == (40517, True), error.text
+    for name in ("json", "vector"):  # they came with the next version
+        error = client.error(f"CREATE TABLE dbo.Bad (a {name})")
+        assert (error.number, error.text) == (2715, f"Column, parameter, or variable #1: Cannot find data type {name}.")

@@ -98,7 +98,8 @@ class AggregateFunctions(FunctionArguments):
             result = INT if name == "COUNT" else BIGINT
             if isinstance(node.arguments[0], Star):
                 return Typed(f"COUNT(*){mark}", result, nullable=False)
-            operand = self.value(node.arguments[0], scope)
+            with self.reads.no_value(test=True):
+                operand = self.value(node.arguments[0], scope)
             return Typed(f"COUNT({distinct}{self.sort_key(operand) if distinct else operand.sql}){mark}", result, nullable=False)
         if name == "STRING_AGG":
             return self._string_agg(node, scope)
@@ -153,6 +154,10 @@ class AggregateFunctions(FunctionArguments):
         return Typed(f"k_string_agg({', '.join([self._text(separator).sql, text.sql, *order])})", result, value.collation)
 
     def _over(self, window: Window, scope: Scope) -> str:
+        with self.reads.no_value(test=True):
+            return self._window(window, scope)
+
+    def _window(self, window: Window, scope: Scope) -> str:
         parts = []
         if window.partition:
             parts.append("PARTITION BY " + ", ".join(self.sort_key(self.value(item, scope)) for item in window.partition))

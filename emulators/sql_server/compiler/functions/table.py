@@ -54,7 +54,7 @@ SIMPLE_FUNCTIONS: dict[str, tuple[str, list[SqlType], SqlType, list[str]]] = {
     "INDEX_COL": ("k_index_column", [NV, INT, INT], SYSNAME, []),
     "DATABASEPROPERTYEX": ("k_database_property", [NV, NV], SqlType("nvarchar", 128), []),
     "SERVERPROPERTY": ("k_server_property", [NV], SqlType("nvarchar", 128), []),
-    "HAS_PERMS_BY_NAME": ("k_has_permission", [NV, NV, NV], INT, []),
+    "HAS_PERMS_BY_NAME": ("k_has_permission", [NV, NV, NV, NV, NV], INT, ["NULL", "NULL"]),
     "IS_MEMBER": ("k_is_member", [NV], INT, []),
     "IS_ROLEMEMBER": ("k_is_role_member", [NV, NV], INT, ["NULL"]),
     "IS_SRVROLEMEMBER": ("k_is_server_role_member", [NV, NV], INT, ["NULL"]),
