@@ -46,6 +46,8 @@ def parse_mask(text: str, column: str, kind: SqlType) -> str:
         raise sql_error(16002, column, state=0)
     if known in ("email", "partial") and kind.name not in STRINGS - {"xml"}:
         raise sql_error(16003, column, known, state=0)
+    if kind.name == "sql_variant":
+        raise unsupported("a mask of sql_variant")
     if known in ("random", "datetime"):
         raise unsupported(f"masking function {known}()")
     inner = rest[:-1]

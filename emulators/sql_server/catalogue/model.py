@@ -36,7 +36,10 @@ def sqlite_collation(collation: str) -> str:
     return "CS" if "_BIN" in upper or "_CS_" in upper else "CI"
 
 
-_COLLATION = re.compile(r"\w+_(?:(?:CI|CS)_(?P<accents>AI|AS)(?:_KS)?(?:_WS)?(?:_VSS)?(?:_SC)?|BIN2?)(?P<utf8>_UTF8)?", re.I | re.A)
+_COLLATION = re.compile(
+    r"\w+_(?:(?:CI|CS)_(?P<accents>AI|AS)(?:_KS)?(?:_WS)?(?:_VSS)?(?P<supplementary>_SC)?|BIN2?)(?P<utf8>_UTF8)?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def check_collation(name: str | None) -> str:
@@ -48,7 +51,7 @@ def check_collation(name: str | None) -> str:
     found = _COLLATION.fullmatch(name)
     if found is None:
         raise SqlError(448, f"Invalid collation '{name}'.")
-    if found["utf8"] or (found["accents"] or "").upper() == "AI":
+    if found["utf8"] or found["supplementary"] or "_140_" in name or (found["accents"] or "").upper() == "AI":
         raise unsupported(f"collation {name}")
     return name
 

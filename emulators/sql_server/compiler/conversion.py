@@ -29,7 +29,7 @@ from emulators.sql_server.values.datatypes import (
     decimal_type,
     display,
 )
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
 
 
@@ -64,11 +64,17 @@ class ConversionCompiler:
     """What needs no names: conversion, comparison, arithmetic."""
 
     unit: Unit
+    explicit = False
+    """CAST or CONVERT is being compiled: only they take a value out of a sql_variant."""
 
     def cast(self, typed: Typed, target: SqlType, style: int | None = None, lenient: bool = False, cut: bool = True) -> Typed:
         """The expression as another type; nothing is emitted where the inner forms agree."""
         source = typed.type
+        if source is not None and source.name == "sql_variant" and target.name != "sql_variant" and not self.explicit:
+            raise sql_error(257, "sql_variant", display(target, False))
         collation = typed.collation if source is not None and source.name in STRINGS else "CI"
+        if target.name == "sql_variant" and collation != "CI":
+            raise unsupported("sql_variant of a string of another collation")
         if source is None:
             return Typed("NULL", target, constant=None)
         if style is None and _same_form(source, target, cut):
@@ -142,9 +148,13 @@ class ConversionCompiler:
         """The text to group, order or deduplicate by."""
         if typed.type is None:
             return typed.sql
+        if typed.type.name == "sql_variant":
+            raise unsupported("sql_variant in GROUP BY, ORDER BY, DISTINCT, MIN or MAX")
         return self.collated(typed.sql, typed.type, typed.collation)
 
     def comparison(self, op: str, left: Typed, right: Typed) -> str:
+        if "sql_variant" in {typed.type.name for typed in (left, right) if typed.type is not None}:
+            raise unsupported("comparison of sql_variant")
         if left.type is not None and right.type is not None and {left.type.name, right.type.name} & OLD_LARGE_OBJECTS:
             raise sql_error(402, left.type.name, right.type.name, _OPERATOR_NAMES.get(op, op))
         a, b, common = self._pair(left, right)
@@ -174,6 +184,8 @@ class ConversionCompiler:
             known = left.type or right.type or INT
             return Typed("NULL", known)
         a, b = left.type.name, right.type.name
+        if "sql_variant" in (a, b):
+            raise sql_error(257, "sql_variant", display(right.type if a == "sql_variant" else left.type, False))
         if op == "+" and a in STRINGS and b in STRINGS:
             return self.concatenate(left, right)
         if op == "+" and a in BINARIES and b in BINARIES:

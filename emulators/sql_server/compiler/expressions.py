@@ -228,6 +228,8 @@ class ExpressionCompiler(ConversionCompiler):
         operand = self.value(node.operand, scope)
         items = [self.value(item, scope) for item in node.items]
         common = self.unify(operand, *items)
+        if common.name == "sql_variant":
+            raise unsupported("comparison of sql_variant")
         collation = self.collation_of(operand, *items)
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
         listed = ", ".join(
@@ -243,6 +245,8 @@ class ExpressionCompiler(ConversionCompiler):
         query = self.compile_query(node.query, scope)
         column = self._only_column(query)
         common = self.unify(operand, column)
+        if common.name == "sql_variant":
+            raise unsupported("comparison of sql_variant")
         collation = self.collation_of(operand, column)
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
         inner = self._for_comparison(Typed("_1", column.type, column.collation), common)
@@ -298,11 +302,15 @@ class ExpressionCompiler(ConversionCompiler):
         operand = self.value(node.operand, scope)
         if (
             operand.type is not None
-            and operand.type.name not in TEMPORALS | FLOATS | {"money", "smallmoney"}
+            and operand.type.name not in TEMPORALS | FLOATS | {"money", "smallmoney", "sql_variant"}
             and not (operand.type.name in BINARIES or node.type.name in BINARIES)
         ):
             style = None
-        return self.cast(operand, node.type, style, node.lenient)
+        self.explicit = True
+        try:
+            return self.cast(operand, node.type, style, node.lenient)
+        finally:
+            self.explicit = False
 
     def _compile_collate(self, node: Collate, scope: Scope) -> Typed:
         operand = self.value(node.operand, scope)

@@ -8,6 +8,7 @@ from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.expressions import ExpressionCompiler
 from emulators.sql_server.compiler.scope import Typed
 from emulators.sql_server.values.datatypes import BINARIES, DECIMALS, FLOATS, INTEGERS, NVARCHAR_MAX, TEMPORALS
+from emulators.sql_server.values.errors import unsupported
 
 
 def json_object(compiler: ExpressionCompiler, columns: list[tuple[str, Typed]], include_nulls: bool) -> str:
@@ -16,6 +17,8 @@ def json_object(compiler: ExpressionCompiler, columns: list[tuple[str, Typed]], 
     for number, (name, typed) in enumerate(columns, 1):
         kind = typed.type.name if typed.type else "int"
         value = Typed(f"_{number}", typed.type)
+        if kind == "sql_variant":
+            raise unsupported("sql_variant in FOR JSON")
         if kind == "bit":
             values.append(f"CASE _{number} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END")
         elif kind in INTEGERS | DECIMALS:

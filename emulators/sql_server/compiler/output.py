@@ -17,6 +17,7 @@ from emulators.sql_server.parser.tree import Default, Expression, Output, Source
 from emulators.sql_server.values.datatypes import to_external
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Column, SqlType
+from emulators.sql_server.values.variants import external
 
 _PARAMETER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\?(\d+)")
 _TOKEN = re.compile("\x03([^\x04]*)\x04")
@@ -224,7 +225,7 @@ def output_converters(types: list[SqlType]) -> list[tuple[int, Callable[[Any], A
     """Which columns of a row must be turned from the inner form, and how."""
     found = []
     for place, kind in enumerate(types):
-        convert = to_external(kind)
+        convert = external if kind.name == "sql_variant" else to_external(kind)
         if convert is not None:
             found.append((place, convert))
     return found

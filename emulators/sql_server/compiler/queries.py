@@ -255,6 +255,8 @@ class QueryCompiler(SourceCompiler):
         )
 
     def _item_sql(self, item: Typed, distinct: bool) -> str:
+        if distinct and item.type is not None and item.type.name == "sql_variant":
+            raise unsupported("sql_variant in GROUP BY, ORDER BY, DISTINCT, MIN or MAX")
         if distinct and item.type is not None and item.type.name in STRINGS:
             return f"({item.sql}) COLLATE {item.collation}"
         return item.sql

@@ -117,6 +117,8 @@ class StatementCompiler(AssignmentCompiler):
         ctes = self.bind_common_tables(node.ctes, getattr(node.source, "max_recursion", 100))
         table = self.target_table(node.target)
         explicit = table.object_id == identity_insert
+        if self.unit.catalogue.policies and self.unit.catalogue.filter_of(table.object_id) is not None:
+            self.unit.filtered = True  # it hinders no row, but errors name no values
         given, named = self.insert_columns(table, node.columns, explicit)
         if node.source is None:
             rows: list[list[Expression]] = [[Default() for _ in given]]
@@ -135,6 +137,8 @@ class StatementCompiler(AssignmentCompiler):
 
     def _insert_values(self, table: Table, given: list[int], rows: list[list[Expression]], named: bool) -> tuple[str, list[int]]:
         places, defaults = self._missing(table, given)
+        if len(rows) > 1 and any(table.stored[place].type.name == "sql_variant" for place in given):
+            raise unsupported("several rows of VALUES for a sql_variant")  # they would get one type first
         texts = []
         for row in rows:
             if len(row) != len(given):

@@ -383,6 +383,8 @@ class Interpreter(FlowStatements):
             if isinstance(event, ResultSet):
                 if len(event.columns) != len(given):
                     raise sql_error(213)
+                if any(column.type.name == "sql_variant" for column in event.columns):
+                    raise unsupported("INSERT … EXECUTE of a sql_variant")
                 converters = [
                     converter(column.type, table.stored[place].type, None, False)
                     for column, place in zip(event.columns, given, strict=True)

@@ -29,6 +29,7 @@ from emulators.sql_server.system_views.rows import ViewRows
 from emulators.sql_server.values.datatypes import INT, encode_decimal, to_external, to_internal
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Column, Event, Parameter, SqlError, SqlType
+from emulators.sql_server.values.variants import external
 
 VERSION = "Microsoft SQL Server 2022 (RTM-CU17) (emulator) - 16.0.4165.4 (X64) \n\tDeveloper Edition (64-bit) on Linux <X64>"
 _VOLATILE_VIEWS = frozenset(
@@ -92,7 +93,7 @@ class Session(TemporaryTables):
         self.temporary: dict[str, Table] = {}
         self.temporary_key = 0
         self.temporary_identities: dict[int, int] = {}
-        self.context: dict[str, Any] = {}
+        self.context: dict[str, tuple[str | None, bool]] = {}
         self._filled: dict[str, int] = {}
         self.redacting = False
 
@@ -178,7 +179,7 @@ class Session(TemporaryTables):
         values = {}
         for name, kind in self.finished_frame.types.items():
             value = self.finished_frame.values[name]
-            convert = to_external(kind)
+            convert = external if kind.name == "sql_variant" else to_external(kind)
             values[name] = (convert(value) if convert is not None and value is not None else value, kind)
         return values
 

@@ -425,7 +425,8 @@ class SessionFunctions:
         return row[0] if row else None
 
     def session_context(self, key: str | None) -> str | None:
-        return self.session.context.get((key or "").lower())
+        value: str | None = self.session.context.get((key or "").lower(), (None, False))[0]
+        return value
 
     def app_name(self) -> str:
         return self.session.application

@@ -183,6 +183,8 @@ class TableBuilder:
         for name, _ in node.columns:
             column = table.column(name)
             assert column is not None
+            if column.type.name == "sql_variant":
+                raise unsupported("an index on sql_variant")
             if column.computed is not None and (primary or node.unique or node.kind == "UNIQUE"):
                 raise unsupported("a unique index or key on a computed column")
             if primary:

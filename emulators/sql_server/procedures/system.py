@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from emulators.sql_server.objects import extended_properties
@@ -14,7 +14,7 @@ from emulators.sql_server.procedures.catalogue import catalog_procedure
 from emulators.sql_server.storage.locks import MODES, Deadlock, LockTimeout
 from emulators.sql_server.storage.session import Interpreter
 from emulators.sql_server.values.conversions import converter
-from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, to_external
+from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, VARIANT, to_external
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Event, Parameter, SqlError, SqlType
 
@@ -41,7 +41,9 @@ def _external(value: Any, kind: SqlType) -> Any:
     return convert(value) if convert is not None and value is not None else value
 
 
-def _bind(procedure: str, arguments: list[Argument], names: list[str], required: int) -> dict[str, Any]:
+def _bind(
+    procedure: str, arguments: list[Argument], names: list[str], required: int, types: Mapping[str, SqlType] | None = None
+) -> dict[str, Any]:
     """Arguments by name. Raises SqlError 201, 8143, 8144, 8145."""
     bound: dict[str, Any] = {}
     for position, (given, value, kind, _) in enumerate(arguments):
@@ -52,7 +54,8 @@ def _bind(procedure: str, arguments: list[Argument], names: list[str], required:
             raise sql_error(8145, f"@{name}", procedure)
         if name in bound:
             raise sql_error(8143, f"@{name}")
-        bound[name] = None if value is None else converter(kind, INT if name == "locktimeout" else NVARCHAR_MAX)(value)
+        wanted = (types or {}).get(name) or (INT if name == "locktimeout" else NVARCHAR_MAX)
+        bound[name] = None if value is None else converter(kind, wanted)(value)
     for name in names[:required]:
         if name not in bound:
             raise sql_error(201, procedure, f"@{name}")
@@ -172,8 +175,14 @@ def _execute_sql(interpreter: Interpreter, arguments: list[Argument]) -> Events:
 
 
 def _set_session_context(interpreter: Interpreter, arguments: list[Argument]) -> None:
-    bound = _bind("sp_set_session_context", arguments, ["key", "value", "read_only"], 2)
-    interpreter.session.context[(bound["key"] or "").lower()] = bound["value"]
+    bound = _bind("sp_set_session_context", arguments, ["key", "value", "read_only"], 2, {"value": VARIANT})
+    key, context = (bound["key"] or "").lower(), interpreter.session.context
+    if context.get(key, (None, False))[1]:
+        raise SqlError(
+            15664,
+            f"Cannot set key '{bound['key']}' in the session context. The key has been set as read_only for this session.",
+        )
+    context[key] = (bound["value"], bound.get("read_only") == "1")
 
 
 def _role_member(action: str) -> Any:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from emulators.sql_server.values.utf16 import merged
+
 
 def compare_ci(a: str, b: str) -> int:
     """The default collation: no case, no trailing blanks."""
     if a == b:
         return 0
+    if not (a.isascii() and b.isascii()):
+        a, b = merged(a), merged(b)
     x, y = a.rstrip(" ").casefold(), b.rstrip(" ").casefold()
     return (x > y) - (x < y)
 
 
 def compare_cs(a: str, b: str) -> int:
     """Case counts, trailing blanks do not."""
+    if not (a.isascii() and b.isascii()):
+        a, b = merged(a), merged(b)
     x, y = a.rstrip(" "), b.rstrip(" ")
     return (x > y) - (x < y)
 

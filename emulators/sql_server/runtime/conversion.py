@@ -7,6 +7,7 @@ from typing import Any
 
 from emulators.sql_server.values.conversions import Converter, converter
 from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.values.variants import variant_property
 
 _CONVERTERS: list[Converter] = []
 _KEYS: dict[tuple[SqlType, SqlType, int | None, bool, bool], int] = {}
@@ -38,6 +39,7 @@ def _convert(value: Any, key: int) -> Any:
 
 
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "k_variant_property": (3, variant_property),
     "k_convert": (2, _convert),
 }
 """Number of arguments and implementation of each, by its name in SQLite."""

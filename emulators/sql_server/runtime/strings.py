@@ -11,7 +11,7 @@ from typing import Any
 from emulators.sql_server.parser.names import split_name
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError
-from emulators.sql_server.values.utf16 import cut, is_plain, units
+from emulators.sql_server.values.utf16 import cut, encoded, inner, is_plain, merged, reverse, units
 
 
 def _length(text: str | None) -> int | None:
@@ -59,6 +59,7 @@ def _replace(text: str | None, old: str | None, new: str | None) -> str | None:
         return None
     if not old:
         return text
+    text, old = merged(text), merged(old)
     lower, wanted = text.lower(), old.lower()
     if len(lower) != len(text):
         return text.replace(old, new)
@@ -76,6 +77,7 @@ def _char_index(wanted: str | None, text: str | None, start: int | None) -> int 
     if not wanted:
         return 0
     begin = max(0, (start or 1) - 1)
+    wanted, text = merged(wanted), merged(text)
     if is_plain(text):
         return text.lower().find(wanted.lower(), begin) + 1
     found = text.lower().find(wanted.lower(), len(cut(text, 0, begin)))
@@ -121,7 +123,7 @@ def _quote_name(text: str | None, mark: str | None) -> str | None:
 
 
 def _unicode(text: str | None) -> int | None:
-    return ord(text[0]) if text else None
+    return int.from_bytes(encoded(text[0])[:2], "little") if text else None
 
 
 def _ascii(text: str | None) -> int | None:
@@ -133,7 +135,8 @@ def _char(number: int | None) -> str | None:
 
 
 def _nchar(number: int | None) -> str | None:
-    return None if number is None or not 0 <= number <= 0x10FFFF else chr(number)
+    """NULL beyond the first plane: the collation of the database knows no supplementary characters."""
+    return None if number is None or not 0 <= number <= 0xFFFF else inner(chr(number))
 
 
 def _translate(text: str | None, old: str | None, new: str | None) -> str | None:
@@ -225,7 +228,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_concat_ws": (-1, _concat_ws),
     "k_upper": (1, _each(str.upper)),
     "k_lower": (1, _each(str.lower)),
-    "k_reverse": (1, lambda v: None if v is None else v[::-1]),
+    "k_reverse": (1, lambda v: None if v is None else reverse(v)),
     "k_parse_name": (2, _parse_name),
     "k_from_base64": (1, _from_base64),
 }

@@ -90,7 +90,8 @@ class Session(StoreSession, Protocol):
     temporary: dict[str, Table]
     """#tables and @tables, by lower-case name with its sign."""
     temporary_key: int
-    context: dict[str, Any]
+    context: dict[str, tuple[str | None, bool]]
+    """Of SESSION_CONTEXT: values, and whether they are read-only, by key in lower case."""
 
     @property
     def owner(self) -> Database:

@@ -23,7 +23,7 @@ from emulators.sql_server.values.datatypes import (
     to_external,
 )
 from emulators.sql_server.values.errors import sql_error
-from emulators.sql_server.values.utf16 import cut, units
+from emulators.sql_server.values.utf16 import cut, merged, units
 
 AUTOMATIC = object()
 """Stands for an identity value that the writer chooses."""
@@ -69,7 +69,13 @@ class TableWriter:
             length = column.type.length
             if length <= 0 or column.type.name == "rowversion":
                 continue
-            size = units(value) if isinstance(value, str) else len(value)
+            if isinstance(value, str):
+                size = len(value)
+                if not value.isascii():
+                    row[place] = value = merged(value)
+                    size = units(value)
+            else:
+                size = len(value)
             if size > length:
                 kept = cut(value, 0, length) if isinstance(value, str) else value[:length]
                 if not isinstance(value, str) or units(value.rstrip(" ")) > length:

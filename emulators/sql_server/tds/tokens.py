@@ -10,6 +10,7 @@ from typing import Any
 from emulators.sql_server.tds.types import write_type_info
 from emulators.sql_server.tds.values import write_typed_value
 from emulators.sql_server.values.results import Column, SqlType
+from emulators.sql_server.values.utf16 import encoded
 
 DONE, DONEPROC, DONEINPROC = 0xFD, 0xFE, 0xFF
 DONE_MORE, DONE_ERROR, DONE_COUNT, DONE_ATTENTION = 0x01, 0x02, 0x10, 0x20
@@ -31,13 +32,13 @@ _DONE = struct.Struct("<BHHQ")
 
 def b_varchar(text: str) -> bytes:
     """A string after its length in characters in one byte."""
-    data = text.encode("utf-16-le")
+    data = encoded(text)
     return bytes([len(data) // 2]) + data
 
 
 def us_varchar(text: str) -> bytes:
     """A string after its length in characters in two bytes."""
-    data = text.encode("utf-16-le", "surrogatepass")
+    data = encoded(text)
     return struct.pack("<H", len(data) // 2) + data
 
 

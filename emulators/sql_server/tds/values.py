@@ -16,7 +16,8 @@ from typing import Any
 from emulators.sql_server.tds import temporal
 from emulators.sql_server.tds.reader import ByteReader, ProtocolError
 from emulators.sql_server.tds.types import COLLATION, DECIMALS, WireType, canonical, decimal_size, write_type_info
-from emulators.sql_server.values.results import SqlError, SqlType, Unpadded, UnpaddedBytes
+from emulators.sql_server.values.results import SqlError, SqlType, Unpadded, UnpaddedBytes, Variant
+from emulators.sql_server.values.utf16 import encoded
 
 Encoder = Callable[[Any], bytes]
 
@@ -79,7 +80,7 @@ def encoder(sql_type: SqlType) -> Encoder:
 
 
 def _encode_unicode(value: str) -> bytes:
-    return value.encode("utf-16-le", "surrogatepass")
+    return encoded(value)
 
 
 def _encode_binary(value: bytes) -> bytes:
@@ -209,10 +210,46 @@ def _sized_encoder(sql_type: SqlType, raw: Callable[[Any], bytes], unit: int, pa
     return encode
 
 
+_BASES = {
+    "tinyint": 0x30,
+    "bit": 0x32,
+    "smallint": 0x34,
+    "int": 0x38,
+    "bigint": 0x7F,
+    "real": 0x3B,
+    "float": 0x3E,
+    "smalldatetime": 0x3A,
+    "datetime": 0x3D,
+    "smallmoney": 0x7A,
+    "money": 0x3C,
+    "uniqueidentifier": 0x24,
+    "date": 0x28,
+}
+
+
+def _encode_typed_variant(variant: Variant) -> bytes:
+    kind, data = variant.type, encoder(variant.type)(variant.value)
+    name = kind.name
+    if name in _BASES:
+        head, data = bytes((_BASES[name], 0)), data[1:]
+    elif name in ("decimal", "numeric"):
+        head, data = bytes((0x6A if name == "decimal" else 0x6C, 2, kind.precision, kind.scale)), data[1:]
+    elif name in ("time", "datetime2", "datetimeoffset"):
+        head, data = bytes(({"time": 0x29, "datetime2": 0x2A}.get(name, 0x2B), 1, kind.scale)), data[1:]
+    elif name in ("varbinary", "binary"):
+        head, data = struct.pack("<BBH", 0xA5 if name == "varbinary" else 0xAD, 2, kind.length), data[2:]
+    else:
+        token, unit = {"varchar": (0xA7, 1), "char": (0xAF, 1), "nvarchar": (0xE7, 2), "nchar": (0xEF, 2)}[name]
+        head, data = bytes((token, 7)) + COLLATION + _U16.pack(kind.length * unit), data[2:]
+    return struct.pack("<I", len(head) + len(data)) + head + data
+
+
 def _encode_variant(value: Any) -> bytes:
-    """A sql_variant; its base type follows from the Python value."""
+    """A sql_variant; without a type, its base type follows from the Python value."""
     if value is None:
         return bytes(4)
+    if isinstance(value, Variant):
+        return _encode_typed_variant(value)
     if isinstance(value, int):
         small = -(2**31) <= value < 2**31
         body = struct.pack("<BBi" if small else "<BBq", 0x38 if small else 0x7F, 0, value)

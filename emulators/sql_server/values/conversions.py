@@ -32,7 +32,8 @@ from emulators.sql_server.values.datatypes import (
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.utf16 import cut as cut_text
-from emulators.sql_server.values.utf16 import units
+from emulators.sql_server.values.utf16 import encoded, from_bytes, units
+from emulators.sql_server.values.variants import packer, unpacked
 
 Converter = Callable[[Any], Any]
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
@@ -45,6 +46,10 @@ def converter(source: SqlType, target: SqlType, style: int | None = None, cut: b
     Raises SqlError 529 when no such conversion exists; the function raises 220, 241, 245, 8114, 8115, 8169.
     """
     to = target.name
+    if to == "sql_variant":
+        return packer(source) if source.name != to else lambda value: value
+    if source.name == "sql_variant":
+        return _from_variant(target, style, cut)
     if to in INTEGERS:
         return _to_integer(source, target)
     if to in DECIMALS:
@@ -60,6 +65,14 @@ def converter(source: SqlType, target: SqlType, style: int | None = None, cut: b
     if to == "uniqueidentifier":
         return _to_guid(source)
     raise sql_error(529, display(source, False), display(target, False))
+
+
+def _from_variant(target: SqlType, style: int | None, cut: bool) -> Converter:
+    def convert(text: str) -> Any:
+        kind, value = unpacked(text)
+        return value if kind == target else converter(kind, target, style, cut)(value)
+
+    return convert
 
 
 _MONEY_SIGN = re.compile(r"[$£¤¥€]\s*")
@@ -278,7 +291,7 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
 
 def _utf16_text(value: bytes) -> str:
     """Bytes taken for UTF-16 units, the last one with a zero if it is half a unit."""
-    return (value + b"\0" * (len(value) % 2)).decode("utf-16-le", "surrogatepass")
+    return from_bytes(value + b"\0" * (len(value) % 2))
 
 
 def _text_function(source: SqlType, style: int | None) -> Converter:
@@ -348,7 +361,7 @@ def _to_binary(source: SqlType, target: SqlType, style: int | None, cut: bool) -
 
             return from_hex
         if origin in UNICODE_STRINGS:
-            return lambda v: fit(v.encode("utf-16-le"))
+            return lambda v: fit(encoded(v))
         return lambda v: fit(v.encode("cp1252", "replace"))
     if origin in INTEGERS:
         size = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}[origin]

@@ -15,9 +15,9 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from emulators.sql_server.values.datetimes import internal_text, offset_text
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
-from emulators.sql_server.values.utf16 import units
+from emulators.sql_server.values.utf16 import inner, units
 
 BIT = SqlType("bit")
 TINYINT = SqlType("tinyint")
@@ -38,6 +38,7 @@ UNIQUEIDENTIFIER = SqlType("uniqueidentifier")
 NVARCHAR_MAX = SqlType("nvarchar", -1)
 VARCHAR_MAX = SqlType("varchar", -1)
 VARBINARY_MAX = SqlType("varbinary", -1)
+VARIANT = SqlType("sql_variant")
 SYSNAME = SqlType("nvarchar", 128)
 ROWVERSION = SqlType("rowversion", 8)
 BOOLEAN = SqlType("boolean")
@@ -118,6 +119,7 @@ SYSTEM_TYPES: dict[str, tuple[int, int]] = {
     "money": (60, 60),
     "datetime": (61, 61),
     "float": (62, 62),
+    "sql_variant": (98, 98),
     "ntext": (99, 99),
     "bit": (104, 104),
     "decimal": (106, 106),
@@ -175,7 +177,7 @@ def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
         name = "rowversion"
     if name in ASSEMBLY_TYPES:
         return SqlType(name, -1)
-    if name in ("sql_variant", "cursor"):
+    if name == "cursor":
         raise sql_error(40517, f"data type {name}")
     if name not in SYSTEM_TYPES:
         raise sql_error(2715, 1, name)
@@ -232,6 +234,7 @@ def max_length_bytes(declared: SqlType) -> int:
         return 5 if declared.precision <= 9 else 9 if declared.precision <= 19 else 13 if declared.precision <= 28 else 17
     scale_step = 0 if declared.scale <= 2 else 1 if declared.scale <= 4 else 2
     sizes = {
+        "sql_variant": 8016,
         "bit": 1,
         "tinyint": 1,
         "smallint": 2,
@@ -289,6 +292,8 @@ def as_decimal_type(declared: SqlType) -> SqlType:
 
 def common_type(left: SqlType, right: SqlType) -> SqlType:
     """The type to which two operands are brought (CASE, UNION, comparison). Raises SqlError 206."""
+    if "sql_variant" in (left.name, right.name):
+        raise unsupported("sql_variant together with another value, except by CAST or CONVERT")
     if left == right:
         return left
     a, b = left.name, right.name
@@ -439,4 +444,4 @@ def to_internal(value: Any, declared: SqlType) -> Any:
         return bytes(value)
     if name == "uniqueidentifier":
         return str(value).upper()
-    return value
+    return inner(value) if isinstance(value, str) else value

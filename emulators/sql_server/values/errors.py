@@ -315,6 +315,10 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "disabling it for the database.",
     ),
     229: (14, "The {0} permission was denied on the object '{1}', database '{2}', schema '{3}'."),
+    257: (
+        16,
+        "Implicit conversion from data type {0} to {1} is not allowed. Use the CONVERT function to run this query.",
+    ),
     262: (14, "{0} permission denied in database '{1}'."),
     33261: (16, "The security policy '{0}' does not contain a predicate on table '{1}'."),
     33262: (

@@ -17,7 +17,8 @@ datetime, smalldatetime, datetime2                 str ``YYYY-MM-DD HH:MM:SS[.ff
 datetimeoffset                                     str ``YYYY-MM-DD HH:MM:SS[.fffffff] +HH:MM``
 =================================================  ==========================================================
 
-NULL is ``None`` everywhere.
+sql_variant: a :class:`Variant`.
+NULL is ``None`` everywhere. In a str that the engine gives, a character of plane 16 stands for half a surrogate pair; see utf16.py.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ class SqlType:
     length: int = 0
     precision: int = 0
     scale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A value of sql_variant with its base type."""
+
+    type: SqlType
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)

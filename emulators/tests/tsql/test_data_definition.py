@@ -293,19 +293,24 @@ def test_identity_columns(item: Client) -> None:
 
 def test_collations(client: Client) -> None:
     client.rows(
-        "CREATE TABLE dbo.Col (A nvarchar(5) COLLATE Latin1_General_100_CI_AS_KS_WS_SC, B varchar(5) COLLATE Latin1_General_BIN2, "
+        "CREATE TABLE dbo.Col (A nvarchar(5) COLLATE Latin1_General_100_CI_AS_KS_WS, B varchar(5) COLLATE Latin1_General_BIN2, "
         "C varchar(5) COLLATE SQL_Latin1_General_CP1_CS_AS, D varchar(5) COLLATE DATABASE_DEFAULT, E int)"
     )
     names = client.rows("SELECT collation_name FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Col') ORDER BY column_id")
     assert names == [
-        ("Latin1_General_100_CI_AS_KS_WS_SC",),
+        ("Latin1_General_100_CI_AS_KS_WS",),
         ("Latin1_General_BIN2",),
         ("SQL_Latin1_General_CP1_CS_AS",),
         ("SQL_Latin1_General_CP1_CI_AS",),
         (None,),
     ]
     assert client.value("SELECT DATABASEPROPERTYEX('rowpost', 'Collation')") == "SQL_Latin1_General_CP1_CI_AS"
-    for collation, number in (("Nonsense", 448), ("Latin1_General_CI_AI", 40517), ("Latin1_General_100_CI_AS_SC_UTF8", 40517)):
+    for collation, number in (
+        ("Nonsense", 448),
+        ("Latin1_General_CI_AI", 40517),
+        ("Latin1_General_100_CI_AS_SC", 40517),
+        ("Latin1_General_100_CI_AS_SC_UTF8", 40517),
+    ):
         assert client.error(f"CREATE TABLE dbo.Bad (A varchar(5) COLLATE {collation})").number == number
         assert client.error(f"ALTER TABLE dbo.Col ALTER COLUMN A nvarchar(5) COLLATE {collation}").number == number
         assert client.error(f"SELECT 'a' COLLATE {collation}").number == number

@@ -90,7 +90,12 @@ def test_the_filter_goes_before_conditions_of_the_statement(one: Client, server:
 
 def test_errors_name_no_values(admin: Client, one: Client) -> None:
     text = "Conversion failed when converting the ****** value '******' to data type ******."
-    for sql in ("SELECT CAST(B AS int) FROM dbo.T", "SELECT CAST('abc' AS int) FROM dbo.T", "UPDATE dbo.T SET A = CAST(B AS int)"):
+    for sql in (
+        "SELECT CAST(B AS int) FROM dbo.T",
+        "SELECT CAST('abc' AS int) FROM dbo.T",
+        "UPDATE dbo.T SET A = CAST(B AS int)",
+        "INSERT dbo.T (Id, Owner, A) VALUES (9, 'one', 'abc')",
+    ):
         assert one.error(sql).text == text
     cut = one.error("UPDATE dbo.T SET B = REPLICATE('x', 30)")
     assert cut.text == "String or binary data would be truncated in table '******', column '******'. Truncated value: '******'."

@@ -372,9 +372,8 @@ def test_information_schema_of_checks(client: Client) -> None:
         ("CREATE SEQUENCE s", "CREATE SEQUENCE"),
         ("CREATE SYNONYM s FOR t", "CREATE SYNONYM"),
         ("CREATE TYPE t FROM int", "CREATE TYPE"),
-        ("CREATE TABLE t (a sql_variant)", "sql_variant"),
+        ("CREATE TABLE t (a sql_variant PRIMARY KEY)", "sql_variant"),
         ("CREATE VIEW v WITH ENCRYPTION AS SELECT 1 AS a", "ENCRYPTION"),
-        ("SELECT NCHAR(0xD83D)", "surrogate"),
         ("SELECT JSON_VALUE(N'{\"a\":\"\\ud83d\"}', '$.a')", "surrogate"),
         ("SELECT value FROM OPENJSON(N'[\"\\ud83d\"]')", "surrogate"),
     ],
@@ -382,13 +381,6 @@ def test_information_schema_of_checks(client: Client) -> None:
 def test_refusals_name_what_they_refuse(client: Client, sql: str, named: str) -> None:
     error = client.error(sql)
     assert (error.number, named in str(error)) == (40517, True), str(error)
-
-
-def test_half_a_surrogate_pair_in_a_parameter_is_refused_and_the_session_goes_on(client: Client) -> None:
-    client.rows("CREATE TABLE T (A nvarchar(5)); BEGIN TRANSACTION; INSERT T VALUES (N'a')")
-    error = client.error("INSERT T VALUES (@p)", p="\ud83d")
-    assert error.number == 40517 and "surrogate" in str(error)
-    assert client.rows("COMMIT; SELECT A FROM T") == [("a",)]
 
 
 def test_dbcc_checkident_sets_the_next_identity(server: Server) -> None:

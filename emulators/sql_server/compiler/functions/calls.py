@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, quote_text
 from emulators.sql_server.compiler.conversion import refuse_large_object
 from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, WINDOW_ONLY, WINDOW_VALUES, AggregateFunctions
 from emulators.sql_server.compiler.functions.conditionals import ConditionalFunctions
@@ -13,7 +14,7 @@ from emulators.sql_server.compiler.functions.strings import StringFunctions
 from emulators.sql_server.compiler.functions.table import SIMPLE_FUNCTIONS
 from emulators.sql_server.compiler.scope import Scope, Typed
 from emulators.sql_server.parser.tree import FunctionCall, Null
-from emulators.sql_server.values.datatypes import BIGINT, DATETIME, DATETIME2, DATETIMEOFFSET, FLOAT, STRINGS
+from emulators.sql_server.values.datatypes import BIGINT, DATETIME, DATETIME2, DATETIMEOFFSET, FLOAT, NVARCHAR_MAX, STRINGS, VARIANT
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlType
 
@@ -83,6 +84,12 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
         if not self.unit.catalogue.options.change_tracking:
             return Typed("NULL", BIGINT)
         return Typed("(SELECT value FROM \"$state\" WHERE key = 'version')", BIGINT)
+
+    def _fn_sql_variant_property(self, node: FunctionCall, scope: Scope) -> Typed:
+        self._count(node, 2)
+        value, name = self._values(node, scope)
+        packed = self.cast(value, VARIANT).sql
+        return Typed(f"k_variant_property({packed}, {self.cast(name, NVARCHAR_MAX).sql}, {quote_text(DEFAULT_COLLATION)})", VARIANT)
 
     def _fn_formatmessage(self, node: FunctionCall, scope: Scope) -> Typed:
         values = self._values(node, scope)

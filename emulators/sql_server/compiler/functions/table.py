@@ -13,6 +13,7 @@ from emulators.sql_server.values.datatypes import (
     SYSNAME,
     UNIQUEIDENTIFIER,
     VARBINARY_MAX,
+    VARIANT,
 )
 from emulators.sql_server.values.results import SqlType
 
@@ -94,6 +95,6 @@ SIMPLE_FUNCTIONS: dict[str, tuple[str, list[SqlType], SqlType, list[str]]] = {
     "PI": ("k_pi", [], FLOAT, []),
     "ATN2": ("k_atan2", [FLOAT, FLOAT], FLOAT, []),
     "CONTEXT_INFO": ("k_context_info", [], SqlType("varbinary", 128), []),
-    "SESSION_CONTEXT": ("k_session_context", [NV], SqlType("nvarchar", 4000), []),
+    "SESSION_CONTEXT": ("k_session_context", [NV], VARIANT, []),
     "GET_FILESTREAM_TRANSACTION_CONTEXT": ("k_null", [], VARBINARY_MAX, []),
 }
