@@ -29,6 +29,7 @@ def blueprint(app: App) -> df.Blueprint:
     """``watchdog`` and ``clean_history``."""
     functions = df.Blueprint()
     config = app.config.watchdog
+    warned: set[str] = set()
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
     @functions.function_name("watchdog")
@@ -37,6 +38,10 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for relay in app.config.relays:
             try:
+                for warning in (await asyncio.to_thread(app.table, relay.name)).warnings:
+                    if warning not in warned:  # once per process
+                        _log.warning("%s: %s", relay.name, warning)
+                        warned.add(warning)
                 await _check_trigger(app, client, relay)
                 need = await asyncio.to_thread(inspect_table, app, relay.name)
                 if need is not Need.NOTHING:

@@ -107,6 +107,8 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
     policy, breaker, due = app.config.retry.policy, claimed.breaker, []
     for index, row in enumerate(claimed.rows):
         early = fate_before_posting(row)
+        if early is None and row.obstacle:
+            early = fate_of_answer(row, Answer(Verdict.TRANSIENT, error=row.obstacle), policy, redelivered=redelivered)
         if early is None and breaker.open and breaker.exhausts(policy):
             early = fate_behind_open_breaker(row, breaker.open_seconds)
         elif early is None and breaker.open:

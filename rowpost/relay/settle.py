@@ -59,7 +59,7 @@ def _row_json(fate: Fate) -> dict[str, Any]:
         "attemptCount": min(row.attempt_count, GUARDED_COUNT - 1),  # as the guard has left it
         "lease": fate.lease,
         "waitSeconds": fate.wait_seconds,
-        "operation": "D" if row.values is None else "U",
+        "operation": "D" if row.deleted else "U",
         "state": fate.state,
         "attempts": fate.attempts,
         "retryAfterSeconds": answer.retry_after_seconds if answer else None,

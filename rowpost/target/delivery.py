@@ -17,6 +17,7 @@ from rowpost.config.sections import TargetConfig
 from rowpost.rules.answer import Answer, Verdict, classify
 from rowpost.target.event import Event
 
+_NOT_THERE = frozenset({404, 410})  # what is to be removed under a former spelling of its key is not there (any more)
 # An answer's content is never looked at; so much of it is read to keep the connection, each time for at most the timeout.
 _READS_AT_MOST, _BYTES_A_READ = 2, 65536
 
@@ -60,6 +61,14 @@ class Deliverer:
     def _post(self, event: Event, batch: _Batch) -> Answer:
         if batch.stopped or batch.budget_spent.is_set():
             return Answer(Verdict.UNTRIED)
+        for former in event.before:
+            answer = self._request(former)
+            if answer.status not in _NOT_THERE:
+                batch.count(answer)
+                if answer.verdict is not Verdict.DELIVERED:
+                    return answer
+            if batch.budget_spent.is_set():
+                return Answer(Verdict.UNTRIED)
         answer = self._request(event)
         batch.count(answer)
         return answer
