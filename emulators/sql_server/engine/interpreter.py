@@ -68,7 +68,7 @@ from emulators.sql_server.storage.frame import Frame
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values import errors
 from emulators.sql_server.values.conversions import converter
-from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, to_internal
+from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
 from emulators.sql_server.values.errors import LONE_SURROGATE, sql_error, unsupported
 from emulators.sql_server.values.results import Event, Parameter, ResultSet, RowsAffected, SqlError, SqlType
 
@@ -390,7 +390,10 @@ class Interpreter(FlowStatements):
                     for column, place in zip(event.columns, given, strict=True)
                 ]
                 for row in event.rows:
-                    inner = [to_internal(value, column.type) for value, column in zip(row, event.columns, strict=True)]
+                    inner = [
+                        value if isinstance(value, str) and column.type.name in STRINGS else to_internal(value, column.type)
+                        for value, column in zip(row, event.columns, strict=True)
+                    ]
                     rows.append(
                         tuple(None if value is None else convert(value) for value, convert in zip(inner, converters, strict=True))
                     )

@@ -26,9 +26,10 @@ from emulators.sql_server.storage.frame import Frame
 from emulators.sql_server.storage.session import Database
 from emulators.sql_server.storage.store import Store
 from emulators.sql_server.system_views.rows import ViewRows
-from emulators.sql_server.values.datatypes import INT, encode_decimal, to_external, to_internal
+from emulators.sql_server.values.datatypes import INT, STRINGS, encode_decimal, to_external, to_internal
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Column, Event, Parameter, SqlError, SqlType
+from emulators.sql_server.values.utf16 import outer
 from emulators.sql_server.values.variants import external
 
 VERSION = "Microsoft SQL Server 2022 (RTM-CU17) (emulator) - 16.0.4165.4 (X64) \n\tDeveloper Edition (64-bit) on Linux <X64>"
@@ -179,7 +180,7 @@ class Session(TemporaryTables):
         values = {}
         for name, kind in self.finished_frame.types.items():
             value = self.finished_frame.values[name]
-            convert = external if kind.name == "sql_variant" else to_external(kind)
+            convert = external if kind.name == "sql_variant" else outer if kind.name in STRINGS else to_external(kind)
             values[name] = (convert(value) if convert is not None and value is not None else value, kind)
         return values
 

@@ -14,9 +14,10 @@ from emulators.sql_server.procedures.catalogue import catalog_procedure
 from emulators.sql_server.storage.locks import MODES, Deadlock, LockTimeout
 from emulators.sql_server.storage.session import Interpreter
 from emulators.sql_server.values.conversions import converter
-from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, VARIANT, to_external
+from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, VARIANT, to_external
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Event, Parameter, SqlError, SqlType
+from emulators.sql_server.values.utf16 import outer
 
 Argument = tuple[str, Any, SqlType, str]
 """Name ('' when positional), inner value, type, variable that takes the OUTPUT value ('' for none)."""
@@ -37,6 +38,8 @@ def call(interpreter: Interpreter, name: str, shown: str, arguments: list[Argume
 
 
 def _external(value: Any, kind: SqlType) -> Any:
+    if isinstance(value, str) and kind.name in STRINGS:
+        return outer(value)
     convert = to_external(kind)
     return convert(value) if convert is not None and value is not None else value
 

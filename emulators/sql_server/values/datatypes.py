@@ -164,8 +164,9 @@ def type_of_binary(length: int) -> SqlType:
 
 
 def string_literal_type(value: str, national: bool) -> SqlType:
-    limit = 4000 if national else 8000
-    return SqlType("nvarchar" if national else "varchar", max(1, units(value)) if units(value) <= limit else -1)
+    """The type of a constant, whose text is as the client wrote it."""
+    limit, size = (4000 if national else 8000), units(inner(value))
+    return SqlType("nvarchar" if national else "varchar", max(1, size) if size <= limit else -1)
 
 
 def type_from_syntax(name: str, arguments: list[int]) -> SqlType:

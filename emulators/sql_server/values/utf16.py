@@ -1,35 +1,35 @@
 """Strings as SQL Server counts and keeps them: in UTF-16 units, of which half a surrogate pair may stand alone.
 
 SQLite keeps UTF-8, which has no halves. In the inner form of a string a character of plane 16 stands for each: U+10F800 for U+D800
-and so on. Those 2048 characters themselves, which have no meaning, are refused.
+and so on. Those 2048 characters themselves, which have no meaning, are kept as the two halves that they consist of.
 """
 
 from __future__ import annotations
 
 import re
 
-from emulators.sql_server.values.errors import unsupported
-
 _FIRST, _FIRST_HALF = 0x10F800, 0xD800
 _HALVES = re.compile("[\ud800-\udfff]")
 _STAND_INS = re.compile("[\U0010f800-\U0010ffff]")
+_BOTH = re.compile("[\ud800-\udfff\U0010f800-\U0010ffff]")
 
 
 def inner(text: str) -> str:
-    """The inner form of a string. Raises SqlError 40517."""
-    if text.isascii():
-        return text
-    if _STAND_INS.search(text):
-        raise unsupported("characters U+10F800 to U+10FFFF in nvarchar")
-    if not _HALVES.search(text):
+    """The inner form of a string."""
+    if text.isascii() or not _BOTH.search(text):
         return text
     return _from_units(text.encode("utf-16-le", "surrogatepass"))
 
 
+def _stand_in(found: re.Match[str]) -> str:
+    data = found[0].encode("utf-16-le", "surrogatepass")
+    halves = (int.from_bytes(data[place : place + 2], "little") for place in range(0, len(data), 2))
+    return "".join(chr(half - _FIRST_HALF + _FIRST) for half in halves)
+
+
 def _from_units(data: bytes) -> str:
     """Pairs become characters, and halves what stands for them."""
-    text = data.decode("utf-16-le", "surrogatepass")
-    return _HALVES.sub(lambda half: chr(ord(half[0]) - _FIRST_HALF + _FIRST), text)
+    return _BOTH.sub(_stand_in, data.decode("utf-16-le", "surrogatepass"))
 
 
 def encoded(text: str) -> bytes:
@@ -37,6 +37,13 @@ def encoded(text: str) -> bytes:
     if not text.isascii() and _STAND_INS.search(text):
         text = _STAND_INS.sub(lambda character: chr(ord(character[0]) - _FIRST + _FIRST_HALF), text)
     return text.encode("utf-16-le", "surrogatepass")
+
+
+def outer(text: str) -> str:
+    """The text of an inner form, as a client gives it."""
+    if text.isascii() or not _STAND_INS.search(text):
+        return text
+    return encoded(text).decode("utf-16-le", "surrogatepass")
 
 
 def merged(text: str) -> str:

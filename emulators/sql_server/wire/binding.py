@@ -6,8 +6,9 @@ from typing import Any
 
 from emulators.sql_server.tds.rpc import Argument
 from emulators.sql_server.values.conversions import converter
-from emulators.sql_server.values.datatypes import to_external, to_internal, type_from_syntax
+from emulators.sql_server.values.datatypes import STRINGS, to_external, to_internal, type_from_syntax
 from emulators.sql_server.values.results import Parameter, SqlError, SqlType
+from emulators.sql_server.values.utf16 import outer
 from emulators.sql_server.wire.declarations import Declaration
 
 _WITH_ARGUMENTS = frozenset(
@@ -39,6 +40,8 @@ def convert(value: Any, sent: SqlType, declared: SqlType) -> Any:
         converted = converter(source, declared)(to_internal(value, source))
     except SqlError as error:
         raise SqlError(8114, f"Error converting data type {source.name} to {declared.name}.", 16, 5) from error
+    if isinstance(converted, str) and declared.name in STRINGS:
+        return outer(converted)
     outward = to_external(declared)
     return converted if outward is None else outward(converted)
 

@@ -10,6 +10,7 @@ from emulators.sql_server.tds import tokens
 from emulators.sql_server.tds.packets import ConnectionEnded, PacketStream
 from emulators.sql_server.tds.rpc import Argument, Call, plain_name
 from emulators.sql_server.values.results import Event, Parameter, SqlError, SqlType
+from emulators.sql_server.values.utf16 import inner
 from emulators.sql_server.wire.binding import Outputs, bind, convert, engine_type
 from emulators.sql_server.wire.contract import EngineSession
 from emulators.sql_server.wire.declarations import parse_declarations
@@ -178,7 +179,14 @@ class RemoteProcedures:
             declared = parameters[name].type
             value, actual = values.get(name, (parameters[name].value, declared))
             converted = convert(value, actual, declared)
-            self._stream.write(tokens.return_value(index + ordinal, sent_name or f"@{name}", declared, converted))
+            self._stream.write(
+                tokens.return_value(
+                    index + ordinal,
+                    sent_name or f"@{name}",
+                    declared,
+                    inner(converted) if isinstance(converted, str) else converted,
+                )
+            )
 
     def _describe_undeclared(self, call: Call) -> SqlError | None:
         values = [argument.value for argument in call.arguments]

@@ -82,10 +82,37 @@ def test_stored_and_sent(connection: pyodbc.Connection) -> None:
     assert connection.execute(f"SELECT Id FROM dbo.H WHERE V = N'{FACE}'").fetchval() == 1
 
 
-def test_what_is_refused(connection: pyodbc.Connection) -> None:
-    for sql in ("SELECT JSON_VALUE(N'{\"a\":\"\\ud83d\"}', '$.a')", "SELECT N'\U0010f800'"):
-        with pytest.raises(pyodbc.Error, match="40517"):
-            connection.execute(sql).fetchval()
+@pytest.mark.parametrize("text", ["\U0010f800", "a\U0010ffffb", "\U0010f800\U0010ffff\U0001f600", "\U0010f7ff"])
+def test_the_characters_that_stand_for_halves_inside_are_data_too(connection: pyodbc.Connection, text: str) -> None:
+    assert got(connection, f"SELECT N'{text}'") == text
+    assert got(connection, "SELECT ?", text) == text
+    assert got(connection, "SELECT ?", text * 2000) == text * 2000
+    assert (
+        got(
+            connection,
+            "SET NOCOUNT ON; DECLARE @t TABLE (v nvarchar(max)); INSERT @t EXEC sp_executesql N'SELECT @p', N'@p nvarchar(20)', ?; "
+            "SELECT v FROM @t",
+            text,
+        )
+        == text
+    )
+    assert (
+        got(
+            connection,
+            "SET NOCOUNT ON; DECLARE @o nvarchar(20); EXEC sp_executesql N'SET @o = @p', N'@p nvarchar(20), "
+            "@o nvarchar(20) OUTPUT', ?, @o OUTPUT; SELECT @o",
+            text,
+        )
+        == text
+    )
+    assert connection.execute(f"SELECT LEN(N'{text}')").fetchval() == len(text.encode("utf-16-le")) // 2
+    assert got(connection, f"SELECT LEFT(N'{text}', 1)") == text.encode("utf-16-le")[:2].decode("utf-16-le", "surrogatepass")
+    assert connection.execute(f"SELECT CASE WHEN ? = N'{text}' THEN 1 ELSE 0 END", text).fetchval() == 1
+
+
+def test_halves_in_json_are_refused(connection: pyodbc.Connection) -> None:
+    with pytest.raises(pyodbc.Error, match="40517"):
+        connection.execute("SELECT JSON_VALUE(N'{\"a\":\"\\ud83d\"}', '$.a')").fetchval()
 
 
 def test_what_pyodbc_makes_of_a_half(connection: pyodbc.Connection) -> None:
