@@ -40,6 +40,7 @@ _VARIANTS = [
     *((name, f"CONVERT(nvarchar(40), CONVERT({name}, {{0}}), 2)") for name in ("money", "smallmoney")),
     *((name, "CONVERT(nvarchar(max), CONVERT(varbinary(8000), {0}), 1)") for name in ("binary", "varbinary")),
 ]
+_FRACTION = re.compile(r"\.(\d{7})")
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 
 
@@ -77,7 +78,8 @@ class TableColumn(Struct, frozen=True):
         if self.type == "sql_variant":
             base = f"CONVERT(nvarchar(128), SQL_VARIANT_PROPERTY({expression}, 'BaseType'))"
             cases = " ".join(f"WHEN '{name}' THEN {how.format(expression)}" for name, how in _VARIANTS)
-            return f"{base} + N':' + CASE {base} {cases} ELSE CONVERT(nvarchar(max), {expression}) END"
+            scale = f"CONVERT(nvarchar(11), SQL_VARIANT_PROPERTY({expression}, 'Scale'))"
+            return f"{base} + N',' + {scale} + N':' + CASE {base} {cases} ELSE CONVERT(nvarchar(max), {expression}) END"
         return f"CONVERT(varbinary(max), {expression})" if self.type == "image" else expression
 
     def json_value(self, value: Any) -> JsonValue:
@@ -85,8 +87,9 @@ class TableColumn(Struct, frozen=True):
         if value is None:
             return None
         if self.type == "sql_variant":
-            base, _, text = value.partition(":")
-            return _variant(base, text)
+            head, _, text = value.partition(":")
+            base, _, scale = head.partition(",")
+            return _variant(base, int(scale), text)
         if self.type == "real":
             return _shortest_float32(value)
         if self.type == "uniqueidentifier":
@@ -130,8 +133,8 @@ def _in_utc(text: str) -> str:
     return f"{moment.isoformat()}{fraction or ''}+00:00"
 
 
-def _variant(base: str, text: str) -> JsonValue:
-    """The value of a ``sql_variant``, from its base type and its text."""
+def _variant(base: str, scale: int, text: str) -> JsonValue:
+    """The value of a ``sql_variant``, from its base type, its scale, and its text."""
     if base in _INTEGERS:
         return int(text)
     if base == "bit":
@@ -142,4 +145,6 @@ def _variant(base: str, text: str) -> JsonValue:
         return _shortest_float32(float(text)) if base == "real" else float(text)
     if base in ("binary", "varbinary"):
         return bytes.fromhex(text.removeprefix("0x"))
+    if base in _WITH_SCALE:
+        return _FRACTION.sub(lambda found: "." + found[1].rstrip("0").ljust(scale, "0"), text)
     return text.lower() if base == "uniqueidentifier" else text

@@ -36,14 +36,14 @@ def load_table(database: Database, config: RelayConfig, site: str, retry: RetryC
     rows, facts, policies, ((version,),) = database.run(render("describe_table", {"table_literal": literal(quoted_name(name))}))
     _check_table(config, rows, facts[0] if facts else None)
     _check_schema(version)
-    columns = [_Found(TableColumn(*row[:5]), *row[5:]) for row in rows]
+    columns = [Found(TableColumn(*row[:5]), *row[5:]) for row in rows]
     key = tuple(found.column for found in sorted((c for c in columns if c.place), key=lambda c: c.place or 0))
     for what in ("send", "watch"):
         _check_names(config, what, columns)
     sent = [c for c in columns if c.place or (not c.hidden if config.send is None else c.is_in(config.send))]
-    _check_sent(config, columns, sent)
+    check_sent(config, columns, sent)
     tracks_columns = bool(facts[0][2])
-    watch, warnings = _watched(config, columns, sent, tracks_columns)
+    watch, warnings = watched_columns(config, columns, sent, tracks_columns)
     warnings += _retention_warnings(facts[0], retry)
     found = tuple(c.column for c in sent)
     table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings))
@@ -53,7 +53,7 @@ def load_table(database: Database, config: RelayConfig, site: str, retry: RetryC
     return table
 
 
-class _Found(Struct, frozen=True):
+class Found(Struct, frozen=True):
     """A column as the catalogue knows it.
 
     Attributes:
@@ -76,7 +76,7 @@ class _Found(Struct, frozen=True):
     def is_in(self, names: Sequence[str]) -> bool:
         return self.column.name.lower() in (name.lower() for name in names)
 
-    def reads(self, other: _Found) -> bool:
+    def reads(self, other: Found) -> bool:
         """Whether it is computed from another column; in doubt it is."""
         return self.computed and (self.formula is None or quote(other.column.name).lower() in self.formula.lower())
 
@@ -86,18 +86,18 @@ class _Found(Struct, frozen=True):
         return self.computed or self.generated or self.column.type == "timestamp"
 
 
-def _names(columns: Iterable[_Found]) -> str:
+def _names(columns: Iterable[Found]) -> str:
     return ", ".join(found.column.name for found in columns)
 
 
-def _check_names(config: RelayConfig, what: str, columns: Sequence[_Found]) -> None:
+def _check_names(config: RelayConfig, what: str, columns: Sequence[Found]) -> None:
     known = {found.column.name.lower() for found in columns} | ({ALL} if what == "watch" else set())
     for name in getattr(config, what) or []:
         if name.lower() not in known:
             raise ConfigError(f"relays.{what} of {config.name}: there is no column {name!r}; the table has {_names(columns)}")
 
 
-def _check_sent(config: RelayConfig, columns: Sequence[_Found], sent: Sequence[_Found]) -> None:
+def check_sent(config: RelayConfig, columns: Sequence[Found], sent: Sequence[Found]) -> None:
     """What a plain SELECT does not give as people mean it is refused by name; ``send`` can leave it out."""
     name, leave_out = config.table, "leave them out by `send`"
     hidden_by_mask = [c for c in columns if c.masked]
@@ -122,8 +122,8 @@ def _check_sent(config: RelayConfig, columns: Sequence[_Found], sent: Sequence[_
         raise ConfigError(f"relays.table {name}: the app cannot relay a key of the type sql_variant, which {_names(keys)} has")
 
 
-def _watched(
-    config: RelayConfig, columns: Sequence[_Found], sent: Sequence[_Found], tracks_columns: bool
+def watched_columns(
+    config: RelayConfig, columns: Sequence[Found], sent: Sequence[Found], tracks_columns: bool
 ) -> tuple[tuple[str, ...] | None, list[str]]:
     """The columns of which an update counts, None for all; and what is to be said of it.
 
