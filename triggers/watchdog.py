@@ -36,6 +36,7 @@ def blueprint(app: App) -> df.Blueprint:
     config = app.config.watchdog
     overdue: set[str] = set()  # relays whose rows were long due at the last look: a host that has just started has seen none
     failing: set[str] = set()  # relays whose database failed at the last look in a way that may be over in a moment
+    warned: set[str] = set()  # warnings that are in the log: each once per process
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
     @functions.function_name("watchdog")
@@ -44,7 +45,7 @@ def blueprint(app: App) -> df.Blueprint:
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for relay in app.config.relays:
             if await _can_run(app, client, relay, timer, failing):
-                await _look_after(app, client, relay, overdue)
+                await _look_after(app, client, relay, overdue, warned)
         await _tell_what_is_left(app, client)
 
     @functions.function_name("clean_history")
@@ -101,9 +102,9 @@ def _scheduled(timer: func.TimerRequest) -> str:
         return ""
 
 
-async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[str]) -> None:
+async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str]) -> None:
     """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look."""
-    for step in (_check_trigger, partial(_start_recovery, overdue), _check_retention, _log_state):
+    for step in (partial(_warn, warned), _check_trigger, partial(_start_recovery, overdue), _check_retention, _log_state):
         try:
             await step(app, client, relay)
         except ConfigError as error:  # told as one sentence
@@ -146,6 +147,14 @@ async def _start_recovery(overdue: set[str], app: App, client: Any, relay: Relay
     else:
         overdue.discard(relay.name)
     await asyncio.to_thread(move_watch_base, app, relay.name)
+
+
+async def _warn(warned: set[str], app: App, client: Any, relay: RelayConfig) -> None:
+    """Log what is not as it should be, though the table can be relayed."""
+    for warning in (await asyncio.to_thread(app.table, relay.name)).warnings:
+        if warning not in warned:
+            _log.warning("%s: %s", relay.name, warning)
+            warned.add(warning)
 
 
 async def _log_state(app: App, client: Any, relay: RelayConfig) -> None:
