@@ -1,4 +1,4 @@
-"""Starting a notice, and sending it to one recipient."""
+"""Starting to tell people, telling one of them, and writing down how that ended."""
 
 from __future__ import annotations
 
@@ -6,29 +6,36 @@ import asyncio
 
 import azure.durable_functions as df
 
-from orchestrators.instances import start_notification
+from orchestrators.instances import start_tellings
 from rowpost.app import App
-from rowpost.notices.channels import recipients, send
-from rowpost.recovery.survey import mark_noticed
+from rowpost.database.notices import may_tell
+from rowpost.database.notices import record_told as write_down
+from rowpost.notices.channels import send
 
 
 def blueprint(app: App) -> df.Blueprint:
-    """``start_notice`` takes a notice; ``send_notice`` takes ``{"notice": …, "recipient": …}``."""
+    """``start_notice`` takes ``{"relay": name}``; ``send_notice`` what a telling has, ``record_told`` how its try ended."""
     functions = df.Blueprint()
 
     @functions.function_name("start_notice")
-    @functions.activity_trigger(input_name="notice")
+    @functions.activity_trigger(input_name="request")
     @functions.durable_client_input(client_name="client")
-    async def start_notice(notice: dict, client: str) -> bool:  # type: ignore[type-arg]  # the worker refuses parametrised generics
-        people = recipients(app.config.notifications)
-        await start_notification(client, notice, people)  # type: ignore[arg-type]
-        if notice["kind"] == "dead_letter" and app.config.relay(notice["relay"]) is not None:
-            await asyncio.to_thread(mark_noticed, app, notice["relay"], notice["at"])
-        return bool(people)
+    async def start_notice(request: dict, client: str) -> bool:  # type: ignore[type-arg]  # the worker refuses parametrised generics
+        await start_tellings(client, app, request["relay"])
+        return True
 
     @functions.function_name("send_notice")
     @functions.activity_trigger(input_name="request")
     def send_notice(request: dict) -> dict:  # type: ignore[type-arg]
-        return dict(send(app.config.notifications, request["notice"], request["recipient"]))
+        notice, generation = request["notice"], request["generation"]
+        if generation and not may_tell(app.database, notice["id"], request["number"], generation):
+            return {"over": True}
+        return {"over": False, **send(app.config.notifications, notice, request["recipient"])}
+
+    @functions.function_name("record_told")
+    @functions.activity_trigger(input_name="request")
+    async def record_told(request: dict) -> bool:  # type: ignore[type-arg]
+        await asyncio.to_thread(write_down, app.database, request)
+        return True
 
     return functions

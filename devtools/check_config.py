@@ -129,7 +129,7 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
     report.sections = _sections(config, document)
     report.relays = [_relay(relay, site) for relay in config.relays]
     try:
-        report.schedule = retry_schedule(config.retry)
+        report.schedule = retry_schedule(config.retry, config.notifications)
         _clock(report.schedule.dead_seconds)
     except OverflowError:
         report.schedule = None
@@ -253,8 +253,7 @@ def _warnings(config: Config, document: dict[str, Any], report: Report, settings
     if not schedule.count:
         yield "retry.window: no round fits into it: a row is dead after the built-in attempts; make the window longer"
     elif schedule.told_seconds is None:
-        fit = f"only {schedule.count} rounds fit into the window"
-        yield f"retry.notify_after_rounds: {fit}: nobody is told before rows are dead letters"
+        yield "notifications.after: the window is not longer: nobody is told before rows are dead letters"
     if 0 < schedule.count <= retry.detach_after_rounds:
         fit = f"only {schedule.count} rounds fit into the window"
         yield f"retry.detach_after_rounds: {fit}: a failing row holds the trigger's cursor back all the time"

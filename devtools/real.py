@@ -49,7 +49,7 @@ _SHORTENED = {
     "first_delay": '"5s"',
     "max_delay": f'"{6 * REAL_SECONDS_PER_HOUR}s"',
     "window": f'"{168 * REAL_SECONDS_PER_HOUR}s"',
-    "notify_after_rounds": "5",
+    "after_rounds": "5",
     "schedule": '"*/30 * * * * *"',
 }
 _HOST_OVERRIDES = {  # host.json, by the host's own rule for overriding it

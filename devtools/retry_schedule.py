@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from rowpost.config.sections import RetryConfig
+from rowpost.config.sections import NotificationsConfig, RetryConfig
 
 ATTEMPT_SECONDS = 60  # from one built-in attempt of the trigger to the next: its lease
 
@@ -54,7 +54,7 @@ class RetrySchedule(Struct, frozen=True):
     dead_seconds: int
 
 
-def retry_schedule(retry: RetryConfig) -> RetrySchedule:
+def retry_schedule(retry: RetryConfig, notifications: NotificationsConfig) -> RetrySchedule:
     """The schedule of a configuration."""
     window = round(retry.window.seconds)
     attempts = [Attempt(number, (number - 1) * ATTEMPT_SECONDS) for number in range(1, retry.attempts + 1)]
@@ -74,9 +74,11 @@ def retry_schedule(retry: RetryConfig) -> RetrySchedule:
     count = len(within)
     if count == len(growing):
         count += max(0, (window - 1 - growing[-1].at_seconds) // delays[-1])
-    # They are told as soon as the round of that number is planned: when the one before it has failed.
-    before = retry.notify_after_rounds - 1
+    # They are told after the time that is set, or as soon as the round of that number is planned: when the one before has failed.
+    # Recovery looks first when the built-in attempts are used up.
+    before = notifications.after_rounds - 1
     told = round_number(before).at_seconds if before else used_up
+    told = min(told, max(used_up, round(notifications.after.seconds)))
     return RetrySchedule(
         attempts, within, count, round_number(count) if count else None, told if told < window else None, max(window, used_up)
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import azure.durable_functions as df
 
+from rowpost.app import App
 from rowpost.config.sections import Config, RelayConfig
-from rowpost.notices.channel import Recipient
+from rowpost.database.connection import DatabaseError
+from rowpost.database.notices import Telling, record_notice, start_telling, tellings
+from rowpost.notices.channels import recipients
 from rowpost.notices.message import Notice, subject
 
 _log = logging.getLogger("rowpost.notices")
 WAKE = "wake"
+_STARTING_SECONDS = 120  # a try that is due since then may be under way
+_HANGS_SECONDS = 1800  # a try that is due since then is not made any more, whatever the instance's state is
 _LIVE = {
     df.OrchestrationRuntimeStatus.Running,
     df.OrchestrationRuntimeStatus.Pending,
@@ -76,20 +81,85 @@ async def start_once(client: Any, name: str, instance_id: str, payload: dict[str
             raise
 
 
-async def start_notification(client: Any, notice: Notice, people: Sequence[Recipient]) -> bool:
-    """Start the fan-out of a notice, once: its id finds the instance that was started before.
+def telling_id(notice: str, number: int, generation: int) -> str:
+    """The instance id of telling one recipient. A finished instance is never started anew: each generation has its own id."""
+    return f"{notice}-r{number}" + (f"-s{generation}" if generation > 1 else "")
 
-    It is an orchestration of its own, so that a mailbox that is throttled for hours never holds anything else up.
+
+async def tell(client: Any, app: App, notice: Notice) -> bool:
+    """Write a notice down, and start to tell people of it.
 
     Returns:
-        Whether it was started now; if not, it was before.
+        Whether it is new.
+
+    Raises:
+        DatabaseError: it could not be written down; nobody is told.
+    """
+    people = recipients(app.config.notifications)
+    new = await asyncio.to_thread(record_notice, app.database, app.site, notice, people)
+    if new:
+        _log.warning("%s", subject(notice))  # without recipients as well: the log tells it, once
+        await start_tellings(client, app, notice["relay"])
+    return new
+
+
+async def tell_without_database(client: Any, app: App, notice: Notice) -> None:
+    """Start to tell people of a notice that cannot be written down; its instances show that it was told.
 
     Raises:
         Exception: the durable backend cannot be reached, or refused.
     """
-    status = await client.get_status(notice["id"])
-    if status is not None and status.runtime_status is not None:
+    for number, recipient in enumerate(recipients(app.config.notifications), 1):
+        if not await _was_started(client, telling_id(notice["id"], number, 1)):
+            _log.warning("%s (to recipient %d, without the database)", subject(notice), number)
+            await _start(client, dict(notice), dict(recipient), number=number, generation=0, tries=0, wait=0)
+
+
+async def was_told(client: Any, app: App, notice: str) -> bool:
+    """Whether telling of a notice was started, with or without the database."""
+    return bool(recipients(app.config.notifications)) and await _was_started(client, telling_id(notice, 1, 1))
+
+
+async def _was_started(client: Any, instance_id: str) -> bool:
+    status = await client.get_status(instance_id)
+    return status is not None and status.runtime_status is not None
+
+
+async def start_tellings(client: Any, app: App, relay: str = "", *, look_after: bool = False) -> None:
+    """Start to tell whom nobody was started to tell; of one relay, or of all.
+
+    Args:
+        client: the durable one.
+        app: the app.
+        relay: its name; empty for all.
+        look_after: start anew as well where nobody tells any more: the instance is gone, has failed, or has not moved for long.
+            Its state says nothing about that, since a suspended instance is live too: the database knows when a try is due.
+
+    Raises:
+        DatabaseError: the database failed; who was not started is started by the watchdog.
+    """
+    for telling in await asyncio.to_thread(tellings, app.database, app.site, relay):
+        try:
+            if telling.starts and not (look_after and await _hangs(client, telling)):
+                continue
+            if await asyncio.to_thread(start_telling, app.database, telling):
+                values = {"number": telling.number, "generation": telling.starts + 1, "tries": telling.tries}
+                await _start(client, telling.document, telling.recipient, wait=max(0, telling.due_seconds), **values)
+        except DatabaseError:
+            raise
+        except Exception:  # of the durable client: the others are told, and the watchdog comes by again
+            _log.exception("%s: nobody could be started to tell recipient %d", telling.notice, telling.number)
+
+
+async def _hangs(client: Any, telling: Telling) -> bool:
+    if telling.due_seconds > -_STARTING_SECONDS:
         return False
-    _log.warning("%s", subject(notice))  # without recipients as well: the log tells it, once
-    await start_once(client, "notification", notice["id"], {"notice": notice, "recipients": list(people)})
-    return True
+    return telling.due_seconds < -_HANGS_SECONDS or not await is_live(
+        client, telling_id(telling.notice, telling.number, telling.starts)
+    )
+
+
+async def _start(client: Any, notice: dict[str, Any], recipient: dict[str, Any], **values: int) -> None:
+    number, generation = values["number"], values["generation"]
+    payload = {"notice": notice, "recipient": recipient, **values}
+    await start_once(client, "notification", telling_id(notice["id"], number, generation), payload)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from orchestrators.instances import ensure_recovery, recovery_id, start_notification
+from orchestrators.instances import ensure_recovery, recovery_id, start_tellings, tell, tell_without_database, was_told
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
-from rowpost.notices.channels import recipients
+from rowpost.database.notices import remove_notices
 from rowpost.operations.status import relay_status, state_line
 from rowpost.recovery.redeliver import redeliver
-from rowpost.recovery.survey import survey
+from rowpost.recovery.survey import incident_open, survey
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
+from rowpost.watchdog.unable import Problem, check_relay, unable_notice, unconfigured, unconfigured_notice
 
 _log = logging.getLogger("rowpost.watchdog")
 _REDELIVERIES = 20  # of one run, each of many rows: a run stays well below the time limit of a function
@@ -33,6 +35,8 @@ def blueprint(app: App) -> df.Blueprint:
     functions = df.Blueprint()
     config = app.config.watchdog
     overdue: set[str] = set()  # relays whose rows were long due at the last look: a host that has just started has seen none
+    failing: set[str] = set()  # relays whose database failed at the last look in a way that may be over in a moment
+    warned: set[str] = set()  # warnings that are in the log: each once per process
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
     @functions.function_name("watchdog")
@@ -40,25 +44,9 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
         for relay in app.config.relays:
-            try:
-                await _check_trigger(app, client, relay)
-                need = await asyncio.to_thread(inspect_table, app, relay.name)
-                stuck = need is Need.WORK
-                if stuck and relay.name in overdue:
-                    await _do_the_work_of_recovery(app, client, relay)
-                elif need is not Need.NOTHING:
-                    await ensure_recovery(client, relay, wake=stuck or need is Need.LOOK)
-                if stuck:
-                    overdue.add(relay.name)
-                else:
-                    overdue.discard(relay.name)
-                await asyncio.to_thread(move_watch_base, app, relay.name)
-                await _check_retention(app, client, relay)
-                _log.info("%s", state_line(await asyncio.to_thread(relay_status, app, relay.name)))
-            except ConfigError as error:  # told as one sentence, and the other tables go on
-                _log.error("%s", error)
-            except DatabaseError as error:
-                _log.error("%s: %s; the next run tries again", relay.name, error)
+            if await _can_run(app, client, relay, timer, failing):
+                await _look_after(app, client, relay, overdue, warned)
+        await _tell_what_is_left(app, client)
 
     @functions.function_name("clean_history")
     @functions.timer_trigger(arg_name="timer", schedule=config.history_schedule)
@@ -73,9 +61,58 @@ def blueprint(app: App) -> df.Blueprint:
         result = await client.purge_instance_history_by(  # type: ignore[attr-defined]
             _LONG_AGO, now - timedelta(seconds=config.history.seconds), finished
         )
+        before = (now - timedelta(seconds=config.history.seconds)).replace(tzinfo=None).isoformat()
+        await asyncio.to_thread(remove_notices, app.database, app.site, before)
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
+
+
+async def _can_run(app: App, client: Any, relay: RelayConfig, timer: func.TimerRequest, failing: set[str]) -> bool:
+    """Whether the database answers for the relay. If the relay cannot run people are told, once a day."""
+    found = await asyncio.to_thread(check_relay, app, relay)
+    if found is None:
+        failing.discard(relay.name)
+        return True
+    _log.error("%s: %s", relay.name, found.text)
+    if found.lasts or relay.name in failing:
+        try:
+            await _tell_of_problem(app, client, relay, found, timer)
+        except Exception:  # of the durable client: the other relays are looked after, and the next look tells
+            _log.exception("%s: people could not be told that it cannot run", relay.name)
+    failing.add(relay.name)
+    return found.reachable
+
+
+async def _tell_of_problem(app: App, client: Any, relay: RelayConfig, found: Problem, timer: func.TimerRequest) -> None:
+    try:
+        notice = unable_notice(relay, found, await asyncio.to_thread(database_now, app))
+        if not await was_told(client, app, notice["id"]):  # in the database, or without it
+            await tell(client, app, notice)
+    except DatabaseError:  # it cannot be asked or cannot write it down; and its clock may be out of reach
+        await tell_without_database(client, app, unable_notice(relay, found, _scheduled(timer)))
+
+
+def _scheduled(timer: func.TimerRequest) -> str:
+    """The time of a look by the timer's own schedule, UTC: that of the next occurrence, which is minutes away. Empty if unknown."""
+    text = str(timer.schedule_status.get("Next") or "")  # type: ignore[attr-defined]
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None).isoformat()
+    except ValueError:
+        return ""
+
+
+async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str]) -> None:
+    """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look."""
+    for step in (partial(_warn, warned), _check_trigger, partial(_start_recovery, overdue), _check_retention, _log_state):
+        try:
+            await step(app, client, relay)
+        except ConfigError as error:  # told as one sentence
+            _log.error("%s", error)
+        except DatabaseError as error:
+            _log.error("%s: %s; the next run tries again", relay.name, error)
+        except Exception:  # of the durable client
+            _log.exception("%s: the watchdog could not do all of its work; the next run tries again", relay.name)
 
 
 async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:
@@ -98,11 +135,49 @@ async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) ->
     await ensure_recovery(client, relay, wake=False)
 
 
+async def _start_recovery(overdue: set[str], app: App, client: Any, relay: RelayConfig) -> None:
+    need = await asyncio.to_thread(inspect_table, app, relay.name)
+    stuck = need is Need.WORK
+    if stuck and relay.name in overdue:
+        await _do_the_work_of_recovery(app, client, relay)
+    elif need is not Need.NOTHING or await asyncio.to_thread(incident_open, app, relay.name):
+        await ensure_recovery(client, relay, wake=stuck or need is Need.LOOK)
+    if stuck:
+        overdue.add(relay.name)
+    else:
+        overdue.discard(relay.name)
+    await asyncio.to_thread(move_watch_base, app, relay.name)
+
+
+async def _warn(warned: set[str], app: App, client: Any, relay: RelayConfig) -> None:
+    """Log what is not as it should be, though the table can be relayed."""
+    for warning in (await asyncio.to_thread(app.table, relay.name)).warnings:
+        if warning not in warned:
+            _log.warning("%s: %s", relay.name, warning)
+            warned.add(warning)
+
+
+async def _log_state(app: App, client: Any, relay: RelayConfig) -> None:
+    _log.info("%s", state_line(await asyncio.to_thread(relay_status, app, relay.name)))
+
+
+async def _tell_what_is_left(app: App, client: Any) -> None:
+    """Tell of relays that are not configured any more, and whom nobody tells any more."""
+    try:
+        for found in await asyncio.to_thread(unconfigured, app):
+            await tell(client, app, unconfigured_notice(found, await asyncio.to_thread(database_now, app)))
+        await start_tellings(client, app, look_after=True)
+    except DatabaseError as error:
+        _log.error("%s; the next run tries again", error)
+    except Exception:  # of the durable client
+        _log.exception("not everybody could be told; the next run tries again")
+
+
 async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:
     """Take over what a trigger that has ended does not hand out, and tell people: only a restart of the host mends it."""
     seen = await asyncio.to_thread(look_at_trigger, app, relay.name)
     if seen is not None:
-        await start_notification(client, stall_notice(relay, seen), recipients(app.config.notifications))
+        await tell(client, app, stall_notice(relay, seen))
         await asyncio.to_thread(take_over, app, relay.name, seen)
 
 
@@ -113,6 +188,6 @@ async def _check_retention(app: App, client: Any, relay: RelayConfig) -> None:
         return
     told = False
     for notice in retention_notices(relay, coverage):
-        started = await start_notification(client, notice, recipients(app.config.notifications))
-        told |= started and notice["kind"] == "gap"
+        new = await tell(client, app, notice)
+        told |= new and notice["kind"] == "gap"
     await asyncio.to_thread(record_coverage, app, relay.name, coverage, told=told)

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import activities.notices
-import orchestrators.recovery
 import rowpost.notices.channels
+import rowpost.recovery.survey
 import rowpost.rules.answer
 import rowpost.target.event
 import triggers.watchdog
@@ -123,21 +122,22 @@ def _without_mails() -> list[Replacement]:
 
 
 def _first_alarm_only() -> list[Replacement]:
-    original = orchestrators.recovery._notice
+    original = rowpost.recovery.survey._notice
 
-    def notice(kind: str, number: str, *rest: Any) -> dict[str, Any]:
-        return original(kind, "first" if kind == "alarm" else number, *rest)
+    def notice(kind: str, *rest: Any) -> Any:
+        made = original(kind, *rest)
+        return {**made, "id": "notice-alarm-first"} if kind == "alarm" else made
 
-    return [(orchestrators.recovery, "_notice", notice)]
+    return [(rowpost.recovery.survey, "_notice", notice)]
 
 
 def _untold(kind: str) -> list[Replacement]:
-    original = activities.notices.start_notification
+    original = rowpost.recovery.survey.record_notice
 
-    async def start(client: Any, notice: Any, people: Any) -> bool:
-        return notice["kind"] != kind and await original(client, notice, people)
+    def record(database: Any, app: str, notice: Any, people: Any, cause: Any) -> bool:
+        return original(database, app, notice, [] if notice["kind"] == kind else people, cause)
 
-    return [(activities.notices, "start_notification", start)]
+    return [(rowpost.recovery.survey, "record_notice", record)]
 
 
 def _new_id_each_time() -> list[Replacement]:

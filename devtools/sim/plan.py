@@ -27,6 +27,7 @@ class Settings:
     max_delay: int = 900
     window: int = 7200
     notify_after_rounds: int = 3
+    notify_after: int = 900
     rejected: Literal["retry", "dead_letter"] = "retry"
     concurrency: int = 4
     breaker_failures: int = 5

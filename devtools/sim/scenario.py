@@ -31,6 +31,7 @@ def relay_toml(settings: Settings) -> str:
         "[targets.headers]",
         'X-Api-Key = "%DOWNSTREAM_API_KEY%"',
     ]
+    lines += ["[notifications]", f'after = "{settings.notify_after}s"', f"after_rounds = {settings.notify_after_rounds}"]
     lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
     if settings.email:
         lines += ["[notifications.email]", 'connection = "%EMAIL_CONNECTION_STRING%"', 'sender = "%EMAIL_SENDER%"']
@@ -42,7 +43,7 @@ def relay_toml(settings: Settings) -> str:
         f'first_delay = "{settings.first_delay}s"',
     ]
     lines += [f"factor = {settings.factor}", f'max_delay = "{settings.max_delay}s"', f'window = "{settings.window}s"']
-    lines += [f"notify_after_rounds = {settings.notify_after_rounds}", f'rejected = "{settings.rejected}"']
+    lines += [f'rejected = "{settings.rejected}"']
     lines += [f"detach_after_rounds = {settings.detach_after_rounds}"] if _has(RetryConfig, "detach_after_rounds") else []
     lines += ["[[relays]]", f'table = "{TABLE}"']
     keys = list(settings.key_columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,6 +15,8 @@ from devtools.sim.scenario import RECIPIENTS
 
 _REPEATS = 2  # of a notice that can be explained by workers that died while they sent it
 _LOOKED_AFTER_SECONDS = 600  # until recovery has surely looked, while nothing is in its way
+_INSTANCE = re.compile(r"-r\d+(-s\d+)?$")  # what the id of an instance has behind that of its notice: recipient and start
+_SURVEY_SECONDS = 30  # from the beginning of a look to what it has written down
 _SETTLED_SECONDS = 12  # a notice tells of the ledger as it was so long before
 
 
@@ -47,35 +50,40 @@ def _of_recovery(record: Record, *kinds: str) -> list[tuple[float, dict[str, Any
     started: dict[str, int] = {}
     for index, (_, _, kind, detail) in enumerate(record.effects):
         if kind == "durable call" and "/orchestrators/notification/" in detail:
-            started.setdefault(detail.rpartition("/")[2], index)
+            started.setdefault(_INSTANCE.sub("", detail.rpartition("/")[2]), index)
     entries = [(record.at(f"{notice['at']}+00:00"), started.get(name, 0), notice) for name, notice in found.items()]
     return [(at, notice) for at, _, notice in sorted(entries, key=lambda entry: entry[:2])]
 
 
 def alarms(record: Record) -> Iterator[Violation]:
-    """(6) One alarm for each incident that lasts, and a word when it is over."""
+    """(6) One alarm for each incident that lasts, and a word when it is over; those of the target and of bad rows side by side."""
     if not record.every_commit:
         return
     told = _of_recovery(record, "alarm", "recovered")
-    for (_, first), (at, second) in pairwise(told):
-        if first["kind"] == second["kind"]:
-            yield Violation("notices", f"{second['kind']} {second['id']} of {clock_text(at)} comes after {first['id']}")
-    if told and told[0][1]["kind"] == "recovered":
-        yield Violation("notices", f"{told[0][1]['id']} tells of the end of nothing")
-    if told and told[-1][1]["kind"] == "alarm" and record.quiet_at is not None:
-        yield Violation("notices", f"nobody was told that the incident of {told[-1][1]['id']} is over")
+    for about in ("target", "row"):
+        yield from _in_turn(record, [entry for entry in told if entry[1]["about"] == about])
+    for at, notice in told:
+        if notice["kind"] == "recovered" and not notice["given_up"] and not notice["rows"]:
+            yield from _nothing_waits(record, at, notice)
     begun: float | None = None
+    settings = record.plan.settings
+    since: dict[str, float] = {}  # when each row's record was first seen live
     for look in record.looks:
-        above = any(entry[0] != "dead" and entry[3] >= record.plan.settings.notify_after_rounds for entry in look.ledger.values())
+        live = {text: entry for text, entry in look.ledger.items() if entry[0] != "dead"}
+        since = {text: since.get(text, look.at) for text in live}
+        above = any(
+            entry[3] >= settings.notify_after_rounds or look.at - since[text] >= settings.notify_after
+            for text, entry in live.items()
+        )
         if above and begun is None:
             begun = look.at
         elif not above and begun is not None:
-            before = [notice["kind"] for at, notice in told if at <= begun]
+            before = [about for about in ("target", "row") if _open(told, about, begun)]
             during = any(notice["kind"] == "alarm" and begun - _SETTLED_SECONDS <= at <= look.at for at, notice in told)
             if (
                 look.at - begun > _LOOKED_AFTER_SECONDS
                 and not during
-                and before[-1:] != ["alarm"]
+                and not before
                 and not disturbed(record, begun, begun + _LOOKED_AFTER_SECONDS)
             ):
                 yield Violation(
@@ -83,6 +91,31 @@ def alarms(record: Record) -> Iterator[Violation]:
                     f"rows stood above the threshold from {clock_text(begun)} to {clock_text(look.at)}, and nobody was told",
                 )
             begun = None
+
+
+def _in_turn(record: Record, told: list[tuple[float, dict[str, Any]]]) -> Iterator[Violation]:
+    """Alarm and recovered take turns, beginning with an alarm, and the last alarm is followed by the end."""
+    for (_, first), (at, second) in pairwise(told):
+        if first["kind"] == second["kind"]:
+            yield Violation("notices", f"{second['kind']} {second['id']} of {clock_text(at)} comes after {first['id']}")
+    if told and told[0][1]["kind"] == "recovered":
+        yield Violation("notices", f"{told[0][1]['id']} tells of the end of nothing")
+    if told and told[-1][1]["kind"] == "alarm" and record.quiet_at is not None:
+        yield Violation("notices", f"nobody was told that the incident of {told[-1][1]['id']} is over")
+
+
+def _nothing_waits(record: Record, at: float, notice: dict[str, Any]) -> Iterator[Violation]:
+    """An all-clear is true: at some moment of the look that it tells of, no row was waiting."""
+    end = at + _SETTLED_SECONDS + _SURVEY_SECONDS
+    around = [look for look in record.looks if at <= look.at <= end]
+    before = [look for look in record.looks if look.at < at][-1:]
+    if all(any(entry[0] != "dead" for entry in look.ledger.values()) for look in before + around):
+        yield Violation("notices", f"{notice['id']} is an all-clear, and rows are waiting")
+
+
+def _open(told: list[tuple[float, dict[str, Any]]], about: str, at: float) -> bool:
+    kinds = [notice["kind"] for when, notice in told if notice["about"] == about and when <= at]
+    return kinds[-1:] == ["alarm"]
 
 
 def dead_letters(record: Record) -> Iterator[Violation]:

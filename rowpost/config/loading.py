@@ -81,6 +81,9 @@ def _refuse_former_form(document: dict[str, Any], file: str) -> None:
                 f"{file}: {former}: [downstream] is now [[targets]] with a name, and [[tables]] is now [[relays]] with `table` for "
                 f'`name`; write [[targets]] name = "api" url = "…", then [[relays]] table = "dbo.Orders"'
             )
+    retry = document.get("retry")
+    if isinstance(retry, dict) and "notify_after_rounds" in retry:
+        raise ConfigError(f"{file}: retry.notify_after_rounds: is now after_rounds in the section [notifications]; move it there")
 
 
 def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> Any:

@@ -80,7 +80,6 @@ class RetryConfig(_Section, frozen=True):
     max_delay: Duration = Duration(6 * 3600.0)
     window: Duration = Duration(168 * 3600.0)
     detach_after_rounds: Positive = 5
-    notify_after_rounds: Positive = 10
     rejected: Literal["retry", "dead_letter"] = "retry"
 
     @property
@@ -127,8 +126,13 @@ class WebhookConfig(_Section, frozen=True):
 
 
 class NotificationsConfig(_Section, frozen=True):
-    """Whom to tell; empty means nobody, and the log alone tells."""
+    """Whom to tell, and when; without channels nobody is told, and the log alone tells.
 
+    An alarm goes out when a row has been failing for ``after``, or for ``after_rounds`` rounds: whichever comes first.
+    """
+
+    after: Duration = Duration(900.0)
+    after_rounds: Positive = 10
     email: EmailConfig | None = None
     webhooks: list[WebhookConfig] = []
 

@@ -67,6 +67,14 @@ _NOT_THE_STATEMENT = (*_BROKEN, "28", "40", "HYT", "HY008", "IM")  # logins, dea
 _TRIES = 3
 DEFAULT_DRIVER = "ODBC Driver 18 for SQL Server"
 
+_UTF16_TYPES = (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR)
+
+
+def _decode(data: bytes | None) -> str | None:
+    """UTF-16 with halves of surrogate pairs, which nvarchar may hold: pyodbc's own decoding fails at them, and a batch with it."""
+    return None if data is None else data.decode("utf-16-le", "surrogatepass")
+
+
 pyodbc.pooling = False  # the pool below is ours: it survives drivers without pooling, and closes what broke
 
 
@@ -117,6 +125,8 @@ class Database:
             connection = self._idle.get_nowait()
         except queue.Empty:
             connection = pyodbc.connect(self._connection.text, autocommit=True, timeout=self._connection.login_timeout_seconds)
+            for sql_type in _UTF16_TYPES:
+                connection.add_output_converter(sql_type, _decode)
             connection.timeout = self._connection.command_timeout_seconds
         try:
             yield connection

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
 
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig, RetryConfig
-from rowpost.database.columns import TableColumn
-from rowpost.database.connection import Database, Row
-from rowpost.database.names import literal
+from rowpost.database.columns import RELAYED_TYPES, TableColumn
+from rowpost.database.connection import Database, DatabaseError, Row
+from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
 from rowpost.database.table import Table, quoted_name, trigger_id
 
-SCHEMA_VERSION = 3  # of the app's own tables: the last of infra/sql/migrations/
+SCHEMA_VERSION = 4  # of the app's own tables: the last of infra/sql/migrations/
+ALL = "*"  # in `watch`: each update counts
+_TRACK_COLUMNS = (
+    "when all is delivered, ALTER TABLE it to DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it "
+    "WITH (TRACK_COLUMNS_UPDATED = ON)"
+)
 _RETENTION_SECONDS = {1: 60, 2: 3600, 3: 86400}  # sys.change_tracking_databases.retention_period_units
 
 
@@ -20,36 +27,163 @@ def load_table(database: Database, config: RelayConfig, site: str, retry: RetryC
     """Read the shape of a relay's table from the catalogue, check that it can be relayed, and that the relay belongs to this app.
 
     Raises:
-        ConfigError: the table is missing or may not be read, has no primary key, change tracking is off or kept too short,
-            a configured column does not exist, the app's own tables are missing, or the relay belongs to another app.
+        ConfigError: the table is missing or may not be read, has no primary key, change tracking is off, a configured column does
+            not exist, a column that is sent cannot be relayed, a security policy can hide rows, the app's own tables are missing,
+            or the relay belongs to another app.
         DatabaseError: the database cannot be reached.
     """
     name = config.table
-    columns, facts, ((version,),) = database.run(render("describe_table", {"table_literal": literal(quoted_name(name))}))
-    _check_table(config, columns, facts[0] if facts else None, retry)
+    rows, facts, policies, ((version,),) = database.run(render("describe_table", {"table_literal": literal(quoted_name(name))}))
+    _check_table(config, rows, facts[0] if facts else None)
     _check_schema(version)
-    shapes = [(TableColumn(*row[:5]), row[5]) for row in columns]
-    key = tuple(column for column, _ in sorted((s for s in shapes if s[1]), key=lambda s: int(s[1])))
-    names = {column.name.lower(): column for column, _ in shapes}
+    columns = [Found(TableColumn(*row[:5]), *row[5:]) for row in rows]
+    key = tuple(found.column for found in sorted((c for c in columns if c.place), key=lambda c: c.place or 0))
     for what in ("send", "watch"):
-        for column in getattr(config, what) or []:
-            if column.lower() not in names:
-                known = ", ".join(c.name for c, _ in shapes)
-                raise ConfigError(f"relays.{what} of {config.name}: there is no column {column!r}; the table has {known}")
-    key_names = {column.name for column in key}
-    ceiling = {column.lower() for column in config.send} if config.send is not None else set(names)
-    sent = tuple(c for c, _ in shapes if c.name.lower() in ceiling or c.name in key_names)
-    computed = {row[0].lower() for row in columns if row[6]} & {column.lower() for column in config.watch or []}
-    if computed:
-        raise ConfigError(
-            f"relays.watch of {config.name}: change tracking never lists the computed column {', '.join(sorted(computed))}; watch "
-            f"the columns that it is computed from"
-        )
-    watch = tuple(names[column.lower()].name for column in config.watch) if config.watch is not None else None
-    table = Table(config, site, key, sent, watch, trigger_id(site, config.function))
+        _check_names(config, what, columns)
+    sent = [c for c in columns if c.place or (not c.hidden if config.send is None else c.is_in(config.send))]
+    check_sent(config, columns, sent)
+    tracks_columns = bool(facts[0][2])
+    watch, warnings = watched_columns(config, columns, sent, tracks_columns)
+    warnings += _retention_warnings(facts[0], retry)
+    found = tuple(c.column for c in sent)
+    table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings))
+    _check_policies(database, table, policies)
     ((row,),) = database.run(table.statement("register_relay"))
     _check_owner(table, *row)
     return table
+
+
+class Found(Struct, frozen=True):
+    """A column as the catalogue knows it.
+
+    Attributes:
+        place: in the primary key; None if it is not in it.
+        masked: whether the app's user reads a mask instead of the value.
+        generated: whether the server writes it (GENERATED ALWAYS).
+        formula: of a computed column; None if the app's user may not know it.
+    """
+
+    column: TableColumn
+    place: int | None
+    computed: bool
+    masked: bool
+    encrypted: bool
+    hidden: bool
+    generated: bool
+    column_set: bool
+    formula: str | None
+
+    def is_in(self, names: Sequence[str]) -> bool:
+        return self.column.name.lower() in (name.lower() for name in names)
+
+    def reads(self, other: Found) -> bool:
+        """Whether it is computed from another column; in doubt it is."""
+        return self.computed and (self.formula is None or quote(other.column.name).lower() in self.formula.lower())
+
+    @property
+    def changes_unseen(self) -> bool:
+        """Whether it changes though change tracking does not say so: it lists no computed column, and none of the server's own."""
+        return self.computed or self.generated or self.column.type == "timestamp"
+
+
+def _names(columns: Iterable[Found]) -> str:
+    return ", ".join(found.column.name for found in columns)
+
+
+def _check_names(config: RelayConfig, what: str, columns: Sequence[Found]) -> None:
+    known = {found.column.name.lower() for found in columns} | ({ALL} if what == "watch" else set())
+    for name in getattr(config, what) or []:
+        if name.lower() not in known:
+            raise ConfigError(f"relays.{what} of {config.name}: there is no column {name!r}; the table has {_names(columns)}")
+
+
+def check_sent(config: RelayConfig, columns: Sequence[Found], sent: Sequence[Found]) -> None:
+    """What a plain SELECT does not give as people mean it is refused by name; ``send`` can leave it out."""
+    name, leave_out = config.table, "leave them out by `send`"
+    hidden_by_mask = [c for c in columns if c.masked]
+    masked = [c for c in sent if c.masked or any(c.reads(other) for other in hidden_by_mask)]
+    if masked:
+        raise ConfigError(
+            f"relays.table {name}: the app's user would read, and send, masks instead of the values of {_names(masked)}; "
+            f"GRANT UNMASK to it, or {leave_out}"
+        )
+    if encrypted := [c for c in sent if c.encrypted]:
+        raise ConfigError(
+            f"relays.table {name}: {_names(encrypted)} are encrypted by Always Encrypted, and the app has no key; {leave_out}"
+        )
+    if sets := [c for c in sent if c.column_set]:
+        raise ConfigError(
+            f"relays.table {name}: the column set {_names(sets)} repeats all sparse columns; name the columns in `send`, without it"
+        )
+    if odd := [c for c in sent if c.column.type not in RELAYED_TYPES]:
+        types = ", ".join(dict.fromkeys(c.column.type for c in odd))
+        raise ConfigError(f"relays.table {name}: the app cannot relay the type {types} of {_names(odd)}; {leave_out}")
+    if keys := [c for c in columns if c.place and c.column.type == "sql_variant"]:
+        raise ConfigError(f"relays.table {name}: the app cannot relay a key of the type sql_variant, which {_names(keys)} has")
+
+
+def watched_columns(
+    config: RelayConfig, columns: Sequence[Found], sent: Sequence[Found], tracks_columns: bool
+) -> tuple[tuple[str, ...] | None, list[str]]:
+    """The columns of which an update counts, None for all; and what is to be said of it.
+
+    Without ``watch`` they are those that are sent, as far as change tracking lists them: what does not leave posts nothing.
+    """
+    if config.watch is None:
+        if config.send is None or any(c.changes_unseen for c in sent):
+            return None, []
+        if not tracks_columns:
+            return None, [
+                f"relays.send of {config.name}: the table does not track which columns change, so that an update of a column "
+                f"that is not sent posts the row as it was; to mend it, {_TRACK_COLUMNS}"
+            ]
+        return tuple(c.column.name for c in sent if not c.place), []
+    if ALL in config.watch:
+        return None, []
+    if not tracks_columns:
+        raise ConfigError(f"relays.watch of {config.name}: the table does not track which columns change; {_TRACK_COLUMNS}")
+    watched = [c for c in columns if c.is_in(config.watch)]
+    if computed := [c for c in watched if c.computed]:
+        raise ConfigError(
+            f"relays.watch of {config.name}: change tracking never lists the computed column {_names(computed)}; watch "
+            f"the columns that it is computed from"
+        )
+    return tuple(c.column.name for c in watched), []
+
+
+def _retention_warnings(facts: Row, retry: RetryConfig) -> list[str]:
+    hours = facts[0] * _RETENTION_SECONDS[facts[1]] / 3600
+    if hours * 3600 > retry.window.seconds:
+        return []
+    return [
+        f"retry.window: {retry.window.seconds / 3600:g} h is not shorter than the database's change retention of {hours:g} h: if "
+        f"the app stands still for longer, changes are lost that it would still have tried; raise CHANGE_RETENTION "
+        f"(infra/sql/10-change-tracking.sql) or shorten the window"
+    ]
+
+
+def _check_policies(database: Database, table: Table, policies: Sequence[Row]) -> None:
+    """Refuse a policy that can hide rows: its predicate must pass the app's user whatever a row holds, as far as can be seen."""
+    for policy, predicate in policies:
+        if not _passes(database, table, predicate):
+            raise ConfigError(
+                f"relays.table {table.relay.table}: the security policy {policy} can hide rows from the app's user; let its "
+                f"predicate pass that user for each row (and grant it SELECT on the predicate's function), or disable the policy"
+            )
+
+
+def _passes(database: Database, table: Table, predicate: str | None) -> bool:
+    if predicate is None:
+        return False
+    call = predicate.strip()
+    while call.startswith("(") and call.endswith(")"):
+        call = call[1:-1].strip()
+    try:
+        return bool(database.run(table.statement("try_policy", predicate=call))[0][0][0])
+    except DatabaseError as error:
+        if error.number is None:
+            raise
+        return False  # such as: the user may not call the function
 
 
 def _check_owner(table: Table, owner: str, relayed: str) -> None:
@@ -66,14 +200,14 @@ def _check_owner(table: Table, owner: str, relayed: str) -> None:
         )
 
 
-def _check_table(config: RelayConfig, columns: Sequence[Row], facts: Row | None, retry: RetryConfig) -> None:
+def _check_table(config: RelayConfig, columns: Sequence[Row], facts: Row | None) -> None:
     name = config.table
     if not columns or facts is None:
         raise ConfigError(
             f"relays.table {name}: no such table in this database, or no permission to see it; create it, or grant SELECT "
             f"and VIEW CHANGE TRACKING on it to the app's user (infra/sql/40-grant-table.sql)"
         )
-    retention, unit, tracks_columns, may_select, may_view, may_write = facts
+    retention, _, tracks_columns, may_select, may_view, may_write = facts
     if not may_select or not may_view:
         missing = "SELECT" if not may_select else "VIEW CHANGE TRACKING"
         raise ConfigError(
@@ -91,17 +225,6 @@ def _check_table(config: RelayConfig, columns: Sequence[Row], facts: Row | None,
         what = "database" if retention is None else "table"
         script = "10-change-tracking.sql" if retention is None else "30-track-table.sql"
         raise ConfigError(f"relays.table {name}: change tracking is off for the {what}; run infra/sql/{script}")
-    if config.watch is not None and not tracks_columns:
-        raise ConfigError(
-            f"relays.watch of {config.name}: the table does not track which columns change; when all is delivered, ALTER TABLE it "
-            f"to DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it WITH (TRACK_COLUMNS_UPDATED = ON)"
-        )
-    if retention * _RETENTION_SECONDS[unit] <= retry.window.seconds:
-        hours = retention * _RETENTION_SECONDS[unit] / 3600
-        raise ConfigError(
-            f"retry.window: {retry.window.seconds / 3600:g} h is not shorter than the database's change retention of {hours:g} h; "
-            f"raise CHANGE_RETENTION (infra/sql/10-change-tracking.sql) or shorten the window"
-        )
     if may_write == 0:
         raise ConfigError("rowpost.Ledger: the app's user may not write to schema rowpost; run infra/sql/20-rowpost.sql")
 

@@ -33,7 +33,10 @@ class Table:
     Attributes:
         relay: its configuration.
         site: the app that the relay belongs to.
+        columns: those that may leave.
+        watch: the columns of which an update counts; None for all, empty for none.
         trigger_id: how the trigger extension names the relay's function.
+        warnings: what is not as it should be, though the table can be relayed.
     """
 
     relay: RelayConfig
@@ -42,6 +45,7 @@ class Table:
     columns: tuple[TableColumn, ...]
     watch: tuple[str, ...] | None
     trigger_id: str = ""
+    warnings: tuple[str, ...] = ()
 
     def statement(self, name: str, **values: object) -> str:
         """The statement ``sql/<name>.sql`` for this relay; rendered once.
@@ -66,7 +70,12 @@ class Table:
 
     def key_of(self, values: Sequence[Any]) -> dict[str, JsonValue]:
         """The key, by column name, from the values of ``{read_key_of_…}``."""
-        return {column.name: column.json_value(value) for column, value in zip(self.key, values, strict=True)}
+        return {column.name: column.key_value(value) for column, value in zip(self.key, values, strict=True)}
+
+    @cached_property
+    def key_places(self) -> tuple[int, ...]:
+        """Where the columns of the key stand among the columns."""
+        return tuple(self.columns.index(column) for column in self.key)
 
     @cached_property
     def fragments(self) -> dict[str, object]:
@@ -102,7 +111,7 @@ class Table:
             names = self._names(alias)
             found[f"key_of_{alias}"] = ", ".join(names)
             found[f"read_key_of_{alias}"] = ", ".join(c.read(name) for c, name in zip(self.key, names, strict=True))
-        for left, right in ("lk", "tk", "lc", "cl", "wk", "wc"):
+        for left, right in ("lk", "tk", "lc", "tc", "cl", "ck", "wk", "wc"):
             pairs = zip(self._names(left), self._names(right), strict=True)
             found[f"same_key_{left}_{right}"] = " AND ".join(f"{a} = {b}" for a, b in pairs)
         return found | self._watching(found)
@@ -132,8 +141,8 @@ class Table:
     def _watching(self, known: dict[str, object]) -> dict[str, object]:
         """Whether a change touches a watched column: a declaration, a join, and the expression, 1 or 0.
 
-        Inserts, deletes and an unknown mask always count. The mask is relative to a base of our own: the trigger's cursor can pass
-        a change that was not delivered, if its row has changed again since.
+        Inserts, deletes and an unknown mask always count. If no column is watched, no update counts. The mask is relative to a base
+        of our own: the trigger's cursor can pass a change that was not delivered, if its row has changed again since.
         """
         if self.watch is None:
             return {"watch_base": "", "join_watched_k": "", "join_watched_c": "", "watched": "1"}
@@ -149,7 +158,7 @@ class Table:
             "join_watched_k": f"{join}{known['same_key_w_k']}",
             "join_watched_c": f"{join}{known['same_key_w_c']}",
             "watched": f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({table})) AND w.SYS_CHANGE_OPERATION = 'U'"
-            f" AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({' OR '.join(masks)}) THEN 0 ELSE 1 END",
+            f" AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({' OR '.join(masks) or '1 = 0'}) THEN 0 ELSE 1 END",
         }
 
 

@@ -1,16 +1,19 @@
-"""What a notice says. When it goes out, and to whom, is decided by the orchestrations."""
+"""What a notice says. When it goes out, and to whom, is decided by recovery and the watchdog."""
 
 from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled"]
+Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured"]
+About = Literal["target", "row"]
 
 
 class Notice(TypedDict):
     """A digest of one event in the life of an incident; never holds row values. Times are ISO 8601, UTC.
 
-    ``versions`` are the first and last change version that it is about, if it is about versions and not about rows.
+    ``versions`` are the first and last change version that it is about, if it is about versions and not about rows. ``about`` says
+    whether an incident is the target's, or of rows that fail for their own sake. At its end, ``delivered`` and ``given_up`` say
+    what became of its rows, and ``rows`` how many rows of the relay still wait for another reason.
     """
 
     id: str
@@ -22,43 +25,90 @@ class Notice(TypedDict):
     at: str
     last_error: str | None
     versions: NotRequired[list[int]]
+    about: NotRequired[About]
+    delivered: NotRequired[int]
+    given_up: NotRequired[int]
+
+
+def _count(rows: int) -> str:
+    return f"{rows} row{'' if rows == 1 else 's'}"
 
 
 def subject(notice: Notice) -> str:
     """The subject line of a notice."""
-    rows = f"{notice['rows']} row{'' if notice['rows'] == 1 else 's'}"
+    rows = _count(notice["rows"])
     first, last = notice.get("versions", (0, 0))
-    return {
-        "gap": f"[Rowpost] {notice['relay']}: changes {first} to {last} may be lost",
-        "retention": f"[Rowpost] {notice['relay']}: changes wait since {notice['since']} and may be lost soon",
-        "stalled": f"[Rowpost] {notice['relay']}: the trigger stands still, restart the function app",
-        "alarm": f"[Rowpost] {notice['relay']}: {rows} not delivered since {notice['since']}",
-        "dead_letter": f"[Rowpost] {notice['relay']}: {rows} given up (dead letters)",
-        "recovered": f"[Rowpost] {notice['relay']}: delivery has recovered",
+    said = {
+        "gap": f"changes {first} to {last} may be lost",
+        "retention": f"changes wait since {notice['since']} and may be lost soon",
+        "stalled": "the trigger stands still, restart the function app",
+        "alarm": f"{rows} not delivered since {notice['since']}",
+        "dead_letter": f"{rows} given up (dead letters)",
+        "recovered": _subject_of_the_end(notice),
+        "unable": "cannot be relayed, its changes wait",
+        "unconfigured": f"{rows} wait, and the relay is not in relay.toml",
     }[notice["kind"]]
+    return f"[Rowpost] {notice['relay']}: {said}"
+
+
+def _subject_of_the_end(notice: Notice) -> str:
+    given_up, waiting = notice.get("given_up", 0), notice["rows"]
+    if given_up:
+        return f"{_count(given_up)} GIVEN UP, {notice.get('delivered', 0)} delivered"
+    if waiting:
+        return f"{_count(notice.get('delivered', 0))} delivered, {_count(waiting)} still waiting for another reason"
+    return "delivery has recovered"
+
+
+def _body_of_the_end(notice: Notice) -> str:
+    relay, delivered, given_up = notice["relay"], notice.get("delivered", 0), notice.get("given_up", 0)
+    text = f"Nothing of this incident is waiting any more: {_count(delivered)} delivered, {given_up} given up. "
+    if notice["rows"]:
+        text += f"{_count(notice['rows'])} of {relay} still wait for another reason. "
+    if given_up:
+        text += (
+            f"What was given up is not delivered. See it with GET /api/relays/{relay}/dead-letters, mend the cause, and send it "
+            f"with POST /api/relays/{relay}/dead-letters/replay. "
+        )
+    return f"{text}The present state: GET /api/status."
 
 
 def body(notice: Notice) -> str:
     """The plain text of a notice."""
+    relay, reason = notice["relay"], notice["last_error"] or "-"
     first, last = notice.get("versions", (0, 0))
+    cause = {
+        "target": " They wait for the target.",
+        "row": " They fail for their own sake: other rows are delivered.",
+    }.get(notice.get("about", ""), "")
     what = {
-        "gap": f"SQL Server no longer has the changes {first} to {last} of {notice['relay']}, which were not handed out before: "
+        "gap": f"SQL Server no longer has the changes {first} to {last} of {relay}, which were not handed out before: "
         f"the change retention was over, the table was truncated, or its change tracking was off. Which rows they were cannot be "
-        f"known any more. Send the table's present rows with POST /api/relays/{notice['relay']}/resync; rows that were deleted "
+        f"known any more. Send the table's present rows with POST /api/relays/{relay}/resync; rows that were deleted "
         f"then must be compared by hand.",
-        "retention": f"The trigger of {notice['relay']} has not come to changes {first} to {last}, and more than half of the "
+        "retention": f"The trigger of {relay} has not come to changes {first} to {last}, and more than half of the "
         f"change retention has passed. Mend the trigger, or raise CHANGE_RETENTION, before they are removed.",
-        "stalled": f"The trigger of {notice['relay']} hands nothing out, though changes {first} to {last} are waiting: it ended "
+        "stalled": f"The trigger of {relay} hands nothing out, though changes {first} to {last} are waiting: it ended "
         f"without a word, or fails at every look. Restart the function app; the host's log tells why. Until then recovery delivers "
         f"what waits, some minutes late.",
-        "alarm": f"Rows of {notice['relay']} are not delivered after {notice['round']} rounds of recovery. Rowpost keeps trying.",
-        "dead_letter": f"Rows of {notice['relay']} could not be delivered within the retry window. They stand in the dead letters; "
-        f"mend the cause, then replay them with POST /api/relays/{notice['relay']}/dead-letters/replay.",
-        "recovered": f"All rows of {notice['relay']} that were failing are delivered or given up. Nothing is waiting any more.",
+        "alarm": f"Rows of {relay} are not delivered, after {notice['round']} rounds of recovery.{cause} Rowpost keeps trying.",
+        "dead_letter": f"Rows of {relay} could not be delivered within the retry window. They stand in the dead letters; "
+        f"mend the cause, then replay them with POST /api/relays/{relay}/dead-letters/replay.",
+        "recovered": _body_of_the_end(notice),
+        "unable": f"{relay} cannot be relayed: {reason}. Its changes wait in the database until this is mended. Rowpost looks "
+        f"again every few minutes, and tells this once a day.",
+        "unconfigured": f"Rows of {relay} wait, and the relay is not in relay.toml any more: nobody delivers them. Put it back "
+        f"into relay.toml, and delivery goes on; or, if they are not needed, remove its rows from rowpost.Ledger.",
     }[notice["kind"]]
-    lines = [what, "", f"Relay: {notice['relay']}", f"Rows: {notice['rows']}", f"Failing since: {notice['since'] or '-'}"]
+    lines = [what, "", f"Relay: {relay}"]
     if "versions" in notice:
-        lines = [what, "", f"Relay: {notice['relay']}", f"Change versions: {first} to {last}"]
+        lines += [f"Change versions: {first} to {last}"]
         lines += [f"Waiting since: {notice['since']}"] if notice["kind"] == "stalled" else []
-    lines += [f"As of: {notice['at']}", f"Last error: {notice['last_error'] or '-'}", f"Notice: {notice['id']}"]
+    elif notice["kind"] == "recovered":
+        delivered, given_up = notice.get("delivered", 0), notice.get("given_up", 0)
+        lines += [f"Delivered: {delivered}", f"Given up: {given_up}", f"Rows: {notice['rows']} still waiting for another reason"]
+        lines += [f"Failing since: {notice['since'] or '-'}"]
+    elif notice["kind"] != "unable":
+        lines += [f"Rows: {notice['rows']}", f"Failing since: {notice['since'] or '-'}"]
+    lines += [f"As of: {notice['at']}", f"Last error: {reason}", f"Notice: {notice['id']}"]
     return "\n".join(lines)

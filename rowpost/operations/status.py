@@ -22,7 +22,7 @@ def relay_status(app: App, relay: str) -> dict[str, Any]:
     ``circuit_breaker`` is ``open`` while the target is known to be down, ``half-open`` while it is tried again, else ``closed``.
     ``gap`` is set while changes of these versions may be lost to the change retention. ``version`` is the database's newest change
     version. ``oldest_untouched`` is the lowest one of a change that was never handed out: whoever knows since when a version
-    exists knows how far the trigger is behind.
+    exists knows how far the trigger is behind. ``warnings`` are sentences about the database or the configuration.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -62,6 +62,7 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
             "open_until": _utc(open_until) if openings else None,
         },
         "gap": {"first": gap_from, "last": gap_to} if gap_from else None,
+        "warnings": list(table.warnings),
     }
 
 

@@ -44,7 +44,7 @@ def redeliver(app: App, relay: str) -> Outcome:
         rename_records(app.database, table, changes)
         records = fetch_records(app.database, table, [row.key_hash for row in renamed])
         for row in renamed:
-            row.record = records.get(row.key_hash)
+            row.recall(records.get(row.key_hash))
     fates, change = post(app, table, claimed, redelivered=True)
     settle(app.database, table, fates, change, redelivered=True)
     if all(fate.failed for fate in fates):

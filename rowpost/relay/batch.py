@@ -152,6 +152,8 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
 def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, redelivered: bool) -> Fate | None:
     """The fate of a row that is not posted now, if that is known; None if it is to be posted."""
     early = fate_before_posting(row)
+    if early is None and row.obstacle:
+        return fate_of_answer(row, Answer(Verdict.TRANSIENT, error=row.obstacle), policy, redelivered=redelivered)
     if early is None:
         early = fate_of_values(row, policy, redelivered=redelivered)
     if early is None and breaker.open and breaker.exhausts(policy):
@@ -170,7 +172,7 @@ def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[Claimed
             events[row.number] = build_event(
                 table.relay.table, row, claimed.client_columns, claimed.now, target.source, target.format
             )
-        except Exception as error:  # such as half a surrogate pair, which is no JSON
+        except Exception as error:  # such as a number that JSON does not have
             row.unreadable = type(error).__name__
         row.values = None if row.values is None else {}
     delivered = iter(app.deliverers[target.name].deliver(list(events.values())) if events else ())

@@ -20,11 +20,13 @@ from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.ledger import fetch_records
 from rowpost.database.table import Table
 from rowpost.relay.matching import doubtful_numbers, hand_out
-from rowpost.relay.reading import NOTHING, READ_BYTES, Reading, halve, read_rows, take_values
+from rowpost.relay.reading import NOTHING, READ_BYTES, Reading, halve, obstacle, read_rows, take_values
 from rowpost.rules.circuit_breaker import CircuitBreaker
-from rowpost.rules.json_text import to_json
+from rowpost.rules.json_text import JsonValue, to_json
 from rowpost.rules.lease import REDELIVERED_VERSION
-from rowpost.rules.row import ROW_BYTES_AT_MOST, ClaimedRow
+from rowpost.rules.row import CHANGING, ROW_BYTES_AT_MOST, ClaimedRow, key_text
+
+_READS = 3  # at most, while a row changes at each
 
 
 class Claim(Struct):
@@ -55,6 +57,7 @@ class _Look(Struct):
     facts: Row
     in_hand: list[Row]
     rows: list[Row]
+    missing: dict[int, Row]
     reading: Reading | None
 
 
@@ -117,14 +120,15 @@ def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubt
         if len(results) < _BEFORE_VALUES:
             keys = _true_keys(database, table, keys, error)
             results = database.run(statement, to_json(keys), int(doubtful), NOTHING, ROW_BYTES_AT_MOST)
-    leases, (facts,), in_hand, rows, *values = results[: None if not failed else _BEFORE_VALUES]
+    leases, (facts,), in_hand, rows, missing, *values = results[: None if not failed else _BEFORE_VALUES]
     reading = None if failed else Reading()
     if reading is not None:
-        reading.add(keys, *values)
-    return _Look({row[0]: row[1:] for row in leases}, facts, in_hand, rows, reading)
+        sizes, read = values
+        reading.add(keys, sizes, read, missing)
+    return _Look({row[0]: row[1:] for row in leases}, facts, in_hand, rows, {row[0]: row[1:] for row in missing}, reading)
 
 
-_BEFORE_VALUES = 4  # result sets of the claim that need no value of a row
+_BEFORE_VALUES = 5  # result sets of the claim that need no value of a row
 
 
 def _true_keys(database: Database, table: Table, keys: list[dict[str, Any]], failure: DatabaseError) -> list[dict[str, Any]]:
@@ -155,25 +159,26 @@ def _claim(
     now, newest, has_ledger, choice, *breaker = look.facts
     by_number = {key["number"]: key for key in keys}
     rows: dict[str, ClaimedRow] = {}
-    width = len(table.key)
     for number, exists, watched, *values in look.rows:
-        lease_version, attempt_count, leased, tracked_version, in_other_hands = look.leases[number]
+        lease_version, attempt_count, leased, tracked_version, in_other_hands, *lease_key = look.leases[number]
         gone = lease_version is None and tracked_version is None and not exists
         if number not in by_number or gone or in_other_hands:
             continue
         if (lease_version == REDELIVERED_VERSION) != (redelivered is not None):
             continue
         version = lease_version if lease_version is not None else tracked_version or 0
+        missing = look.missing.get(number)
         try:
-            # The row's own spelling of the key: the lease and the payload may differ from it in case or trailing blanks.
-            key = table.key_of(values[width:] if exists else values[:width])
+            # What SQL Server takes for the same key may be another one to the target.
+            key, claimed_key, former = _spellings(table, values, bool(exists), missing, lease_key)
             row = ClaimedRow(key, version, attempt_count or 0, bool(leased), {} if exists else None, bool(watched), number=number)
+            row.rename(claimed_key, former)
         except Exception:  # a key that cannot be written as JSON names no row to anybody
             continue
-        row.unread = bool(exists)
+        row.unread, row.obstacle = bool(exists), "" if exists else obstacle(missing)
         if redelivered is not None:
             row.version, row.tracked_version = redelivered[number]
-        rows.setdefault(row.key_hash, row)  # one change alone is its own: the trigger would release the other's row
+        rows.setdefault(key_text(row.key), row)  # one change alone is its own: the trigger would release the other's row
     claimed = list(rows.values())
     found = Claim(
         claimed,
@@ -186,12 +191,14 @@ def _claim(
     wanted = [row for row in claimed if not row.stopped]
     if look.reading is not None:
         _take(table, found, look.reading, wanted)
-    elif wanted:
+    wanted = [row for row in wanted if row.obstacle == CHANGING or (row.unread and look.reading is None)]
+    if wanted:
         read_more(database, table, found, wanted)
     if has_ledger:
-        records = fetch_records(database, table, list(rows))
+        records = fetch_records(database, table, [row.key_hash for row in claimed])
         for row in claimed:
-            row.record = record = records.get(row.key_hash)
+            record = records.get(row.key_hash)
+            row.recall(record)
             # A resync's version is later than the row's own. One that was not there when the values were read is another worker's.
             if record is not None and record.live and record.version <= newest:
                 row.version = max(row.version, record.version)
@@ -199,17 +206,45 @@ def _claim(
 
 
 def read_more(database: Database, table: Table, claimed: Claim, rows: Sequence[ClaimedRow]) -> None:
-    """Read rows that the claim has not read, as many as the budget allows.
+    """Read rows that the claim has not read, as many as the budget allows; again, if they change meanwhile.
 
     Raises:
         DatabaseError: the database failed.
     """
-    _take(table, claimed, read_rows(database, table, [claimed.keys[row.number] for row in rows]), rows)
+    for _ in range(_READS):
+        for row in rows:
+            if row.obstacle == CHANGING:
+                row.obstacle, row.values, row.unread = "", {}, True
+        _take(table, claimed, read_rows(database, table, [claimed.keys[row.number] for row in rows]), rows)
+        rows = [row for row in rows if row.obstacle == CHANGING]
+        if not rows:
+            return
 
 
 def _take(table: Table, claimed: Claim, reading: Reading, rows: Sequence[ClaimedRow]) -> None:
     """Give rows what was read of them. Rows at which the connection is lost are left as they are, under their leases."""
     for row in rows:
         take_values(table, row, reading)
+        row.recall(row.record)
     claimed.rows = [row for row in claimed.rows if row.number not in reading.lost]
     claimed.unknown += len(reading.lost)
+
+
+def _spellings(
+    table: Table, values: Sequence[Any], exists: bool, missing: Row | None, leased: Sequence[Any]
+) -> tuple[dict[str, JsonValue], dict[str, JsonValue], tuple[dict[str, JsonValue], ...]]:
+    """The key as the target is to know it, as it was handed out, and other spellings that were handed out before.
+
+    To SQL Server ``abc`` and ``ABC`` may be one key, and likewise two that differ in trailing blanks.
+    """
+    width = len(table.key)
+    claimed = values[:width]
+    tracked = missing[3:] if missing is not None and missing[0] is not None else claimed
+    now = values[width:] if exists else tracked
+    key, handed_out = table.key_of(now), table.key_of(claimed)
+    others = {key_text(handed_out): handed_out}
+    if any(value is not None for value in leased):
+        before = table.key_of(leased)
+        others[key_text(before)] = before
+    others.pop(key_text(key), None)
+    return key, handed_out, tuple(others.values())

@@ -1,7 +1,7 @@
 """Reading the values of claimed rows: within a budget of bytes, and past rows that cannot be read.
 
-A computed column divides by zero, a text has half a surrogate pair: then the statement fails for all rows that it reads. The set is
-halved until such a row stands alone, with its own error, and all others are read.
+A computed column divides by zero: then the statement fails for all rows that it reads. The set is halved until such a row stands
+alone, with its own error, and all others are read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Struct
 from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.table import Table
 from rowpost.rules.json_text import to_json
-from rowpost.rules.row import ROW_BYTES_AT_MOST, ClaimedRow
+from rowpost.rules.row import CHANGING, FORGOTTEN, HIDDEN, ROW_BYTES_AT_MOST, ClaimedRow
 
 READ_BYTES = 16 * 2**20  # of rows that are read at once, and are in memory until they are posted
 NOTHING = -1  # the budget with which a claim reads no rows
@@ -31,6 +31,7 @@ class Reading(Struct):
         asked: the rows that were looked for.
         sizes: of those that exist, in bytes.
         values: of the rows that were read, a value for each column that may leave.
+        missing: of those that are not there, what change tracking says.
         unreadable: rows whose reading fails, and why.
         lost: rows at whose reading the connection is lost each time. That is no proof against them: they are left as they are.
     """
@@ -38,14 +39,16 @@ class Reading(Struct):
     asked: set[int] = msgspec.field(default_factory=set)
     sizes: dict[int, int] = msgspec.field(default_factory=dict)
     values: dict[int, Row] = msgspec.field(default_factory=dict)
+    missing: dict[int, Row] = msgspec.field(default_factory=dict)
     unreadable: dict[int, str] = msgspec.field(default_factory=dict)
     lost: set[int] = msgspec.field(default_factory=set)
 
-    def add(self, keys: Sequence[Key], sizes: Sequence[Row], values: Sequence[Row]) -> None:
+    def add(self, keys: Sequence[Key], sizes: Sequence[Row], values: Sequence[Row], missing: Sequence[Row]) -> None:
         """Add what a statement has read."""
         self.asked.update(key["number"] for key in keys)
         self.sizes.update((number, size) for number, size, _ in sizes)
         self.values.update((number, tuple(row)) for number, *row in values)
+        self.missing.update((number, tuple(row)) for number, *row in missing)
 
     @property
     def left(self) -> int:
@@ -106,17 +109,36 @@ def halve(read: Callable[[Sequence[Key]], None], keys: Sequence[Key], into: Read
 
 
 def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
-    """Give a row what was read of it: values, a size, or why it cannot be read."""
+    """Give a row that was not read yet what was read of it: values, a size, why it cannot be read, or what became of it."""
     number = row.number
+    if not row.unread:
+        return
     if number in reading.unreadable:
         row.unreadable, row.unread = reading.unreadable[number], False
     elif number in reading.values:
+        values = reading.values[number]
         try:
-            row.values = {c.name: c.json_value(v) for c, v in zip(table.columns, reading.values[number], strict=True)}
+            row.spell(table.key_of([values[place] for place in table.key_places]))
+            row.values = {c.name: c.json_value(v) for c, v in zip(table.columns, values, strict=True)}
         except Exception as error:
             row.unreadable = type(error).__name__
         row.unread = False
     elif number in reading.sizes:
-        row.size = reading.sizes[number] if row.unread else 0
-    elif number in reading.asked:  # deleted meanwhile
-        row.values, row.unread = None, False
+        row.size = reading.sizes[number]
+    elif number in reading.asked:
+        found = reading.missing.get(number)
+        row.values, row.unread, row.obstacle = None, False, obstacle(found)
+        if found is not None and found[0] is not None:
+            row.spell(table.key_of(found[3:]))
+
+
+def obstacle(missing: Row | None) -> str:
+    """Why nothing can be said of a row that is not there, from what change tracking says of it; empty if it is deleted."""
+    if missing is None:
+        return CHANGING  # it is there again
+    operation, newer, nothing_hidden = missing[:3]
+    if operation is None:
+        return "" if nothing_hidden else FORGOTTEN
+    if operation == "D":
+        return ""
+    return CHANGING if newer else HIDDEN

@@ -59,7 +59,7 @@ def _row_json(fate: Fate) -> dict[str, Any]:
         "attemptCount": PARKED_COUNT if row.stopped else row.attempt_count,  # as the guard has left it
         "lease": fate.lease,
         "waitSeconds": fate.wait_seconds,
-        "operation": "D" if row.values is None else "U",
+        "operation": "D" if row.deleted else "U",
         "state": fate.state,
         "attempts": fate.attempts,
         "retryAfterSeconds": answer.retry_after_seconds if answer else None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -9,9 +12,31 @@ import msgspec
 
 JsonValue = str | int | float | bool | Decimal | bytes | msgspec.Raw | None
 
+_HALF = re.compile("[\ud800-\udfff]")
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def to_json(value: Any) -> str:
-    """JSON text: decimals digit-exact as numbers, bytes as base64."""
-    return _ENCODER.encode(value).decode()
+    """JSON text: decimals digit-exact as numbers, bytes as base64. Half a surrogate pair is an escape, as SQL Server reads it."""
+    try:
+        return _ENCODER.encode(value).decode()
+    except UnicodeEncodeError:
+        return _with_halves(value, json.dumps)
+
+
+def to_json_text(value: Any) -> str:
+    """The same for who takes Unicode only: U+FFFD stands for each half of a surrogate pair."""
+    try:
+        return _ENCODER.encode(value).decode()
+    except UnicodeEncodeError:
+        return _with_halves(value, lambda text: _ENCODER.encode(_HALF.sub("\ufffd", text)).decode())
+
+
+def _with_halves(value: Any, write: Callable[[str], str]) -> str:
+    """JSON text as above, in which ``write`` writes the strings that are not Unicode."""
+    if isinstance(value, Mapping):
+        parts = (f"{_with_halves(name, write)}:{_with_halves(item, write)}" for name, item in value.items())
+        return "{" + ",".join(parts) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_with_halves(item, write) for item in value) + "]"
+    return write(value) if isinstance(value, str) and _HALF.search(value) else _ENCODER.encode(value).decode()

@@ -12,6 +12,9 @@ from rowpost.rules.lease import GUARDED_COUNT
 from rowpost.rules.lifecycle import State
 
 ROW_BYTES_AT_MOST = 64 * 2**20  # of the columns that may leave, as the database counts them; a larger row is not sent
+HIDDEN = "the row exists, but the app's user does not see it: a security policy may hide it"
+FORGOTTEN = "the row is not there, and change tracking does not know any more whether it was deleted or a security policy hides it"
+CHANGING = "the row changed each time that it was read"
 
 
 def key_text(key: Mapping[str, JsonValue]) -> str:
@@ -31,6 +34,7 @@ class LedgerRecord(Struct, frozen=True):
         version: the change version of the state that failed.
         wait_seconds: how long until its next attempt, at most 0 when it is due.
         tried_seconds: how long ago it was last posted; None if it was left out of every attempt so far.
+        operation: ``D`` if the state that failed was a deletion.
     """
 
     version: int
@@ -39,6 +43,7 @@ class LedgerRecord(Struct, frozen=True):
     rounds: int
     wait_seconds: int
     tried_seconds: int | None
+    operation: str = "U"
 
     @property
     def live(self) -> bool:
@@ -55,13 +60,16 @@ class ClaimedRow(Struct):
         tracked_version: the one that the lease is to have when it is released.
         attempt_count: the lease's count at hand-out, or 0 when the row has no lease (any more).
         leased: whether a lease protects the row while we post it; if not, the trigger has swept it away.
-        values: the columns that may leave, or None when the row is deleted.
+        key: as the target is to know it: as the table spells it, or change tracking if the row is deleted.
+        values: the columns that may leave, or None when the row is not there.
         watched: whether the change touches a watched column.
         record: what the ledger knows of the row, if it failed before.
         number: the number of the row's key among those that were claimed.
         unread: whether its values were not read yet; ``values`` is empty then.
         unreadable: why its values cannot be read, without any of them.
         size: of its values in bytes, if they were measured.
+        former: other spellings of the key that the target may know: equal to SQL Server, but not as JSON.
+        obstacle: why nothing can be said of the row to the target; empty if something can.
     """
 
     key: dict[str, JsonValue]
@@ -74,6 +82,8 @@ class ClaimedRow(Struct):
     number: int = 0
     lease_version: int = 0
     tracked_version: int = 0
+    former: tuple[dict[str, JsonValue], ...] = ()
+    obstacle: str = ""
     key_text: str = ""
     key_hash: str = ""
     unread: bool = False
@@ -84,6 +94,30 @@ class ClaimedRow(Struct):
         self.lease_version = self.tracked_version = self.version
         self.key_text = key_text(self.key)
         self.key_hash = key_hash(self.key_text)
+
+    def rename(self, claimed_key: Mapping[str, JsonValue], former: tuple[dict[str, JsonValue], ...]) -> None:
+        """Name the row in the ledger by the key that was handed out: it stays the same until the row is delivered."""
+        self.former = former
+        if former:
+            self.key_text = key_text(claimed_key)
+            self.key_hash = key_hash(self.key_text)
+
+    def spell(self, key: dict[str, JsonValue]) -> None:
+        """Take a key that SQL Server takes for the same, as it was read later. In the ledger the row keeps its name."""
+        known = {key_text(other): other for other in (*self.former, self.key)}
+        known.pop(key_text(key), None)
+        self.key, self.former = key, tuple(known.values())
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the row was deleted, and is not merely out of sight."""
+        return self.values is None and not self.obstacle
+
+    def recall(self, record: LedgerRecord | None) -> None:
+        """Take what the ledger knows. What it knows to be deleted is, though change tracking has forgotten it."""
+        self.record = record
+        if record is not None and record.operation == "D" and self.obstacle == FORGOTTEN:
+            self.obstacle = ""
 
     @property
     def stopped(self) -> bool:

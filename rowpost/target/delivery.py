@@ -14,6 +14,7 @@ from rowpost.rules.answer import Answer, Verdict, classify
 from rowpost.target.event import Event
 
 _GRACE_SECONDS = 1  # for threads to end whose time is up
+_NOT_THERE = frozenset({404, 410})  # what is to be removed under a former spelling of its key is not there (any more)
 
 
 class Deliverer:
@@ -50,6 +51,14 @@ class Deliverer:
     def _post(self, event: Event, batch: _Batch) -> Answer:
         if batch.stopped or batch.budget_spent.is_set():
             return Answer(Verdict.UNTRIED)
+        for former in event.before:
+            answer = self._request(former)
+            if answer.status not in _NOT_THERE:
+                batch.count(answer)
+                if answer.verdict is not Verdict.DELIVERED:
+                    return answer
+            if batch.budget_spent.is_set():
+                return Answer(Verdict.UNTRIED)
         answer = self._request(event)
         batch.count(answer)
         return answer

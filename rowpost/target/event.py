@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from rowpost.rules.json_text import to_json
-from rowpost.rules.row import ClaimedRow
+from rowpost.rules.json_text import JsonValue, to_json_text
+from rowpost.rules.row import ClaimedRow, key_hash, key_text
 
 
 class Event(Struct, frozen=True):
-    """One row change, ready to post. ``id`` is the same for every retry of the same change."""
+    """One row change, ready to post. ``id`` is the same for every retry of the same change.
+
+    Attributes:
+        before: what the target is to take first: deletions of the keys under which it knows the row so far.
+    """
 
     id: str
     body: bytes
     content_type: str
     headers: dict[str, str]
+    before: tuple[Event, ...] = ()
 
 
 def event_id(table: str, key_text: str, version: int) -> str:
@@ -47,21 +54,35 @@ def build_event(
     if values is not None and client_columns is not None:
         wanted = {name.lower() for name in client_columns} | {name.lower() for name in row.key}
         values = {name: value for name, value in values.items() if name.lower() in wanted}
+    before = tuple(_event(table, former, row.version, None, now, source, form) for former in row.former)
+    return replace(_event(table, row.key, row.version, values, now, source, form), before=before)
+
+
+def _event(
+    table: str,
+    key: Mapping[str, JsonValue],
+    version: int,
+    values: Mapping[str, JsonValue] | None,
+    now: datetime,
+    source: str,
+    form: Literal["cloudevents", "plain"],
+) -> Event:
     operation = "delete" if values is None else "upsert"
-    change = {"table": table, "operation": operation, "key": row.key, "version": row.version, "row": values}
-    identifier = event_id(table, row.key_text, row.version)
-    headers = {"Idempotency-Key": identifier, "Rowpost-Version": str(row.version)}
+    text = key_text(key)
+    change = {"table": table, "operation": operation, "key": key, "version": version, "row": values}
+    identifier = event_id(table, text, version)
+    headers = {"Idempotency-Key": identifier, "Rowpost-Version": str(version)}
     if form == "plain":
-        return Event(identifier, to_json(change).encode(), "application/json", headers)
+        return Event(identifier, to_json_text(change).encode(), "application/json", headers)
     event = {
         "specversion": "1.0",
         "id": identifier,
         "source": source,
         "type": f"rowpost.row.{'deleted' if values is None else 'upserted'}",
-        "subject": f"{table}/{row.key_hash[:16]}",
+        "subject": f"{table}/{key_hash(text)[:16]}",
         "time": now.isoformat(timespec="milliseconds").replace("+00:00", "") + "Z",
-        "sequence": f"{row.version:020d}",  # the CloudEvents extension of that name: ordered as text
+        "sequence": f"{version:020d}",  # the CloudEvents extension of that name: ordered as text
         "datacontenttype": "application/json",
         "data": change,
     }
-    return Event(identifier, to_json(event).encode(), "application/cloudevents+json", headers)
+    return Event(identifier, to_json_text(event).encode(), "application/cloudevents+json", headers)

@@ -166,7 +166,9 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("retry.attempts", 6, "retry.attempts", "<= 5"),
     ("retry.factor", 0.5, "retry.factor", ">= 1"),
     ("retry.factor", float("nan"), "retry.factor", ">= 1"),
-    ("retry.notify_after_rounds", -1, "retry.notify_after_rounds", ">= 1"),
+    ("retry.notify_after_rounds", 10, "retry.notify_after_rounds", "is now after_rounds in the section [notifications]"),
+    ("notifications.after_rounds", -1, "notifications.after_rounds", ">= 1"),
+    ("notifications.after", "0m", "notifications.after", "duration above zero"),
     # choices
     ("targets.0.format", "%WRONG%", "targets[0].format", "'cloudevents', 'plain'"),
     ("retry.strategy", "linear", "retry.strategy", "'exponential', 'fixed'"),
@@ -224,7 +226,7 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("relays.1.table", "DBO.AIRPORTS", "relays[1].name", "relays[0]"),
     ("relays.1.table", "dbo_Airports", "relays[1].table", "schema.table"),
     ("relays", [{"table": "a.b"}, {"table": "A.B"}], "relays[1].name", 'name = "A.B@api"'),
-        ("relays.2.leases_table", "x]; DROP TABLE dbo.Airports;--", "relays[2].leases_table", "brackets"),
+    ("relays.2.leases_table", "x]; DROP TABLE dbo.Airports;--", "relays[2].leases_table", "brackets"),
     ("relays.0.table", "Airports", "relays[0].table", "schema.table"),
     ("relays.0.table", "other.dbo.Airports", "relays[0].table", "schema.table"),
     ("relays.0.table", "[dbo].[Airports]", "relays[0].table", "without brackets"),
@@ -359,7 +361,7 @@ def test_a_relay_names_its_target_where_there_are_several(tmp_path: Path) -> Non
 
 def test_a_table_has_several_relays_if_each_has_a_name_of_its_own(tmp_path: Path) -> None:
     first, second = {"table": "dbo.Orders", "target": "erp"}, {"table": "dbo.Orders", "target": "lake"}
-    assert 'relays[1].name: is the same as that of relays[0]' in refusal(two_targets(first, second), tmp_path)
+    assert "relays[1].name: is the same as that of relays[0]" in refusal(two_targets(first, second), tmp_path)
     config = load(two_targets(first, second | {"name": "dbo.Orders@lake"}), tmp_path)
     assert [relay.name for relay in config.relays] == ["dbo.Orders", "dbo.Orders@lake"]
     assert len({relay.function for relay in config.relays}) == len({relay.lease_table("") for relay in config.relays}) == 2

@@ -19,7 +19,7 @@ from rowpost.database.table import Table
 ROOT = Path(__file__).resolve().parents[2]
 APP = [ROOT / name for name in ("rowpost", "triggers", "orchestrators", "activities", "entities")]
 NAMES = sorted(path.stem for path in SQL.glob("*.sql"))
-VALUES = dict.fromkeys(  # what the callers give; any number does
+VALUES: dict[str, object] = dict.fromkeys(  # what the callers give; any number does
     [
         "at_most",
         "between_looks_seconds",
@@ -34,7 +34,7 @@ VALUES = dict.fromkeys(  # what the callers give; any number does
         "stuck_seconds",
     ],
     7,
-)
+) | {"predicate": "[dbo].[visible]([Id0])"}
 KEY_TYPES = [
     TableColumn(f"Id{number}", *shape)
     for number, shape in enumerate(

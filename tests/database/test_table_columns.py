@@ -49,7 +49,7 @@ TYPES: list[tuple[TableColumn, str, str]] = [
     (column("c", "xml", -1), "xml", "CONVERT(nvarchar(max), t.[c])"),
     (column("c", "text", 16), "text", "CONVERT(nvarchar(max), t.[c])"),
     (column("c", "ntext", 16), "ntext", "CONVERT(nvarchar(max), t.[c])"),
-    (column("c", "sql_variant", 8016), "sql_variant", "CONVERT(nvarchar(max), t.[c])"),
+    (column("c", "json", -1), "json", "CONVERT(nvarchar(max), t.[c])"),
     (column("c", "image", 16), "image", "CONVERT(varbinary(max), t.[c])"),
 ]
 

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devtools.retry_schedule import RetrySchedule, Round, retry_schedule
-from rowpost.config.sections import Duration, RetryConfig
+from rowpost.config.sections import Duration, NotificationsConfig, RetryConfig
 from tests.harness.running_relay import Relay, changed_config
 
 DAY = 86400
+ROUNDS_ALONE = NotificationsConfig(after=Duration(400.0 * DAY))
+TIMES = st.integers(1, 30 * DAY).map(lambda seconds: Duration(float(seconds)))
+PEOPLE = st.builds(NotificationsConfig, after=TIMES, after_rounds=st.integers(1, 40))
 
 
 @st.composite
@@ -29,7 +32,6 @@ def retries(draw: st.DrawFn) -> RetryConfig:
         max_delay=Duration(float(longest)),
         window=Duration(float(window)),
         detach_after_rounds=draw(st.integers(1, 40)),
-        notify_after_rounds=draw(st.integers(1, 40)),
     )
 
 
@@ -46,11 +48,12 @@ def every_round(schedule: RetrySchedule, retry: RetryConfig) -> list[Round]:
 
 
 def test_the_defaults_spell_out() -> None:
-    schedule = retry_schedule(RetryConfig())
+    schedule = retry_schedule(RetryConfig(), ROUNDS_ALONE)
     assert [attempt.at_seconds for attempt in schedule.attempts] == [0, 60, 120, 180, 240]
     assert [each.delay_seconds for each in schedule.rounds] == [60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, 21600]
     assert [each.detached for each in schedule.rounds] == [False] * 5 + [True] * 5
     assert schedule.told_seconds == schedule.rounds[8].at_seconds == 240 + 60 * (2**9 - 1)
+    assert retry_schedule(RetryConfig(), NotificationsConfig()).told_seconds == 900, "by default after fifteen minutes"
     assert schedule.dead_seconds == 168 * 3600
     assert schedule.last is not None and schedule.count == schedule.last.number == 35
     assert 168 * 3600 - 21600 <= schedule.last.at_seconds < 168 * 3600
@@ -59,7 +62,7 @@ def test_the_defaults_spell_out() -> None:
 @settings(max_examples=300, deadline=None)
 @given(retry=retries().filter(lambda retry: retry.window.seconds / retry.first_delay.seconds < 5000))
 def test_it_sums_up_all_the_rounds(retry: RetryConfig) -> None:
-    schedule, rounds = retry_schedule(retry), every_round(retry_schedule(retry), retry)
+    schedule, rounds = retry_schedule(retry, ROUNDS_ALONE), every_round(retry_schedule(retry, ROUNDS_ALONE), retry)
     assert (schedule.count, schedule.last) == (len(rounds), rounds[-1] if rounds else None)
     assert schedule.rounds == rounds[: len(schedule.rounds)]
     left_out = rounds[len(schedule.rounds) :]
@@ -67,9 +70,9 @@ def test_it_sums_up_all_the_rounds(retry: RetryConfig) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(retry=retries())
-def test_times_grow_and_stay_within_the_window(retry: RetryConfig) -> None:
-    schedule = retry_schedule(retry)
+@given(retry=retries(), people=PEOPLE)
+def test_times_grow_and_stay_within_the_window(retry: RetryConfig, people: NotificationsConfig) -> None:
+    schedule = retry_schedule(retry, people)
     times = [attempt.at_seconds for attempt in schedule.attempts] + [each.at_seconds for each in schedule.rounds]
     assert all(one < other for one, other in pairwise(times)) and times[0] == 0
     assert all(each.at_seconds < retry.window.seconds <= schedule.dead_seconds for each in schedule.rounds)
@@ -77,15 +80,16 @@ def test_times_grow_and_stay_within_the_window(retry: RetryConfig) -> None:
     assert len(schedule.rounds) <= 200, "short enough to print, whatever the configuration"
     if schedule.told_seconds is not None:
         assert schedule.attempts[-1].at_seconds <= schedule.told_seconds < schedule.dead_seconds
-    assert (schedule.told_seconds is None) == (
-        schedule.count < retry.notify_after_rounds - 1 or schedule.attempts[-1].at_seconds >= retry.window.seconds
-    )
+    late = schedule.count < people.after_rounds - 1 and people.after.seconds >= retry.window.seconds
+    assert (schedule.told_seconds is None) == (late or schedule.attempts[-1].at_seconds >= retry.window.seconds)
 
 
 def test_the_app_keeps_it(make_relay: Callable[..., Relay]) -> None:
     """One row that the API refuses for ever, with delays that end in a repeated one."""
-    relay = make_relay(changed_config(notify_after_rounds="4", max_delay='"15m"', window='"2h"\nattempts = 3\nfirst_delay = "4m"'))
-    schedule = retry_schedule(relay.stack.config.retry)
+    told_by_rounds = '4\nafter = "10h"'
+    window = '"2h"\nattempts = 3\nfirst_delay = "4m"'
+    relay = make_relay(changed_config(after_rounds=told_by_rounds, max_delay='"15m"', window=window))
+    schedule = retry_schedule(relay.stack.config.retry, relay.stack.config.notifications)
     relay.reject(1)
     relay.insert(1)
     relay.advance(hours=3)

@@ -120,10 +120,11 @@ timeout = "5s"
 batch_budget = "30s"
 [targets.headers]
 X-Api-Key = "%DOWNSTREAM_API_KEY%"
+[notifications]
+after_rounds = 3
 [[notifications.webhooks]]
 url = "%ALERT_WEBHOOK_URL%"
 [retry]
-notify_after_rounds = 3
 max_delay = "1h"
 window = "12h"
 [watchdog]

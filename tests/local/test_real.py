@@ -75,19 +75,21 @@ def settings_for(tmp_path: Path) -> dict[str, str]:
 
 def test_the_shortened_configuration_differs_in_durations_alone(tmp_path: Path) -> None:
     (tmp_path / "relay.toml").write_text(shortened(RELAY), encoding="utf-8")
-    retry = load_config(tmp_path / "relay.toml", settings_for(tmp_path)).retry
+    config = load_config(tmp_path / "relay.toml", settings_for(tmp_path))
+    retry = config.retry
     assert retry.window.seconds == 168 * REAL_SECONDS_PER_HOUR
     assert retry.max_delay.seconds == 6 * REAL_SECONDS_PER_HOUR
-    assert (retry.attempts, retry.first_delay.seconds, retry.notify_after_rounds) == (2, 5, 5)
+    assert (retry.attempts, retry.first_delay.seconds, config.notifications.after_rounds) == (2, 5, 5)
     before, after = tomllib.loads(RELAY), tomllib.loads(shortened(RELAY))
-    assert {key for key in before if before[key] != after[key]} == {"retry", "watchdog"}
+    assert {key for key in before if before[key] != after[key]} == {"notifications", "retry", "watchdog"}
 
 
 def test_people_are_told_within_the_scenarios_outage(tmp_path: Path) -> None:
     """Five rounds and the trigger's minute between two attempts fit into 72 shortened hours, with as much again to spare."""
     (tmp_path / "relay.toml").write_text(shortened(RELAY), encoding="utf-8")
-    retry = load_config(tmp_path / "relay.toml", settings_for(tmp_path)).retry
-    rounds = sum(retry.backoff.delay_seconds(number) for number in range(1, retry.notify_after_rounds + 1))
+    config = load_config(tmp_path / "relay.toml", settings_for(tmp_path))
+    retry = config.retry
+    rounds = sum(retry.backoff.delay_seconds(number) for number in range(1, config.notifications.after_rounds + 1))
     assert 60 * (retry.attempts - 1) + rounds < 72 * REAL_SECONDS_PER_HOUR / 2
 
 

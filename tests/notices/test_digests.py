@@ -32,7 +32,7 @@ def test_dead_letters_without_a_window_come_as_a_digest_too(make_relay: Callable
 
 def test_a_new_outage_in_the_hour_of_a_digest_is_alarmed(make_relay: Callable[..., Relay]) -> None:
     config = CONFIG.replace("[retry]\n", '[retry]\nattempts = 1\nrejected = "dead_letter"\n')
-    relay = make_relay(config.replace("notify_after_rounds = 3", "notify_after_rounds = 2"))
+    relay = make_relay(config.replace("after_rounds = 3", "after_rounds = 2"))
     relay.reject(2)
     relay.insert(2)
     relay.advance(30)  # told at once

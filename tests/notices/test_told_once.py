@@ -8,7 +8,7 @@ from tests.harness.running_relay import Relay, changed_config
 
 
 def test_a_dead_letter_is_told_once_although_the_database_failed_in_between(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(changed_config(notify_after_rounds='3\nrejected = "dead_letter"'))
+    relay = make_relay(changed_config(max_delay='"1h"\nrejected = "dead_letter"'))
     relay.stack.sql.inject(pattern="SET Noticed = 1", application="rowpost", action="drop_before", times=3)
     relay.reject(1)
     relay.insert(1)

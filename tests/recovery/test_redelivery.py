@@ -132,9 +132,12 @@ def test_two_spellings_of_one_key_that_are_due_together(make_relay: Callable[...
         relay.stack.downstream.add_rule(match={"key": {"Code": code}}, status=422)
     relay.execute("INSERT INTO dbo.Orders (Code, Total) VALUES (N'abc', 1), (N'zzz', 1)")
     assert relay.advance(hours=13, until=lambda: relay.status()["dead"] == 2)
-    relay.execute("UPDATE dbo.Orders SET Code = N'ABC' WHERE Code = N'abc'")  # the same key to SQL Server
-    assert relay.advance(hours=13, until=lambda: relay.status()["dead"] == 3)
-    relay.accept_all()
+    relay.execute("UPDATE dbo.Orders SET Code = N'ABC' WHERE Code = N'abc'")  # the same key to SQL Server, and one record
+    relay.advance(hours=14)
+    assert relay.status()["dead"] == 2
     assert relay.stack.host is not None
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202  # by the present spelling
+    assert relay.advance(hours=14, until=lambda: relay.status()["dead"] == 3)
+    relay.accept_all()
     assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/dead-letters/replay").json()["rows"] == 3
     assert relay.advance(hours=1, until=lambda: relay.ledger() == [])

@@ -25,7 +25,7 @@ def test_rounds_follow_five_attempts_a_minute_apart_with_growing_delays(relay: R
 
 
 def test_a_fixed_strategy_keeps_its_delay(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(changed_config(notify_after_rounds='3\nstrategy = "fixed"\nfirst_delay = "10m"\nattempts = 2'))
+    relay = make_relay(changed_config(max_delay='"1h"\nstrategy = "fixed"\nfirst_delay = "10m"\nattempts = 2'))
     relay.reject(1)
     relay.insert(1)
     relay.advance(hours=1)
@@ -98,7 +98,7 @@ def test_the_cursor_passes_a_dead_row_and_a_later_change_of_it_gets_a_new_chance
 
 
 def test_rejected_rows_can_go_to_the_dead_letters_after_the_built_in_attempts(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(changed_config(notify_after_rounds='3\nrejected = "dead_letter"'))
+    relay = make_relay(changed_config(max_delay='"1h"\nrejected = "dead_letter"'))
     relay.reject(1)
     relay.insert(1, 2)
     relay.advance(10 * 60)

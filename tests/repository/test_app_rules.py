@@ -139,6 +139,7 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
         "redeliver_relay": "activityTrigger",
         "start_notice": "activityTrigger",
         "send_notice": "activityTrigger",
+        "record_told": "activityTrigger",
         "table_columns": "entityTrigger",
     }
     flights = functions["relay_dbo_Flights"]

@@ -80,15 +80,15 @@ BY_SEED = {
     "trust-the-trigger": 301872,
     "post-behind-the-breaker": 8021,
     "count-all-failures": 8000,
-    "settle-stale": 8005,
+    "settle-stale": 8054,
     "dead-at-once": 8002,
-    "rounds-stand-still": 8001,
+    "rounds-stand-still": 8000,
     "deaf-to-retry-after": 8008,
-    "no-mails": 8001,
+    "no-mails": 8011,
     "first-alarm-only": 8000,
     "no-dead-letter-notice": 8008,
     "no-recovered-notice": 8002,
-    "new-id-each-time": 8003,
+    "new-id-each-time": 8000,
 }
 
 

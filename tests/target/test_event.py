@@ -161,3 +161,35 @@ def test_text_is_utf_8_and_stays_as_it_is() -> None:
 def test_json_has_no_value_that_is_not_json() -> None:
     with pytest.raises(TypeError):
         to_json({"x": object()})
+
+
+# --- former keys, and text that is not Unicode ---
+
+
+@pytest.mark.parametrize("form", ["cloudevents", "plain"])
+def test_former_keys_are_deleted_before_the_row_is_sent(form: str) -> None:
+    claimed = row(values={"K": "ABC", "V": 1}, key={"K": "ABC"})
+    claimed.rename({"K": "abc"}, ({"K": "abc"}, {"K": "Abc"}))
+    built = event(claimed, form=form)
+    (one, two) = built.before
+    assert [data_of(each, form)["key"] for each in (one, two, built)] == [{"K": "abc"}, {"K": "Abc"}, {"K": "ABC"}]
+    assert [data_of(each, form)["operation"] for each in (one, two, built)] == ["delete", "delete", "upsert"]
+    assert data_of(one, form)["row"] is None and {data_of(each, form)["version"] for each in (one, two, built)} == {7}
+    assert len({one.id, two.id, built.id}) == 3 and one.headers["Idempotency-Key"] == one.id
+    assert built.id == event(row(values={"K": "ABC", "V": 1}, key={"K": "ABC"})).id, "the id is that of the key which is sent"
+    assert claimed.key_text == '{"K":"abc"}', "the ledger knows the row as it was handed out"
+
+
+def data_of(built: Event, form: str) -> Any:
+    document = json.loads(built.body)
+    return document if form == "plain" else document["data"]
+
+
+def test_each_half_of_a_surrogate_pair_is_the_replacement_character() -> None:
+    values: dict[str, JsonValue] = {"K": "a\ud83d", "V": "\ude00\ud83d x", "W": Decimal("1.50"), "B": b"\x00", "P": "😀"}
+    claimed = row(values=values, key={"K": "a\ud83d"})
+    body = event(claimed, form="plain").body.decode()
+    assert body.endswith('"row":{"K":"a\ufffd","V":"\ufffd\ufffd x","W":1.50,"B":"AA==","P":"😀"}}')
+    assert '"key":{"K":"a\ufffd"}' in body
+    assert claimed.key_text == '{"K":"a\\ud83d"}', "SQL Server reads the half back"
+    assert json.loads(to_json([{"n": 1, "key": {"K": "a\ud83d"}}])) == [{"n": 1, "key": {"K": "a\ud83d"}}]

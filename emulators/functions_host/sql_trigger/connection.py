@@ -38,11 +38,21 @@ _SMALLDATETIME = struct.Struct("<2H")
 _ERA = datetime(1900, 1, 1)
 _TIMESTAMP_OFFSET = struct.Struct("<h5HI2h")
 _TIME = struct.Struct("<3H2xI")
-_SQL_TYPE_TIMESTAMP, _SQL_SS_TIME2, _SQL_SS_TIMESTAMPOFFSET = 93, -154, -155
+_SQL_TYPE_TIMESTAMP, _SQL_SS_TIME2, _SQL_SS_TIMESTAMPOFFSET, _SQL_SS_VARIANT = 93, -154, -155, -150
 
 
 def _iso_date_time(year: int, month: int, day: int, hour: int, minute: int, second: int, nanoseconds: int) -> str:
     return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{nanoseconds // 100:07}"
+
+
+def _variant(data: bytes | None) -> str | None:
+    """The bytes of a sql_variant, in hexadecimal. The real trigger gives the value; pyodbc cannot read it of each type."""
+    return None if data is None else data.hex()
+
+
+def _text(data: bytes | None) -> str | None:
+    """A .NET string is UTF-16, and may hold half a surrogate pair."""
+    return None if data is None else data.decode("utf-16-le", "surrogatepass")
 
 
 def _timestamp(raw: bytes | None) -> str | None:
@@ -116,6 +126,9 @@ class Connection:
             connection.add_output_converter(_SQL_TYPE_TIMESTAMP, _timestamp)
             connection.add_output_converter(_SQL_SS_TIME2, _time)
             connection.add_output_converter(_SQL_SS_TIMESTAMPOFFSET, _timestamp_offset)
+            for sql_type in (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR):
+                connection.add_output_converter(sql_type, _text)
+            connection.add_output_converter(_SQL_SS_VARIANT, _variant)
             connection.execute(_SESSION)
         except pyodbc.Error as error:
             raise _as_database_error(error) from error

@@ -54,7 +54,9 @@ class Change:
 
 
 def text_token(text: str) -> str:
-    """``text`` as a JSON string."""
+    """``text`` as a JSON string. Protobuf, in which it travels, has no half of a surrogate pair: U+FFFD stands for it."""
+    if not text.isascii():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     token = json.dumps(text, ensure_ascii=False)
     for character, escape in _ESCAPED.items():
         token = token.replace(character, escape)

@@ -6,9 +6,10 @@ The version is read before the data, so that the version that an event carries i
 Parameters: 1. @keys, a JSON array of objects: number, and key with the key columns. 2. @doubtful: 1 if the keys may not be those of
 the rows that were handed out. 3. @budget, how many bytes of rows to read; -1: none, also no sizes. 4. @row_bytes, the largest row.
 Result sets: 1. for each key: lease version, hand-outs, whether it is leased, the tracked version, and whether the row is in others'
-hands; 2. the clock, the newest version, whether the ledger has anything of this table, the client's columns, and the circuit breaker;
-3. if keys are doubtful, the leases in hand: the number of the key that names it, if any, its end, its key; 4. for each key: whether
-the row exists, whether a watched column changed, the key, and the row's own spelling of it; 5. and 6. as read_rows.sql has them.
+hands, and the key as the lease spells it; 2. the clock, the newest version, whether the ledger has anything of this table, the
+client's columns, and the circuit breaker; 3. if keys are doubtful, the leases in hand: the number of the key that names it, if any,
+its end, its key; 4. for each key: whether the row is there, whether a watched column changed, the key, and the row's own spelling of
+it; 5. what change tracking says of rows that are not there, as missing_rows.sql has it; 6. and 7. as read_rows.sql has them.
 Locks: none that last; if a lease is at four hand-outs, the trigger's lock for one update.
 If the connection dies: the leases lapse within a minute and the rows come again.
 */
@@ -25,7 +26,8 @@ SELECT k.number,
        -- This worker stood still. Another one settled and released the row meanwhile; or the lease was swept away, and the trigger
        -- hands the row out again, since its change lies beyond the cursor.
        CASE WHEN l._az_func_ChangeVersion IS NOT NULL AND l._az_func_LeaseExpirationTime IS NULL
-              OR l._az_func_ChangeVersion IS NULL AND v.SYS_CHANGE_VERSION > @last THEN 1 ELSE 0 END AS InOtherHands
+              OR l._az_func_ChangeVersion IS NULL AND v.SYS_CHANGE_VERSION > @last THEN 1 ELSE 0 END AS InOtherHands,
+       {read_key_of_l}
   FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
   LEFT JOIN {leases} l ON {same_key_l_k}
  OUTER APPLY CHANGETABLE(VERSION {table}, ({key_columns}), ({key_of_k})) v;
@@ -54,4 +56,5 @@ SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {
   FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
   LEFT JOIN {table} t ON {same_key_t_k}
   {join_watched_k};
+{missing_rows}
 {read_within_budget}

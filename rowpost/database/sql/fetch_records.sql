@@ -8,6 +8,7 @@ SET NOCOUNT ON;
 DECLARE @hashes nvarchar(max) = ?;
 SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds,
        DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
-       DATEDIFF(second, g.LastTried, SYSUTCDATETIME())
+       DATEDIFF(second, g.LastTried, SYSUTCDATETIME()),
+       g.Operation
   FROM OPENJSON(@hashes) WITH (keyHash char(64) '$') s
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = s.keyHash;

@@ -1,0 +1,110 @@
+"""The notices in the database: what people are to be told, and what was told to whom. What is not told yet is found here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from rowpost.database.connection import Database
+from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
+from rowpost.database.statements import render
+from rowpost.rules.json_text import to_json
+
+
+class Cause(Struct, frozen=True):
+    """What is written down together with a notice.
+
+    Attributes:
+        kind: ``begin`` or ``end`` of an incident, ``dead`` for dead letters, or ``other``.
+        about: what the incident is about: ``target`` or ``row``.
+        time: of the incident's first failure, or up to which dead letters are told; ISO 8601, UTC.
+    """
+
+    kind: str
+    about: str = ""
+    time: str | None = None
+
+
+OTHER = Cause("other")
+
+
+class Telling(Struct, frozen=True):
+    """One recipient who is still to be told of a notice.
+
+    Attributes:
+        notice: its id.
+        document: what people get.
+        number: the recipient's, from 1.
+        recipient: who it is.
+        starts: how often an orchestration was started to tell; only the last one may.
+        tries: so far.
+        due_seconds: until the next try; below zero if it is late.
+    """
+
+    notice: str
+    document: dict[str, Any]
+    number: int
+    recipient: dict[str, Any]
+    starts: int
+    tries: int
+    due_seconds: int
+
+
+def record_notice(
+    database: Database, app: str, notice: Mapping[str, Any], people: Sequence[Mapping[str, Any]], cause: Cause = OTHER
+) -> bool:
+    """Write a notice down, once, together with what it is about.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        DatabaseError: nothing was written.
+    """
+    recipients = [
+        {"number": number, "channel": each["channel"], "address": each["address"], "place": each["index"]}
+        for number, each in enumerate(people, 1)
+    ]
+    known = (notice["id"], app, notice["relay"], notice["kind"], to_json(notice), to_json(recipients))
+    (((new,),),) = database.run(render("tell", {}), *known, cause.kind, cause.about, cause.time)
+    return bool(new)
+
+
+def tellings(database: Database, app: str, relay: str = "") -> list[Telling]:
+    """Who is still to be told of what: of one relay, or of all."""
+    (rows,) = database.run(render("untold", {}), app, relay)
+    return [
+        Telling(notice, json.loads(document), number, {"channel": channel, "address": address, "index": place}, *rest)
+        for notice, document, number, channel, address, place, *rest in rows
+    ]
+
+
+def start_telling(database: Database, telling: Telling) -> bool:
+    """Take on the telling of one recipient; whoever was to tell before may not any more.
+
+    Returns:
+        Whether the one that is started now may tell.
+    """
+    (((may,),),) = database.run(render("start_telling", {}), telling.notice, telling.number, telling.starts)
+    return bool(may)
+
+
+def may_tell(database: Database, notice: str, number: int, generation: int) -> bool:
+    """Whether the orchestration of that generation is still to tell the recipient."""
+    waiting = "SELECT COUNT(*) FROM rowpost.NoticeRecipients WHERE Notice = ? AND Number = ? AND Starts = ? AND State = 'waiting';"
+    (((may,),),) = database.run(waiting, notice, number, generation)
+    return bool(may)
+
+
+def record_told(database: Database, told: Mapping[str, Any]) -> None:
+    """Write down how a try to tell one recipient ended: ``notice``, ``number``, ``state``, ``tries``, ``wait``, ``error``."""
+    values = [told[name] for name in ("notice", "number", "state", "tries", "wait", "error")]
+    database.run(render("record_told", {}), *values)
+
+
+def remove_notices(database: Database, app: str, before: str) -> int:
+    """Remove notices of which everybody was told before that instant; returns how many."""
+    return change_in_chunks(database, render("remove_notices", {"chunk_rows": CHUNK_ROWS}), app, before)
