@@ -10,9 +10,9 @@ from orchestrators.instances import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.operations.resync import resync_page
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
-from rowpost.recovery.survey import survey
+from rowpost.recovery.survey import seconds_to_next_look, survey
 
-_PAUSE_SECONDS = 60  # after a redelivery in which nothing succeeded, unless rows are due before
+_PAUSE_SECONDS = 60  # at least, after a redelivery in which nothing succeeded; less if the first round comes sooner
 
 
 def blueprint(app: App) -> df.Blueprint:
@@ -32,8 +32,10 @@ def blueprint(app: App) -> df.Blueprint:
         if outcome.closed:
             await wake_relays_of(client, app.config, app.table(request["relay"]).relay.target)
         settled = outcome.delivered + outcome.skipped + outcome.dead
-        # Never in a hot loop: rows that were left out are due still.
-        pause = 0 if settled else min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1))
+        pause = 0
+        if not settled:  # never in a hot loop: rows that were left out are due still
+            next_look = await asyncio.to_thread(seconds_to_next_look, app, request["relay"])
+            pause = max(next_look, min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1)))
         return {"pause_seconds": pause, "more": settled > 0 and settled + outcome.failed >= REDELIVER_AT_MOST}
 
     @functions.function_name("resync_page")

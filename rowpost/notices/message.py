@@ -34,15 +34,20 @@ def _count(rows: int) -> str:
     return f"{rows} row{'' if rows == 1 else 's'}"
 
 
+def _moment(instant: str | None) -> str:
+    """An instant as people read it: "2026-03-01 08:15:00 UTC"."""
+    return "-" if not instant else f"{instant[:19].replace('T', ' ')} UTC"
+
+
 def subject(notice: Notice) -> str:
     """The subject line of a notice."""
     rows = _count(notice["rows"])
     first, last = notice.get("versions", (0, 0))
     said = {
         "gap": f"changes {first} to {last} may be lost",
-        "retention": f"changes wait since {notice['since']} and may be lost soon",
+        "retention": f"changes wait since {_moment(notice['since'])} and may be lost soon",
         "stalled": "the trigger stands still, restart the function app",
-        "alarm": f"{rows} not delivered since {notice['since']}",
+        "alarm": f"{rows} not delivered since {_moment(notice['since'])}",
         "dead_letter": f"{rows} given up (dead letters)",
         "recovered": _subject_of_the_end(notice),
         "unable": "cannot be relayed, its changes wait",
@@ -103,12 +108,12 @@ def body(notice: Notice) -> str:
     lines = [what, "", f"Relay: {relay}"]
     if "versions" in notice:
         lines += [f"Change versions: {first} to {last}"]
-        lines += [f"Waiting since: {notice['since']}"] if notice["kind"] == "stalled" else []
+        lines += [f"Waiting since: {_moment(notice['since'])}"] if notice["kind"] == "stalled" else []
     elif notice["kind"] == "recovered":
         delivered, given_up = notice.get("delivered", 0), notice.get("given_up", 0)
         lines += [f"Delivered: {delivered}", f"Given up: {given_up}", f"Rows: {notice['rows']} still waiting for another reason"]
-        lines += [f"Failing since: {notice['since'] or '-'}"]
+        lines += [f"Failing since: {_moment(notice['since'])}"]
     elif notice["kind"] != "unable":
-        lines += [f"Rows: {notice['rows']}", f"Failing since: {notice['since'] or '-'}"]
-    lines += [f"As of: {notice['at']}", f"Last error: {reason}", f"Notice: {notice['id']}"]
+        lines += [f"Rows: {notice['rows']}", f"Failing since: {_moment(notice['since'])}"]
+    lines += [f"As of: {_moment(notice['at'])}", f"Last error: {reason}", f"Notice: {notice['id']}"]
     return "\n".join(lines)

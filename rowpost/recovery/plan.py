@@ -34,15 +34,15 @@ def plan(app: App, relay: str) -> bool:
     delays = [{"r": r, "s": s} for r, s in enumerate(retry.backoff.schedule_seconds())]
     sql = table.statement("plan", chunk_rows=_CHUNK, probes=_PROBES, lapsed_seconds=LAPSED_SECONDS)
     parameters = (to_json(delays), len(delays) - 1, round(retry.window.seconds), retry.detach_after_rounds, retry.attempts)
-    found = 0
     after = lost = ""
+    again = False
     for _ in range(_CHUNKS_AT_MOST):
-        (((planned, last, last_lost),),) = app.database.run(sql, *parameters, after, lost)
-        found += planned
-        if last is not None or last_lost is not None:
-            after, lost = last or _END, last_lost or lost
-        elif found:  # what was planned may ask for more, such as an exhausted row that an operator ordered: from the start again
-            after, lost, found = "", "", 0
+        (((end, end_lost, more),),) = app.database.run(sql, *parameters, after, lost)
+        again = again or bool(more)
+        if end is not None or end_lost is not None:
+            after, lost = end or _END, end_lost or lost
+        elif again:
+            after, lost, again = "", "", False
         else:
             return False
     return True

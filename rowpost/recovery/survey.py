@@ -146,6 +146,17 @@ def survey(app: App, relay: str) -> dict[str, Any]:
     )
 
 
+def seconds_to_next_look(app: App, relay: str) -> int:
+    """When recovery should look again after a redelivery in which nothing succeeded. The rows are planned already.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed.
+    """
+    seen = _look(app, relay)
+    return _next_look(app, seen, _digest_seconds(seen.ledger), more=False)
+
+
 def incident_open(app: App, relay: str) -> bool:
     """Whether people were told of an incident that is not over yet: recovery tells of its end.
 

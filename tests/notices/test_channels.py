@@ -84,7 +84,7 @@ def test_a_mail_is_sent_with_the_digest(mail: EmailService) -> None:
     assert send(mailing(mail), notice(), to()) == SENT
     (message,) = mail.messages("ops@example.com")
     assert (message.sender, message.to) == ("rowpost@example.com", ["ops@example.com"])
-    assert message.subject == "[Rowpost] dbo.Orders: 3 rows not delivered since 2026-03-01T00:00:00.1234567"
+    assert message.subject == "[Rowpost] dbo.Orders: 3 rows not delivered since 2026-03-01 00:00:00 UTC"
     assert message.plain_text == body(notice())
 
 
