@@ -158,9 +158,10 @@ class Demo:
         back = self.time.now()
         while not recovered() and self.time.now() - back < timedelta(minutes=_RECOVERED_MINUTES):
             self.advance(timedelta(minutes=1))
-        minutes = round((self.time.now() - back).total_seconds() / 60)
-        self.check(recovered(), f"rows of the outage are still waiting {minutes} minutes after the API came back")
-        self.note(f"{minutes} minute{'' if minutes == 1 else 's'} later every row of the outage has arrived; only the poison row is still being tried")
+        count = round((self.time.now() - back).total_seconds() / 60)
+        minutes = f"{count} minute{'' if count == 1 else 's'}"
+        self.check(recovered(), f"rows of the outage are still waiting {minutes} after the API came back")
+        self.note(f"{minutes} later every row of the outage has arrived; only the poison row is still being tried")
 
     def window_ends(self) -> None:
         ((first,),) = self.stack.execute("SELECT FirstFailure FROM rowpost.Ledger WHERE State <> 'dead'") or ((None,),)

@@ -134,7 +134,7 @@ def known_settings() -> dict[str, str]:
     except OSError as error:
         raise ConfigError(f"{local.name}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{local.name}: not of the form {{\"Values\": {{\"NAME\": \"value\"}}}}; mend it") from None
+        raise ConfigError(f'{local.name}: not of the form {{"Values": {{"NAME": "value"}}}}; mend it') from None
 
 
 def prepare_azure(config: Config, driver: str, first: Path | None) -> str:

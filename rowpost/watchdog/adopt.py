@@ -34,9 +34,7 @@ def inspect_table(app: App, relay: str) -> Need:
         DatabaseError: the database failed.
     """
     table = app.table(relay)
-    look = table.statement(
-        "look_for_parked", at_most=_ADOPT_AT_MOST, digest_seconds=DIGEST_SECONDS, stuck_seconds=_STUCK_SECONDS
-    )
+    look = table.statement("look_for_parked", at_most=_ADOPT_AT_MOST, digest_seconds=DIGEST_SECONDS, stuck_seconds=_STUCK_SECONDS)
     adopted = 0
     for _ in range(_CHUNKS_AT_MOST):
         found, ((waiting, unplanned, stuck),) = app.database.run(look)

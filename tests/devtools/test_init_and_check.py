@@ -224,9 +224,7 @@ def test_a_missing_file_and_a_wrong_flag_are_told(tmp_path: Path) -> None:
         ("", f'leases_table = "{"x" * 129}"\n', {}, "relays[0].leases_table: the name is longer than 128"),
     ],
 )
-def test_what_is_hardly_meant_is_a_warning(
-    more: str, relays: str, settings: dict[str, str], warning: str, tmp_path: Path
-) -> None:
+def test_what_is_hardly_meant_is_a_warning(more: str, relays: str, settings: dict[str, str], warning: str, tmp_path: Path) -> None:
     relay = '[[relays]]\ntable = "dbo.Orders"\ntarget = "api"\n'
     done = check(written(tmp_path / "relay.toml", f"{relay}{relays}", more), **(URL | settings))
     assert done.returncode == 0, done.stdout
@@ -329,7 +327,7 @@ def test_init_writes_the_tracked_tables_and_comments_the_others_out(
     assert "# key: OrderId, Line" in text and "no `watch`: the table does not track which columns" in text
     assert "# dbo.NoKey: no primary key, which change tracking needs; add one\n# [[relays]]\n" in text
     assert "# dbo.Odd.Name: a name with a dot, a bracket or a quote cannot be relayed\n" in text
-    assert '# dbo.Untracked: change tracking is off for the table; remove # from the section' in text
+    assert "# dbo.Untracked: change tracking is off for the table; remove # from the section" in text
     assert "- changes are kept for 336 h, longer than retry.window (168 h)" in text
     assert "- the app's own tables are missing" in text and "- this user owns the database" in text
     assert "commented out: dbo.NoKey: no primary key" in done.stdout and server.password not in text + done.stdout

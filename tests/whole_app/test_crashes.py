@@ -73,9 +73,7 @@ def test_rows_handed_out_again_and_again_without_an_outcome_are_adopted(relay: R
     relay.insert(1)
     relay.advance(5)
     relay.execute("DELETE FROM rowpost.Ledger")
-    relay.execute(
-        f"UPDATE {LEASES} SET _az_func_AttemptCount = 5, _az_func_LeaseExpirationTime = SYSDATETIME()"
-    )
+    relay.execute(f"UPDATE {LEASES} SET _az_func_AttemptCount = 5, _az_func_LeaseExpirationTime = SYSDATETIME()")
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=1, until=lambda: relay.accepted(1) is not None)
     relay.advance(60)
