@@ -114,7 +114,9 @@ class EmailConfig(_Section, frozen=True):
         pairs = (part.partition("=") for part in self.connection.split(";"))
         parts = {key.strip().lower(): value.strip() for key, _, value in pairs}
         if not is_http_address(parts.get("endpoint", "")) or parts.get("accesskey") == "":
-            raise ValueError("expected endpoint=https://…;accesskey=… (no key: managed identity)")
+            raise ValueError(
+                "expected a connection string with the keywords endpoint and accesskey (without a key: managed identity)"
+            )
         return parts["endpoint"], parts.get("accesskey")
 
 

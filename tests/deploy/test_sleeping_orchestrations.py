@@ -1,4 +1,4 @@
-"""A recovery that sleeps through a deployment wakes up in the new code, whose steps its history does not fit: rows are delivered."""
+"""A recovery that sleeps through a deployment wakes up in new code, whose steps its history does not fit: rows are delivered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.harness.running_relay import Relay
 
 APP = ("function_app.py", "host.json", "activities", "entities", "orchestrators", "rowpost", "triggers")
 SURVEY = 'survey = yield context.call_activity("survey_relay", {"relay": relay})'
-INPUT = 'state: dict[str, Any] = dict(context.get_input() or {})'
+INPUT = "state: dict[str, Any] = dict(context.get_input() or {})"
 NEXT = 'context.continue_as_new({"relay": relay})'
 FORMER_STEPS = {
     "one step more": [(SURVEY, f"yield context.call_activity('redeliver_relay', {{'relay': relay}}); {SURVEY}")],
