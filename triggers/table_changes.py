@@ -25,7 +25,7 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
     @functions.function_name(relay.function)
     @functions.sql_trigger(
         arg_name="changes",
-        table_name=relay.table,
+        table_name=relay.quoted_table,
         connection_string_setting=app.config.database.connection,
         leases_table_name=relay.lease_table(app.site),
     )

@@ -166,6 +166,11 @@ class RelayConfig(_Section, frozen=True):
             msgspec.structs.force_setattr(self, "name", self.table)
 
     @property
+    def quoted_table(self) -> str:
+        """The table's name in brackets: the trigger's extension parses it as T-SQL, to which ``dbo.Order Lines`` is no name."""
+        return ".".join(f"[{part}]" for part in self.table.split("."))
+
+    @property
     def slug(self) -> str:
         """The name in a form that fits function names, lease tables and instance ids: ASCII, and different for different names.
 

@@ -144,7 +144,7 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
         "table_columns": "entityTrigger",
     }
     flights = functions["relay_dbo_Flights"]
-    assert (flights["tableName"], flights["connectionStringSetting"]) == ("dbo.Flights", "SqlConnectionString")
+    assert (flights["tableName"], flights["connectionStringSetting"]) == ("[dbo].[Flights]", "SqlConnectionString")
     assert flights["leasesTableName"] == "Leases_rowpost_dbo_Flights_29b5e964"
     levels = {name: trigger["authLevel"] for name, trigger in functions.items() if trigger["type"] == "httpTrigger"}
     assert report["statement"].startswith("-- rowpost: describe_table.sql"), "the statements are deployed too"
