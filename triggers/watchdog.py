@@ -177,7 +177,7 @@ async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:
     """Take over what a trigger that has ended does not hand out, and tell people: only a restart of the host mends it."""
     seen = await asyncio.to_thread(look_at_trigger, app, relay.name)
     if seen is not None:
-        await tell(client, app, stall_notice(relay, seen))
+        await tell(client, app, stall_notice(await asyncio.to_thread(app.table, relay.name), seen))
         await asyncio.to_thread(take_over, app, relay.name, seen)
 
 
