@@ -87,8 +87,8 @@ def _body_of_a_standstill(notice: Notice) -> str:
         names = ", ".join(notice["columns"])
         return (
             f"{text}probably a waiting row has a number of more than 28 digits in one of the columns {names}, which the trigger "
-            f"cannot read. Declare them with at most 28 digits, or mend the number. {meanwhile} If there is no such number, restart "
-            f"the function app; the host's log tells why the trigger ended."
+            f"cannot read. Declare them with at most 28 digits, or mend the number. {meanwhile} If there is no such number, "
+            f"restart the function app; the host's log tells why the trigger ended."
         )
     return f"{text}it ended without a word, or fails at every look. Restart the function app; the host's log tells why. {meanwhile}"
 
