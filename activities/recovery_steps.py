@@ -6,9 +6,10 @@ import asyncio
 
 import azure.durable_functions as df
 
-from orchestrators.instances import ensure_recovery, wake_relays_of
+from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.operations.resync import resync_page
+from rowpost.recovery.current import goes_on, wait_for_next
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
 from rowpost.recovery.survey import survey
 
@@ -16,21 +17,31 @@ _PAUSE_SECONDS = 60  # after a redelivery in which nothing succeeded, unless row
 
 
 def blueprint(app: App) -> df.Blueprint:
-    """``survey_relay`` and ``redeliver_relay`` take ``{"relay": name}``, ``resync_page`` also what the page before said."""
+    """``survey_relay`` and ``redeliver_relay`` take ``{"relay": name, "number": of the recovery}``, ``resync_page`` takes
+    ``{"relay": name}`` and what the page before said."""
     functions = df.Blueprint()
 
     @functions.function_name("survey_relay")
     @functions.activity_trigger(input_name="request")
     def survey_relay(request: dict) -> dict:  # type: ignore[type-arg]  # the worker refuses parametrised generics
-        return survey(app, request["relay"])
+        relay, number = request["relay"], request.get("number", 0)
+        if not goes_on(app, relay, number):
+            return {"replaced": True}
+        found = survey(app, relay)
+        if not wait_for_next(app, relay, number, found):
+            return found
+        found = survey(app, relay)  # rows may have come before it said that it ends; who comes later starts another one
+        return found | {"ends": wait_for_next(app, relay, number, found)}
 
     @functions.function_name("redeliver_relay")
     @functions.activity_trigger(input_name="request")
     @functions.durable_client_input(client_name="client")
     async def redeliver_relay(request: dict, client: str) -> dict:  # type: ignore[type-arg]
+        if not await asyncio.to_thread(goes_on, app, request["relay"], request.get("number", 0)):
+            return {"pause_seconds": 0, "more": False}  # the next survey ends it
         outcome = await asyncio.to_thread(redeliver, app, request["relay"])
         if outcome.closed:
-            await wake_relays_of(client, app.config, app.table(request["relay"]).relay.target)
+            await wake_relays_of(client, app, app.table(request["relay"]).relay.target)
         settled = outcome.delivered + outcome.skipped + outcome.dead
         # Never in a hot loop: rows that were left out are due still.
         pause = 0 if settled else min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1))
@@ -43,7 +54,7 @@ def blueprint(app: App) -> df.Blueprint:
         page = await asyncio.to_thread(resync_page, app, request["relay"], request["after"], request["since"])
         relay = app.config.relay(request["relay"])
         if page["rows"] and relay is not None:
-            await ensure_recovery(client, relay)
+            await ensure_recovery(client, app, relay)
         return page
 
     return functions

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import azure.durable_functions as df
 
-from orchestrators.instances import ensure_recovery, wake_relays_of
+from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
 from rowpost.relay.batch import relay_batch
@@ -37,14 +39,13 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
             "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d",
             *(relay.name, outcome.delivered, outcome.skipped, outcome.failed, outcome.exhausted, outcome.dead, outcome.recovered),
         )
-        if outcome.closed:
-            await wake_relays_of(client, app.config, relay.target)
+        # A batch never waits long for the storage: what is not done here in time is left to the watchdog.
+        calls: list[Coroutine[Any, Any, Any]] = [wake_relays_of(client, app, relay.target)] if outcome.closed else []
         if outcome.concerns_recovery:
-            try:
-                # Recovery looks when the circuit breaker is half-open. A look after each batch would cost more than the batch.
-                await ensure_recovery(client, relay, start=outcome.needs_recovery, wake=not outcome.breaker_open)
-            except Exception:  # nothing is lost: the rows are protected, and the watchdog comes by
-                _log.exception("%s: recovery could not be started or woken; the watchdog will try again", relay.name)
+            # Recovery looks when the circuit breaker is half-open. A look after each batch would cost more than the batch.
+            start, wake = outcome.needs_recovery, not outcome.breaker_open
+            calls.append(ensure_recovery(client, app, relay, start=start, wake=wake))
+        await asyncio.gather(*calls)
         outcome.raise_if_incomplete(relay.name)
 
     return functions

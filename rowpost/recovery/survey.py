@@ -146,18 +146,6 @@ def survey(app: App, relay: str) -> dict[str, Any]:
     )
 
 
-def incident_open(app: App, relay: str) -> bool:
-    """Whether people were told of an incident that is not over yet: recovery tells of its end.
-
-    Raises:
-        ConfigError: the table cannot be relayed.
-        DatabaseError: the database failed.
-    """
-    open_incidents = "SELECT COUNT(*) FROM rowpost.Incidents WHERE Relay = ?;"
-    (((incidents,),),) = app.database.run(open_incidents, app.table(relay).name)
-    return bool(incidents)
-
-
 def _look(app: App, relay: str) -> _Seen:
     look = app.table(relay).statement("survey", settled_seconds=_SETTLED_SECONDS, lapsed_seconds=LAPSED_SECONDS)
     (totals,), kinds, errors, incidents = app.database.run(look)
