@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Any
 
 import azure.durable_functions as df
 
@@ -12,7 +14,10 @@ from rowpost.operations.resync import resync_page
 from rowpost.recovery.current import goes_on, wait_for_next
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
 from rowpost.recovery.survey import survey
+from rowpost.relay.batch import Outcome
+from rowpost.relay.rows_line import Doer, rows_line
 
+_log = logging.getLogger("rowpost.recovery")
 _PAUSE_SECONDS = 60  # after a redelivery in which nothing succeeded, unless rows are due before
 
 
@@ -27,10 +32,10 @@ def blueprint(app: App) -> df.Blueprint:
         relay, number = request["relay"], request.get("number", 0)
         if not goes_on(app, relay, number):
             return {"replaced": True}
-        found = survey(app, relay)
+        found = _survey(app, relay)
         if not wait_for_next(app, relay, number, found):
             return found
-        found = survey(app, relay)  # rows may have come before it said that it ends; who comes later starts another one
+        found = _survey(app, relay)  # rows may have come before it said that it ends; who comes later starts another one
         return found | {"ends": wait_for_next(app, relay, number, found)}
 
     @functions.function_name("redeliver_relay")
@@ -42,10 +47,11 @@ def blueprint(app: App) -> df.Blueprint:
         outcome = await asyncio.to_thread(redeliver, app, request["relay"])
         if outcome.closed:
             await wake_relays_of(client, app, app.table(request["relay"]).relay.target)
-        settled = outcome.delivered + outcome.skipped + outcome.dead
+        if outcome.rows:
+            _log.info("%s", rows_line(request["relay"], Doer.RECOVERY, outcome))
         # Never in a hot loop: rows that were left out are due still.
-        pause = 0 if settled else min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1))
-        return {"pause_seconds": pause, "more": settled > 0 and settled + outcome.failed >= REDELIVER_AT_MOST}
+        pause = 0 if outcome.settled else min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1))
+        return {"pause_seconds": pause, "more": outcome.settled > 0 and outcome.rows >= REDELIVER_AT_MOST}
 
     @functions.function_name("resync_page")
     @functions.activity_trigger(input_name="request")
@@ -58,3 +64,10 @@ def blueprint(app: App) -> df.Blueprint:
         return page
 
     return functions
+
+
+def _survey(app: App, relay: str) -> dict[str, Any]:
+    found = survey(app, relay)
+    if found["expired"]:
+        _log.info("%s", rows_line(relay, Doer.RECOVERY, Outcome(expired=found["expired"])))
+    return found

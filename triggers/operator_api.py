@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,8 +22,11 @@ from rowpost.database.connection import DatabaseError
 from rowpost.operations.columns import ColumnsRefused, check_choice, choose, chosen_columns, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.status import dead_letters, relay_status
+from rowpost.relay.batch import Outcome
+from rowpost.relay.rows_line import Doer, rows_line
 from rowpost.rules.json_text import to_json
 
+_log = logging.getLogger("rowpost.operator_api")
 _MAX_BODY_BYTES = 65536
 _DEAD_LETTERS_AT_MOST = 1000
 
@@ -90,6 +94,7 @@ def blueprint(app: App) -> df.Blueprint:
     async def replay(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
             count = await asyncio.to_thread(replay_dead_letters, app, relay.name)
+            _log.info("%s", rows_line(relay.name, Doer.OPERATOR, Outcome(), replayed=count))
             return _json({"relay": relay.name, "rows": count, "later": await _recover(app, client, relay)}, 202)
 
         return await _answer(app, req, handle)

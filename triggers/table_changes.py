@@ -14,6 +14,7 @@ from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
 from rowpost.relay.batch import relay_batch
+from rowpost.relay.rows_line import Doer, rows_line
 
 _log = logging.getLogger("rowpost.table_changes")
 
@@ -35,10 +36,7 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
     async def relay_table(changes: str, client: str) -> None:
         loop = asyncio.get_running_loop()
         outcome = await loop.run_in_executor(batches, relay_batch, app, relay.name, changes)
-        _log.info(
-            "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d",
-            *(relay.name, outcome.delivered, outcome.skipped, outcome.failed, outcome.exhausted, outcome.dead, outcome.recovered),
-        )
+        _log.info("%s", rows_line(relay.name, Doer.TRIGGER, outcome))
         # A batch never waits long for the storage: what is not done here in time is left to the watchdog.
         calls: list[Coroutine[Any, Any, Any]] = [wake_relays_of(client, app, relay.target)] if outcome.closed else []
         if outcome.concerns_recovery:

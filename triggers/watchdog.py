@@ -13,7 +13,7 @@ import azure.functions as func
 
 from orchestrators.choices import store_choice
 from orchestrators.instances import start_tellings, tell, tell_without_database, was_told
-from orchestrators.recoveries import ensure_recovery, replace_recovery
+from orchestrators.recoveries import ensure_recovery, replace_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
@@ -23,6 +23,8 @@ from rowpost.operations.columns import unstored_choice
 from rowpost.operations.status import relay_status, state_line
 from rowpost.recovery.redeliver import redeliver
 from rowpost.recovery.survey import survey
+from rowpost.relay.batch import Outcome
+from rowpost.relay.rows_line import Doer, rows_line
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
@@ -126,13 +128,19 @@ async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[st
             _log.exception("%s: the watchdog could not do all of its work; the next run tries again", relay.name)
 
 
-async def _do_the_work_of_recovery(app: App, relay: RelayConfig) -> None:
+async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:
     """Plan and redeliver here. Whoever posts a row holds its lease: should a recovery do the same, the two are not in each other's
     way."""
-    await asyncio.to_thread(survey, app, relay.name)
+    found = await asyncio.to_thread(survey, app, relay.name)
+    if found["expired"]:
+        _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, Outcome(expired=found["expired"])))
     for _ in range(_REDELIVERIES):
         outcome = await asyncio.to_thread(redeliver, app, relay.name)
-        if outcome.delivered + outcome.skipped + outcome.dead == 0:
+        if outcome.rows:
+            _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, outcome))
+        if outcome.closed:
+            await wake_relays_of(client, app, relay.target)
+        if not outcome.settled:
             break
 
 
@@ -143,11 +151,11 @@ async def _look_after_recovery(overdue: set[str], app: App, client: Any, relay: 
     if stuck and relay.name in overdue:
         _log.error("%s: recovery does not move; it is replaced, and its rows are redelivered by the watchdog", relay.name)
         await replace_recovery(client, app, relay)
-        await _do_the_work_of_recovery(app, relay)
+        await _do_the_work_of_recovery(app, client, relay)
     elif need is not Need.NOTHING:
         wake = stuck or need is Need.LOOK
         if not await ensure_recovery(client, app, relay, wake=wake) and wake:
-            await _do_the_work_of_recovery(app, relay)
+            await _do_the_work_of_recovery(app, client, relay)
     if stuck:
         overdue.add(relay.name)
     else:

@@ -1,4 +1,4 @@
-"""Whoever starts, wakes, ends or removes a recovery at the same moment: nobody fails for it, no id is used twice, nothing is lost."""
+"""Whoever starts, wakes, ends or removes a recovery at the same moment: nobody fails for it, and no id is used twice."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def test_status_tells_what_waits_and_why(relay: Relay) -> None:
     assert (status["retrying"], status["held"], status["dead"], status["last_status"]) == (1, 0, 0, 422)
     relay.advance(hours=2)
     status = relay.status()
-    assert (status["pending"], status["retrying"], status["held"], status["dead"]) == (0, 0, 1, 0)
+    assert (status["waiting"], status["pending"], status["retrying"], status["detached"], status["dead"]) == (1, 0, 0, 1, 0)
     assert status["round"] >= 5
     assert status["next_attempt"] > relay.time.now().isoformat()[:19]
     assert status["last_error"] == "HTTP 422 Unprocessable Entity"

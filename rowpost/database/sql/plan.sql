@@ -10,14 +10,15 @@ since its target works again or an operator says so), lease_lost (the trigger do
 Parameters: 1. @delays, a JSON array of objects: r, rounds so far; s, seconds until the next. 2. @steps, the last r. 3. @window, the
 retry window in seconds. 4. @detach, rounds after which a lease is released. 5. @attempts, the built-in attempts. 6. @after and
 7. @after_lost, where the chunk before ended; '' at first.
-Result set: how many rows were planned; where the chunk ended, NULL if there was none: of all events, of lease_lost.
+Result set: how many rows were planned, and how many of them were given up; where the chunk ended, NULL if there was none: of all
+events, of lease_lost.
 Locks: while the chunk is written: the trigger's lock, the leases and the records of the chunk.
 If the connection dies: the chunk is planned wholly or not at all; the next look goes on.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @delays nvarchar(max) = ?, @steps int = ?, @window int = ?, @detach int = ?, @attempts int = ?;
-DECLARE @after char(64) = ?, @after_lost char(64) = ?, @end char(64), @end_lost char(64), @lock int, @planned int = 0;
+DECLARE @after char(64) = ?, @after_lost char(64) = ?, @end char(64), @end_lost char(64), @lock int, @planned int = 0, @dead int = 0;
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME(), @last bigint = {cursor};
 DECLARE @openings int, @open_until datetime2(7), @closed_at datetime2(7), @ordered datetime2(7);
 SELECT @ordered = RetryOrdered FROM rowpost.Relays WHERE Relay = {relay};
@@ -133,6 +134,7 @@ BEGIN
      CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
       LEFT JOIN {leases} l ON {same_key_l_k};
     SET @planned = @@ROWCOUNT;
+    SET @dead = (SELECT COUNT(*) FROM @rows WHERE Event = 'window_over');
     COMMIT;
 END;
-SELECT @planned, @end, @end_lost;
+SELECT @planned, @dead, @end, @end_lost;
