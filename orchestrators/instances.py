@@ -19,6 +19,7 @@ from rowpost.notices.message import Notice, subject
 _log = logging.getLogger("rowpost.notices")
 _STARTING_SECONDS = 120  # a try that is due since then may be under way
 _HANGS_SECONDS = 1800  # a try that is due since then is not made any more, whatever the instance's state is
+_ERROR_FIELDS = ("message", "Message", "ExceptionMessage")  # of the extension's answer 500, and of one that is a text
 LIVE = {
     df.OrchestrationRuntimeStatus.Running,
     df.OrchestrationRuntimeStatus.Pending,
@@ -44,9 +45,11 @@ async def status_of(client: Any, instance_id: str) -> df.DurableOrchestrationSta
         Exception: the storage cannot be reached, or refused.
     """
     status = await client.get_status(instance_id)
-    if status.runtime_status is None and vars(status).get("message") != "":
+    if status.runtime_status is not None:
+        return status
+    if any(getattr(status, name, None) for name in _ERROR_FIELDS):
         raise StorageFailed(f"there is no status of {instance_id}")
-    return None if status.runtime_status is None else status
+    return None
 
 
 async def state_of(client: Any, instance_id: str) -> df.OrchestrationRuntimeStatus | None:

@@ -1,4 +1,4 @@
-"""The numbers add up: every changed row is delivered, waiting at one place, or dead; and the log's lines sum up to what happened."""
+"""The numbers add up: a changed row is delivered, waits at one place, or is dead; and the log sums up to what happened."""
 
 from __future__ import annotations
 
