@@ -7,8 +7,7 @@ import re
 
 from devtools.data import DEMO_CONFIG
 from rowpost.config.loading import load_config
-from rowpost.operations.status import STATE_LINE, state_line
-from rowpost.operations.status import PLACES
+from rowpost.operations.status import PLACES, STATE_LINE, state_line
 from tests.deploy.bicep import INFRA, ROOT
 from tests.deploy.test_alerts import all_queries
 from tests.deploy.test_settings import LOCAL, provided
