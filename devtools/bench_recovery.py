@@ -249,7 +249,7 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         """Plan until nothing is left, and note the cost; then ``expect`` rows must be in that ``state``, a condition of SQL."""
 
         def work() -> None:
-            while plan(self.app, TABLE):
+            while plan(self.app, TABLE).more:
                 pass
 
         self.measure(name, held, work)

@@ -13,15 +13,16 @@ from emulators.launch import FunctionsHost
 from tests.harness.running_relay import Relay
 
 APP = ("function_app.py", "host.json", "activities", "entities", "orchestrators", "rowpost", "triggers")
-SURVEY = 'survey = yield context.call_activity("survey_relay", {"relay": relay})'
+SURVEY = 'survey = yield context.call_activity("survey_relay", known)'
 INPUT = "state: dict[str, Any] = dict(context.get_input() or {})"
-NEXT = 'context.continue_as_new({"relay": relay})'
+NEXT = "context.continue_as_new(known)"
 FORMER_STEPS = {
-    "one step more": [(SURVEY, f"yield context.call_activity('redeliver_relay', {{'relay': relay}}); {SURVEY}")],
+    "one step more": [(SURVEY, f"yield context.call_activity('redeliver_relay', known); {SURVEY}")],
     "a timer before": [(SURVEY, f"yield context.create_timer(context.current_utc_datetime + timedelta(seconds=1)); {SURVEY}")],
     "steps of other names": [(SURVEY, SURVEY.replace("survey_relay", "survey_of_before"))],
     "an event of another name": [("wait_for_external_event(WAKE)", "wait_for_external_event('wake_of_before')")],
-    "more that it carries": [(NEXT, 'context.continue_as_new({"relay": relay, "incident": "5", "alarmed": True, "untold": {}})')],
+    "no number": [(NEXT, 'context.continue_as_new({"relay": relay})')],
+    "more that it carries": [(NEXT, 'context.continue_as_new({**known, "incident": "5", "alarmed": True, "untold": {}})')],
 }
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from tests.harness.running_relay import Relay
 
-INSTANCE = "/runtime/webhooks/durabletask/instances/recovery-dbo_Orders"
-
 
 def detached_rows(relay: Relay) -> None:
     relay.stack.downstream.set_mode("down", path="/rows")
@@ -17,7 +15,7 @@ def test_a_suspended_recovery_does_not_keep_rows_from_being_delivered(relay: Rel
     detached_rows(relay)
     host = relay.stack.host
     assert host is not None
-    assert host.request("POST", f"{INSTANCE}/suspend?reason=tried").status_code in (200, 202)
+    assert host.request("POST", f"{relay.recovery()}/suspend?reason=tried").status_code in (200, 202)
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=2, until=lambda: relay.ledger() == []), relay.ledger()
     assert all(relay.accepted(order) for order in range(1, 6))
@@ -28,9 +26,9 @@ def test_a_new_recovery_runs_after_one_that_hung(relay: Relay) -> None:
     detached_rows(relay)
     host = relay.stack.host
     assert host is not None
-    host.request("POST", f"{INSTANCE}/suspend?reason=tried")
+    host.request("POST", f"{relay.recovery()}/suspend?reason=tried")
     assert relay.advance(hours=2, until=lambda: "recovery does not move" in relay.host_log())
-    assert relay.advance(900, until=lambda: host.request("GET", INSTANCE).json().get("runtimeStatus") == "Running")
+    assert relay.advance(900, until=lambda: host.request("GET", relay.recovery()).json().get("runtimeStatus") == "Running")
     relay.stack.downstream.set_mode("up")
     assert relay.advance(900, until=lambda: relay.ledger() == [])
 

@@ -11,7 +11,7 @@ Parameters: 1. @delays, a JSON array of objects: r, rounds so far; s, seconds un
 retry window in seconds. 4. @detach, rounds after which a lease is released. 5. @attempts, the built-in attempts. 6. @after and
 7. @after_lost, where the chunk before ended; '' at first.
 Result set: where the chunk ended if it was full, else NULL: of the other events, of lease_lost; 1 if what was planned may ask for more
-from the start: an exhausted row that was ordered, probes of a half-open breaker.
+from the start: an exhausted row that was ordered, probes of a half-open breaker; how many rows were given up.
 Locks: while the chunk is written: the trigger's lock, the leases and the records of the chunk.
 If the connection dies: the chunk is planned wholly or not at all; the next look goes on.
 */
@@ -19,6 +19,7 @@ SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @delays nvarchar(max) = ?, @steps int = ?, @window int = ?, @detach int = ?, @attempts int = ?;
 DECLARE @after char(64) = ?, @after_lost char(64) = ?, @end char(64), @end_lost char(64), @lock int, @found int, @again int = 0;
+DECLARE @dead int = 0;
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME(), @last bigint = {cursor};
 DECLARE @openings int, @open_until datetime2(7), @closed_at datetime2(7), @ordered datetime2(7);
 SELECT @ordered = RetryOrdered FROM rowpost.Relays WHERE Relay = {relay};
@@ -140,6 +141,7 @@ BEGIN
       JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = r.KeyHash
      CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
       LEFT JOIN {leases} l ON {same_key_l_k};
+    SET @dead = (SELECT COUNT(*) FROM @rows WHERE Event = 'window_over');
     COMMIT;
 END;
-SELECT @end, @end_lost, @again;
+SELECT @end, @end_lost, @again, @dead;
