@@ -80,7 +80,7 @@ def _body_of_the_end(notice: Notice) -> str:
 
 
 def _body_of_a_standstill(notice: Notice) -> str:
-    first, last = notice["versions"]
+    first, last = notice.get("versions", (0, 0))
     text = f"The trigger of {notice['relay']} hands nothing out, though changes {first} to {last} are waiting: "
     meanwhile = "Until then recovery delivers what waits, some minutes late."
     if "columns" in notice:
