@@ -7,6 +7,7 @@ import asyncio
 import azure.durable_functions as df
 
 from orchestrators.instances import ensure_recovery, wake_relays_of
+from orchestrators.lives import doubt, verify_first
 from rowpost.app import App
 from rowpost.operations.resync import resync_page
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
@@ -28,7 +29,10 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.activity_trigger(input_name="request")
     @functions.durable_client_input(client_name="client")
     async def redeliver_relay(request: dict, client: str) -> dict:  # type: ignore[type-arg]
+        await verify_first(client, app)
         outcome = await asyncio.to_thread(redeliver, app, request["relay"])
+        if outcome.doubted:
+            await doubt(client, app)
         if outcome.closed:
             await wake_relays_of(client, app.config, app.table(request["relay"]).relay.target)
         settled = outcome.delivered + outcome.skipped + outcome.dead

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import azure.durable_functions as df
 
 from orchestrators.instances import ensure_recovery, wake_relays_of
+from orchestrators.lives import doubt, verify_first
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
 from rowpost.relay.batch import relay_batch
@@ -31,12 +32,20 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
     )
     @functions.durable_client_input(client_name="client")
     async def relay_table(changes: str, client: str) -> None:
+        await verify_first(client, app)
         loop = asyncio.get_running_loop()
         outcome = await loop.run_in_executor(batches, relay_batch, app, relay.name, changes)
         _log.info(
             "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d",
             *(relay.name, outcome.delivered, outcome.skipped, outcome.failed, outcome.exhausted, outcome.dead, outcome.recovered),
         )
+        if outcome.doubted:
+            try:
+                await doubt(client, app)
+            except Exception:  # of the durable client
+                _log.exception(
+                    "%s: what the database is could not be looked at; the next batch or the watchdog tries again", relay.name
+                )
         if outcome.closed:
             await wake_relays_of(client, app.config, relay.target)
         if outcome.concerns_recovery:

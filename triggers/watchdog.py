@@ -12,6 +12,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from orchestrators.instances import ensure_recovery, recovery_id, start_tellings, tell, tell_without_database, was_told
+from orchestrators.lives import look_at_database, see_to_epoch
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
@@ -43,6 +44,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.timer_trigger(arg_name="timer", schedule=config.schedule, run_on_startup=True)
     @functions.durable_client_input(client_name="client")
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
+        await _look_at_database(app, client)
         for relay in app.config.relays:
             if await _can_run(app, client, relay, timer, failing):
                 await _look_after(app, client, relay, overdue, warned)
@@ -66,6 +68,16 @@ def blueprint(app: App) -> df.Blueprint:
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
+
+
+async def _look_at_database(app: App, client: Any) -> None:
+    """Whether the change versions go on. Whatever fails of it: the relays are looked after, which tells more."""
+    try:
+        await look_at_database(client, app)
+    except DatabaseError as error:
+        _log.error("%s; the next run tries again", error)
+    except Exception:  # of the durable client
+        _log.exception("what the database is could not be looked at; the next run tries again")
 
 
 async def _can_run(app: App, client: Any, relay: RelayConfig, timer: func.TimerRequest, failing: set[str]) -> bool:
@@ -104,7 +116,14 @@ def _scheduled(timer: func.TimerRequest) -> str:
 
 async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str]) -> None:
     """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look."""
-    for step in (partial(_warn, warned), _check_trigger, partial(_start_recovery, overdue), _check_retention, _log_state):
+    for step in (
+        partial(_warn, warned),
+        _check_epoch,
+        _check_trigger,
+        partial(_start_recovery, overdue),
+        _check_retention,
+        _log_state,
+    ):
         try:
             await step(app, client, relay)
         except ConfigError as error:  # told as one sentence
@@ -171,6 +190,10 @@ async def _tell_what_is_left(app: App, client: Any) -> None:
         _log.error("%s; the next run tries again", error)
     except Exception:  # of the durable client
         _log.exception("not everybody could be told; the next run tries again")
+
+
+async def _check_epoch(app: App, client: Any, relay: RelayConfig) -> None:
+    await see_to_epoch(client, app, relay)
 
 
 async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:

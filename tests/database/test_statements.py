@@ -30,6 +30,7 @@ VALUES: dict[str, object] = dict.fromkeys(  # what the callers give; any number 
         "late_share",
         "page_rows",
         "probes",
+        "rewind_seconds",
         "settled_seconds",
         "stuck_seconds",
     ],

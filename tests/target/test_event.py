@@ -21,8 +21,10 @@ from tests.harness.rows import KEYS, VALUES, exact, row
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 
-def event(claimed: ClaimedRow, columns: list[str] | None = None, form: Any = "cloudevents", now: datetime = NOW) -> Event:
-    return build_event("dbo.Orders", claimed, columns, now, "/sql/rowpost", form)
+def event(
+    claimed: ClaimedRow, columns: list[str] | None = None, form: Any = "cloudevents", now: datetime = NOW, epoch: int = 0
+) -> Event:
+    return build_event("dbo.Orders", claimed, epoch, columns, now, "/sql/rowpost", form)
 
 
 # --- event ids ---
@@ -52,7 +54,7 @@ def test_every_retry_of_a_change_carries_the_same_id_in_every_form() -> None:
     narrowed = event(row(values={"OrderId": 1, "Total": Decimal("1.5")}), ["OrderId"])
     assert first.id == later.id == plain.id == narrowed.id
     for each in (first, later, plain, narrowed):
-        assert each.headers == {"Idempotency-Key": each.id, "Rowpost-Version": "7"}
+        assert each.headers == {"Idempotency-Key": each.id, "Rowpost-Version": "7", "Rowpost-Epoch": "0"}
     assert event(row(version=8)).id != first.id
 
 
@@ -76,6 +78,7 @@ def test_a_cloud_event_has_the_required_attributes_and_types() -> None:
             "table": "dbo.Orders",
             "operation": "upsert",
             "key": {"OrderId": 1},
+            "epoch": 0,
             "version": 7,
             "row": {"OrderId": 1, "Name": "Zoë"},
         },
@@ -100,7 +103,14 @@ def test_sequences_sort_as_their_versions_do() -> None:
 def test_a_deleted_row_travels_as_its_key_and_null(columns: list[str] | None) -> None:
     document = json.loads(event(row(values=None), columns).body)
     assert document["type"] == "rowpost.row.deleted"
-    assert document["data"] == {"table": "dbo.Orders", "operation": "delete", "key": {"OrderId": 1}, "version": 7, "row": None}
+    assert document["data"] == {
+        "table": "dbo.Orders",
+        "operation": "delete",
+        "key": {"OrderId": 1},
+        "epoch": 0,
+        "version": 7,
+        "row": None,
+    }
 
 
 def test_the_plain_form_is_the_bare_change() -> None:
@@ -108,7 +118,8 @@ def test_the_plain_form_is_the_bare_change() -> None:
     built = event(row(values=values), form="plain")
     assert built.content_type == "application/json"
     assert (
-        built.body == b'{"table":"dbo.Orders","operation":"upsert","key":{"OrderId":1},"version":7,"row":{"OrderId":1,"Name":null}}'
+        built.body == b'{"table":"dbo.Orders","operation":"upsert","key":{"OrderId":1},"epoch":0,"version":7,'
+        b'"row":{"OrderId":1,"Name":null}}'
     )
     assert json.loads(built.body) == json.loads(event(row(values=values)).body)["data"]
 
