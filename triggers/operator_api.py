@@ -16,7 +16,7 @@ from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
-from rowpost.operations.columns import ColumnsRefused, check_choice, choose, column_names, effective_columns
+from rowpost.operations.columns import ColumnsRefused, check_choice, choose, chosen_columns, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.status import dead_letters, relay_status
 from rowpost.rules.json_text import to_json
@@ -42,11 +42,15 @@ def blueprint(app: App) -> df.Blueprint:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
             known = await asyncio.to_thread(app.table, relay.name)
             state = await client.read_entity_state(entity_id(relay))  # type: ignore[attr-defined]
+            if state.entity_exists and state.entity_state:
+                chosen = state.entity_state["columns"]
+            else:  # never chosen; or chosen under the former name of a table that was renamed
+                chosen = await asyncio.to_thread(chosen_columns, app, known)
             return _json(
                 {
                     "relay": relay.name,
                     "ceiling": [column.name for column in known.columns],
-                    "columns": state.entity_state["columns"] if state.entity_exists and state.entity_state else None,
+                    "columns": chosen,
                     "effective": await asyncio.to_thread(effective_columns, app, known),
                 }
             )

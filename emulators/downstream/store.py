@@ -1,7 +1,8 @@
 """What the downstream API remembers: the latest state of each row, by change version, and what became of every event.
 
-It behaves as a careful consumer does: a state with a lower epoch than the last accepted one, or with the same and a lower version, is
-dropped, and the same event twice counts as a repeat. Accepted changes go to a file of JSON lines before the answer leaves, so a kill loses none of them.
+It behaves as a careful consumer does: a state with a lower epoch than the last accepted one, or with the same epoch and a lower
+version, is dropped, and the same event twice counts as a repeat. Accepted changes go to a file of JSON lines before the answer
+leaves, so a kill loses none of them.
 """
 
 from __future__ import annotations

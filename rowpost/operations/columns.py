@@ -54,18 +54,27 @@ def column_names(app: App, table: Table) -> list[str]:
     return [row[0] for row in rows]
 
 
-def effective_columns(app: App, table: Table) -> list[str]:
-    """The columns that leave now: of the ceiling those that the choice in force names, and the key.
+def chosen_columns(app: App, table: Table) -> list[str] | None:
+    """The choice in force; None means all columns.
 
     Raises:
         DatabaseError: the database failed.
     """
     sql = "DECLARE @relay nvarchar(261) = ?; SELECT ClientColumns FROM rowpost.Relays WHERE Relay = @relay;"
     (rows,) = app.database.run(sql, table.name)
-    every = [column.name for column in table.columns]
-    if not rows or rows[0][0] is None:
+    return None if not rows or rows[0][0] is None else list(json.loads(rows[0][0]))
+
+
+def effective_columns(app: App, table: Table) -> list[str]:
+    """The columns that leave now: of the ceiling those that the choice in force names, and the key.
+
+    Raises:
+        DatabaseError: the database failed.
+    """
+    every, chosen = [column.name for column in table.columns], chosen_columns(app, table)
+    if chosen is None:
         return every
-    wanted = {name.lower() for name in json.loads(rows[0][0])} | {column.name.lower() for column in table.key}
+    wanted = {name.lower() for name in chosen} | {column.name.lower() for column in table.key}
     return [name for name in every if name.lower() in wanted]
 
 

@@ -34,7 +34,10 @@ def greatest_by_sequence(relay: Relay) -> dict[int, Any]:
 
 def rows_of(relay: Relay) -> dict[int, Decimal]:
     """The rows of the database: order → total."""
-    return {order: total for order, total in relay.execute("SELECT OrderId, Total FROM dbo.Orders")}
+    found: dict[int, Decimal] = {}
+    for order, total in relay.execute("SELECT OrderId, Total FROM dbo.Orders"):
+        found[order] = total
+    return found
 
 
 def check(relay: Relay, gone: frozenset[int] = frozenset()) -> None:

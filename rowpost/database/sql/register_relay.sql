@@ -40,6 +40,10 @@ BEGIN
         UPDATE rowpost.Notices SET Relay = {relay} WHERE Relay = @former;
     END;
 END;
+-- A relay with a name of its own keeps it when its table is renamed.
+UPDATE rowpost.Relays
+   SET TableName = {relayed_table}
+ WHERE Relay = {relay} AND App = {app} AND TableName <> {relayed_table} AND TableId = OBJECT_ID({table_literal});
 -- A migration does not know the app; and an operator gives a relay to another app by taking the name away.
 UPDATE rowpost.Relays SET App = {app} WHERE Relay = {relay} AND App IS NULL;
 UPDATE rowpost.Relays SET Target = {target} WHERE Relay = {relay} AND App = {app} AND (Target IS NULL OR Target <> {target});
