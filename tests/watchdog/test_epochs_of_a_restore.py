@@ -156,14 +156,21 @@ def test_a_batch_that_is_under_way_leaves_no_cursor_of_the_former_life(relay: Re
     for value in range(20, 60):
         total(relay, 2, value)
     relay.stack.downstream.set_mode("slow", seconds=2.0, path="/rows")
-    relay.stack.sql.reset_stats()
-    relay.advance(2, until=lambda: len(relay.posts(2)) > 1)
-    relay.stack.restore(tmp_path / "backup")  # the post is under way, with a version that is still to come
-    relay.stack.downstream.set_mode("up")
+    seen = relay.stack.downstream.counters()["requests"]
+
+    def restore() -> None:  # while the post is under way, with a version that is still to come in the restored database
+        relay.stack.downstream.wait_for(lambda: relay.stack.downstream.counters()["requests"] > seen, 60)
+        relay.stack.sql.restore(tmp_path / "backup")
+
+    thread = threading.Thread(target=restore)
+    thread.start()
     relay.advance(10)
-    for value in range(70, 75):
-        total(relay, 2, value)
-        relay.advance(2)
+    thread.join()
+    relay.stack.reconnect()
+    relay.stack.downstream.set_mode("up")
+    ((cursor, current),) = relay.execute("SELECT LastSyncVersion, CHANGE_TRACKING_CURRENT_VERSION() FROM az_func.GlobalState")
+    assert cursor == 41 > current  # the trigger has released its batch into the restored database
+    total(relay, 2, 70)
     relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 3")
     relay.advance(700)
     check(relay)
