@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from typing import Any
@@ -73,23 +74,33 @@ async def look_at_database(client: Any, app: App, seconds: float = MEMORY_SECOND
     return verdict
 
 
-async def verify_first(client: Any, app: App) -> None:
+async def verify_first(client: Any, app: App, seconds: float = FIRST_BATCH_SECONDS) -> None:
     """Look at the database before the first batch of this process. Whatever fails: the batch is not held up for it."""
     if app.life.known is None:
         try:
-            if await look_at_database(client, app, FIRST_BATCH_SECONDS) is Verdict.NEW:
-                await see_to_epochs(client, app)
+            if await look_at_database(client, app, seconds) is Verdict.NEW:
+                await _follow(client, app, seconds)
         except DatabaseError:
             pass  # the claim tells
 
 
-async def doubt(client: Any, app: App) -> None:
-    """Look at the database since a batch saw another one than before, and see to what follows."""
+async def doubt(client: Any, app: App, seconds: float = MEMORY_SECONDS) -> None:
+    """Look at the database since a batch saw another one than before, and see to what follows.
+
+    The new epoch is written by then, or another one was. The rest waits for the watchdog if durable storage does not answer: the
+    next batch does not wait for it.
+    """
     try:
-        await look_at_database(client, app)
-        await see_to_epochs(client, app)
+        await look_at_database(client, app, seconds)
+        await _follow(client, app, seconds)
     except DatabaseError as error:
         _log.error("%s; the next batch or the watchdog tries again", error)
+
+
+async def _follow(client: Any, app: App, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await see_to_epochs(client, app)
 
 
 async def see_to_epochs(client: Any, app: App) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rowpost.rules.json_text import JsonValue, to_json
 from rowpost.rules.row import ClaimedRow, key_text
-from rowpost.target.event import Event, build_event, event_id
+from rowpost.target.event import Event, build_event, event_id, sequence
 from tests.harness.rows import KEYS, VALUES, exact, row
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -56,6 +56,40 @@ def test_every_retry_of_a_change_carries_the_same_id_in_every_form() -> None:
     for each in (first, later, plain, narrowed):
         assert each.headers == {"Idempotency-Key": each.id, "Rowpost-Version": "7", "Rowpost-Epoch": "0"}
     assert event(row(version=8)).id != first.id
+
+
+# --- epochs ---
+
+PLACES = st.tuples(st.just(0) | st.integers(1_600_000_000, 9_999_999_999), st.integers(0, 2**63 - 1))
+
+
+@settings(max_examples=300, deadline=None)
+@given(one=PLACES, other=PLACES)
+def test_sequences_compare_as_text_as_epochs_and_versions_do_across_an_upgrade(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    texts = [sequence(version, epoch) for epoch, version in (one, other)]
+    assert (texts[0] < texts[1]) is (one < other)
+    assert (texts[0] == texts[1]) is (one == other)
+
+
+def test_a_relay_without_an_epoch_keeps_the_ids_and_sequences_of_its_events() -> None:
+    assert event_id("dbo.Orders", '{"OrderId":1}', 7) == event_id("dbo.Orders", '{"OrderId":1}', 7, 0)
+    assert event_id("dbo.Orders", '{"OrderId":1}', 7) == "1c7d357e5b9d9af9288a23ff839df3dd"
+    assert json.loads(event(row()).body)["sequence"] == "00000000000000000007"
+
+
+def test_the_epoch_is_in_the_id_the_sequence_the_data_and_a_header() -> None:
+    before, now, later = event(row()), event(row(), epoch=1_772_431_200), event(row(), epoch=1_772_431_201)
+    assert len({before.id, now.id, later.id}) == 3
+    body = json.loads(now.body)
+    assert (body["sequence"], body["data"]["epoch"], body["data"]["version"]) == (
+        "1772431200.00000000000000000007",
+        1_772_431_200,
+        7,
+    )
+    assert now.headers["Rowpost-Epoch"] == "1772431200"
+    assert json.loads(event(row(), form="plain", epoch=5).body)["epoch"] == 5
 
 
 # --- bodies ---

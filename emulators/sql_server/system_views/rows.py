@@ -449,7 +449,7 @@ class ViewRows(InformationSchema):
         for table in self._tables():
             if table.tracking is not None and "object_id" in table.tracking:  # a file from before has none
                 name, made = f"change_tracking_{table.object_id}", table.tracking["created"]
-                own = (name, table.tracking["object_id"], None, _SYS_SCHEMA, 0, "IT", "INTERNAL_TABLE", made, made, 1)
+                own = (name, table.tracking["object_id"], None, _SYS_SCHEMA, table.object_id, "IT", "INTERNAL_TABLE", made, made, 1)
                 yield *own, 209, "CHANGE_TRACKING", table.object_id, 0
 
     def _sys_dm_tran_commit_table(self) -> Iterator[Row]:
