@@ -19,7 +19,7 @@ from rowpost.database.connection import DatabaseError
 from rowpost.database.lives import advance_life, begin_life, look_at_life
 from rowpost.operations.resync import order_resync, ordered_resync, resync_started
 from rowpost.rules.epoch import Found, Memory, Verdict, Verified, judge, same_mark
-from rowpost.watchdog.epochs import begin_epoch, epoch_notice, look_at_epoch, reason_of, record_handled, rewind_cursor
+from rowpost.watchdog.epochs import begin_epoch, begin_epochs, epoch_notice, reason_of, record_handled, rewind_cursor
 
 _log = logging.getLogger("rowpost.lives")
 MEMORY_SECONDS = 10  # for the memory to answer: it is durable storage, which may be away
@@ -80,6 +80,8 @@ async def verify_first(client: Any, app: App, seconds: float = FIRST_BATCH_SECON
         try:
             if await look_at_database(client, app, seconds) is Verdict.NEW:
                 await _follow(client, app, seconds)
+            # The versions of the whole database may have begun again, and have come further than before.
+            await asyncio.to_thread(begin_epochs, app)
         except DatabaseError:
             pass  # the claim tells
 
@@ -121,10 +123,7 @@ async def see_to_epoch(client: Any, app: App, relay: RelayConfig) -> None:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; the next look repeats what was not written down.
     """
-    look = await asyncio.to_thread(look_at_epoch, app, relay.name)
-    if look.unwritten:
-        await asyncio.to_thread(begin_epoch, app, relay.name, look)
-        look = await asyncio.to_thread(look_at_epoch, app, relay.name)
+    look = await asyncio.to_thread(begin_epoch, app, relay.name)
     if not look.handled or look.rewind_due or look.ahead:
         await asyncio.to_thread(rewind_cursor, app, relay.name)
     if not look.handled:
@@ -165,7 +164,7 @@ async def _recall(client: Any, app: App, seconds: float) -> Memory | None:
 
 
 async def _remember(client: Any, app: App, found: Found, seconds: float) -> None:
-    """Tell the memory. If the signal is lost, the next look finds the database one step ahead."""
+    """Tell the memory. If the signal is lost, the next look finds the database ahead of it."""
     recorded = found.recorded
     if recorded is None:
         return

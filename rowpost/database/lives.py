@@ -17,8 +17,8 @@ def look_at_life(database: Database, app: str) -> Found:
     mark, version, epoch, *recorded = row
     if recorded[0] is None:
         return Found(mark, version, epoch, None)
-    known_mark, token, previous, *numbers = recorded
-    return Found(mark, version, epoch, Recorded(known_mark, token.lower(), (previous or "").lower(), *numbers))
+    known_mark, token, *numbers = recorded
+    return Found(mark, version, epoch, Recorded(known_mark, token.lower(), *numbers))
 
 
 def advance_life(database: Database, app: str, found: Found, token: str) -> None:
@@ -38,5 +38,5 @@ def begin_life(database: Database, app: str, found: Found, memory: Memory | None
         DatabaseError: it may be written or not; the next look finds out.
     """
     seen = found.recorded.token if found.recorded is not None else ""
-    known = ("", 0, 0) if memory is None else (memory.token, memory.epoch, memory.number)
-    database.run(render("begin_life", {}), app, seen, token, known[0], found.mark, *known[1:])
+    known = (0, 0) if memory is None else (memory.epoch, memory.number)
+    database.run(render("begin_life", {}), app, seen, token, found.mark, *known)

@@ -2,8 +2,8 @@
 
 Versions are comparable within one life only. A restore, a copy put in place of the database, a failover to an older replica, or
 change tracking switched off and on begins another one. So what was seen is remembered outside the database as well, and both are
-compared. Each look gives the database a new token, then tells the memory. So the database is at most one step ahead of the memory;
-a database that is elsewhere is not the one that was seen last.
+compared. Each look gives the database a new token and the next number, then tells the memory. So the database is never behind the
+memory; one that is, or that has another token under the same number, is not the one that was seen last.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class Recorded(Struct, frozen=True):
     Attributes:
         mark: what told the database from others.
         token: the one that was written.
-        previous: the one that the memory had then, empty if it had none.
         number: of the look.
         version: the newest change version then.
         life: the epoch with which this life of the database began; 0: the first that was seen.
@@ -51,7 +50,6 @@ class Recorded(Struct, frozen=True):
 
     mark: str
     token: str
-    previous: str
     number: int
     version: int
     life: int
@@ -129,9 +127,11 @@ def judge(found: Found, memory: Memory | None, verified: Verified | None = None)
         return Verdict.NEW
     if memory is None:  # it is told what stands in the database: a token of its own would leave a late signal behind
         return Verdict.AHEAD
+    if memory.epoch < recorded.life:  # a life that began after all that is remembered: the memory was not told of it
+        return Verdict.AHEAD
+    if not same_mark(memory.mark, found.mark) or found.version < memory.version:
+        return Verdict.NEW
     if memory.token == recorded.token:
-        goes_on = same_mark(memory.mark, found.mark) and found.version >= memory.version
-        return Verdict.SAME if goes_on else Verdict.NEW
-    # A life that began after all that is remembered: the memory was away when it did.
-    untold = memory.token == recorded.previous or memory.epoch < recorded.life
-    return Verdict.AHEAD if untold else Verdict.NEW
+        return Verdict.SAME
+    # A process ended before it told the memory; or another one, with a memory of its own, has looked meanwhile.
+    return Verdict.AHEAD if recorded.number > memory.number else Verdict.NEW

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from msgspec import Struct
 
 from rowpost.app import App
+from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.notices.message import Notice
 from rowpost.rules.epoch import same_mark
@@ -67,14 +70,33 @@ def look_at_epoch(app: App, relay: str) -> EpochLook:
     return EpochLook(epoch, seen_to, bool(rewind_due), known or "", since, bool(ahead), bool(of_the_database), now)
 
 
-def begin_epoch(app: App, relay: str, look: EpochLook) -> None:
+def begin_epoch(app: App, relay: str) -> EpochLook:
     """Write down since when changes are kept; if that is another time than before, a new epoch begins, once.
 
+    Returns:
+        The epoch after that.
+
     Raises:
+        ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; the next look finds the same.
     """
+    look = look_at_epoch(app, relay)
+    if not look.unwritten:
+        return look
     values = (look.known, look.since, int(look.anew), app.life.highest_epoch)
     app.database.run(app.table(relay).statement("begin_epoch"), *values)
+    return look_at_epoch(app, relay)
+
+
+def begin_epochs(app: App) -> None:
+    """The same for each relay that can run. What follows of a new epoch is left to the watchdog.
+
+    Raises:
+        DatabaseError: the database failed.
+    """
+    for relay in app.config.relays:
+        with suppress(ConfigError):
+            begin_epoch(app, relay.name)
 
 
 def rewind_cursor(app: App, relay: str) -> None:

@@ -52,14 +52,13 @@ class World:
             highest = max(database.epoch, memory.epoch if memory else 0, recorded.life if recorded else 0)
             epoch = max(self.clock, highest + 1)
             number = max(recorded.number if recorded else 0, memory.number if memory else 0) + 1
-            previous = memory.token if memory else ""
-            written = Recorded(database.mark, token, previous, number, database.version, epoch)
+            written = Recorded(database.mark, token, number, database.version, epoch)
             self.database = copy_of(database, epoch=epoch, recorded=written)
             self.epochs.append(epoch)
             self.restored = False
         elif verdict is Verdict.SAME and not away:
-            before = recorded or Recorded("", "", "", 0, 0, 0)
-            written = Recorded(database.mark, token, before.token, before.number + 1, database.version, before.life)
+            before = recorded or Recorded("", "", 0, 0, 0)
+            written = Recorded(database.mark, token, before.number + 1, database.version, before.life)
             self.database = copy_of(database, recorded=written)
         now = self.database.recorded
         if killed:
@@ -156,7 +155,7 @@ def test_a_restore_is_found_once_however_many_looks_and_late_signals_follow(step
 def test_a_copy_without_a_mark_of_its_own_is_told_by_its_token(before: list[tuple[str, int]], place: int, looks: int) -> None:
     world = World()
     run(world, [("look", 0), ("deliver", 0), *before, ("backup", 0)])
-    for _ in range(looks + 1):  # the database is one step ahead of the memory at most: a copy that is two steps older shows
+    for _ in range(looks + 1):  # the first one may only tell the memory what stands in the database
         for signal in range(len(world.signals)):
             world.deliver(signal)
         run(world, [("change", 1), ("look", 0)])
@@ -169,8 +168,22 @@ def test_a_copy_without_a_mark_of_its_own_is_told_by_its_token(before: list[tupl
     assert world.look() is Verdict.NEW
 
 
+@settings(max_examples=100, deadline=None)
+@given(turns=st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=12))
+def test_two_memories_of_one_database_find_no_new_life(turns: list[tuple[bool, int]]) -> None:
+    """Two workers whose durable storage is not the same."""
+    worlds = [World(), World()]
+    for number, (which, changes) in enumerate(turns):
+        mine, other = worlds[which], worlds[not which]
+        mine.database = copy_of(mine.database, version=mine.database.version + changes)
+        mine.fresh = itertools.count(100 * number)
+        assert mine.look() is not Verdict.NEW
+        mine.deliver(len(mine.signals) - 1)
+        other.database = mine.database
+
+
 MEMORY = Memory("made fork guid", "t2", 2, 10, 5)
-RECORDED = Recorded("made fork guid", "t2", "t1", 2, 10, 0)
+RECORDED = Recorded("made fork guid", "t2", 2, 10, 0)
 
 
 @pytest.mark.parametrize(
@@ -184,8 +197,10 @@ RECORDED = Recorded("made fork guid", "t2", "t1", 2, 10, 0)
         (Found("made fork guid", 12, 5, RECORDED), None, Verdict.AHEAD),  # a new storage account
         (Found("made fork guid", 12, 0, None), MEMORY, Verdict.NEW),  # a new database in place of the one that is remembered
         (Found("made fork guid", 12, 0, None), None, Verdict.SAME),
-        (Found("made fork guid", 12, 5, RECORDED), replace(MEMORY, token="t1"), Verdict.AHEAD),
+        (Found("made fork guid", 12, 5, RECORDED), replace(MEMORY, token="t1", number=1), Verdict.AHEAD),
+        (Found("made fork guid", 9, 5, replace(RECORDED, version=9)), replace(MEMORY, token="t1", number=1), Verdict.NEW),
         (Found("made fork guid", 12, 5, RECORDED), replace(MEMORY, token="t3"), Verdict.NEW),
+        (Found("made fork guid", 12, 5, RECORDED), replace(MEMORY, token="t3", number=3), Verdict.NEW),
         (Found("made fork guid", 10, 9, replace(RECORDED, life=9)), replace(MEMORY, token="t3"), Verdict.AHEAD),
     ],
 )

@@ -220,7 +220,7 @@ def test_a_signal_that_was_lost_is_no_new_epoch(relay: Relay) -> None:
     relay.advance(400)
     before = epoch(relay)
     for _ in range(3):  # the process ended between the database and the memory
-        relay.execute("UPDATE rowpost.Lives SET Previous = Token, Token = NEWID(), LookNumber = LookNumber + 1")
+        relay.execute("UPDATE rowpost.Lives SET Token = NEWID(), LookNumber = LookNumber + 1")
         total(relay, 1, 20)
         relay.restart()
         relay.advance(400)

@@ -4,7 +4,6 @@ CREATE TABLE rowpost.Lives (
     App          nvarchar(100)    NOT NULL CONSTRAINT PK_Lives PRIMARY KEY,
     DatabaseMark nvarchar(200)    NOT NULL,  -- what told this database from others at the last look
     Token        uniqueidentifier NOT NULL,  -- written by the last look, and remembered outside the database
-    Previous     uniqueidentifier NULL,      -- the one that was remembered before
     LookNumber   bigint           NOT NULL,  -- it grows with each look
     Version      bigint           NOT NULL,  -- the newest change version at the last look
     Epoch        bigint           NOT NULL   -- with which this life began; 0: the first that was seen

@@ -3,7 +3,7 @@ Write down that the database was seen to be the remembered one. The memory outsi
 
 Parameters: 1. @app. 2. @seen, the token that was found; '' if there was none. 3. @token, the new one. 4. @found, the mark that was
 found, and 5. @version, the version.
-Locks: the app's row of rowpost.Lives. If the connection dies: it may be written; the next look finds the database one step ahead. A
+Locks: the app's row of rowpost.Lives. If the connection dies: it may be written; the next look finds the database ahead of the memory. A
 database that was replaced since the look is left alone.
 */
 SET NOCOUNT ON;
@@ -15,6 +15,5 @@ IF @mark = @found AND @seen = N''
      WHERE NOT EXISTS (SELECT 1 FROM rowpost.Lives WITH (UPDLOCK, SERIALIZABLE) WHERE App = @app);
 IF @mark = @found AND @seen <> N'' AND CHANGE_TRACKING_CURRENT_VERSION() >= @version
     UPDATE rowpost.Lives
-       SET DatabaseMark = @mark, Previous = Token, Token = CONVERT(uniqueidentifier, @token), LookNumber = LookNumber + 1,
-           Version = @version
+       SET DatabaseMark = @mark, Token = CONVERT(uniqueidentifier, @token), LookNumber = LookNumber + 1, Version = @version
      WHERE App = @app AND Token = CONVERT(uniqueidentifier, @seen);

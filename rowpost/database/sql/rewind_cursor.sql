@@ -3,8 +3,8 @@ Put the trigger's cursor back to the oldest change that change tracking knows: a
 
 After a new epoch the cursor and the leases may be of the former life: written into a restored database by a batch that was under way,
 or older than change tracking, which was switched off and on. Such a cursor is beyond changes that were never handed out, and such a
-lease says of a change to come that it is done. A lease that is in hand stays, unless its version is still to come. Rows that were held
-lose their lease: recovery finds that, and redelivers them.
+lease says of a change to come that it is done. A lease that is in hand or parked stays, unless its version is still to come. Rows that
+were held lose their lease: recovery finds that, and redelivers them.
 
 Locks: the trigger's lock, its cursor and the leases, until COMMIT.
 If the connection dies: nothing was changed; the next look repeats it.
@@ -27,9 +27,9 @@ BEGIN
        SET LastSyncVersion = @oldest
      WHERE UserTableID = OBJECT_ID({table_literal}) AND UserFunctionID = @function AND LastSyncVersion > @oldest;
     DELETE FROM {leases}
-     WHERE _az_func_AttemptCount <= 0
+     WHERE _az_func_AttemptCount = 0
         OR _az_func_LeaseExpirationTime IS NULL
-        OR _az_func_LeaseExpirationTime < @now
+        OR (_az_func_AttemptCount > 0 AND _az_func_LeaseExpirationTime < @now)
         OR (_az_func_ChangeVersion > @current AND _az_func_ChangeVersion < {redelivered_version});
 END;
 COMMIT;
