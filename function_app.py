@@ -6,7 +6,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from activities import notices, recovery_steps
-from entities import table_columns
+from entities import database_memory, table_columns
 from orchestrators import notification, recovery, resync
 from rowpost.app import load_app
 from triggers import operator_api, table_changes, watchdog
@@ -24,5 +24,6 @@ for _blueprint in (
     recovery_steps.blueprint(_rowpost),
     notices.blueprint(_rowpost),
     table_columns.blueprint(),
+    database_memory.blueprint(),
 ):
     app.register_functions(_blueprint)

@@ -8,6 +8,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from orchestrators.lives import doubt, verify_first
 from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.operations.resync import resync_page
@@ -44,7 +45,10 @@ def blueprint(app: App) -> df.Blueprint:
     async def redeliver_relay(request: dict, client: str) -> dict:  # type: ignore[type-arg]
         if not await asyncio.to_thread(goes_on, app, request["relay"], request.get("number", 0)):
             return {"pause_seconds": 0, "more": False}  # the next survey ends it
+        await verify_first(client, app)
         outcome = await asyncio.to_thread(redeliver, app, request["relay"])
+        if outcome.doubted:
+            await doubt(client, app)
         if outcome.closed:
             await wake_relays_of(client, app, app.table(request["relay"]).relay.target)
         if outcome.rows:

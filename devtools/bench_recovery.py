@@ -314,7 +314,7 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         refused = Answer(Verdict.TRANSIENT, status=503, error="HTTP 503")
         fates = [fate_of_answer(row, refused, self.app.config.retry.policy) for row in claimed.rows]
         name = f"settle of {BATCH_ROWS}"
-        self.measure(name, count, lambda: settle(self.database, self.table, fates), BATCH_ROWS)
+        self.measure(name, count, lambda: settle(self.database, self.table, fates, claimed.epoch), BATCH_ROWS)
         self._check(name, count, "rowpost.Ledger", "State = 'exhausted'", BATCH_ROWS)
         settled = "_az_func_AttemptCount = 0 AND _az_func_LeaseExpirationTime > SYSDATETIME()"
         self._check(name, count, self.leases, settled, BATCH_ROWS)

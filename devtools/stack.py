@@ -103,6 +103,15 @@ class Stack:
             self._connection = self.sql.connect(application="person")
         return self._connection
 
+    def restore(self, backup: Path) -> None:
+        """Put a backup in place of the database: all connections end."""
+        self.sql.restore(backup)
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        """The administrator's connection has ended: the next statement makes another one."""
+        self._connection = None
+
     def instant(self, database_utc: datetime) -> datetime:
         """The scenario's instant of a time that the database wrote (UTC, naive)."""
         return database_utc.replace(tzinfo=UTC)

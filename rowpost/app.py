@@ -16,9 +16,49 @@ from rowpost.config.transport_security import insecure
 from rowpost.database.connection import Database, odbc_driver
 from rowpost.database.describe import load_table
 from rowpost.database.table import Table
+from rowpost.rules.epoch import Seen, Verified
 from rowpost.target.delivery import Deliverer
 
 _log = logging.getLogger("rowpost.config")
+
+
+class KnownLife:
+    """What this process knows of the life of the database; safe to use from several threads.
+
+    Attributes:
+        known: what was verified, and the highest version seen since; None before the first look.
+        highest_epoch: that is known of any relay of the app.
+    """
+
+    def __init__(self) -> None:
+        self.known: Verified | None = None
+        self.highest_epoch = 0
+        self._memory_away = False
+        self._lock = threading.Lock()
+
+    def verify(self, life: Verified, epoch: int) -> None:
+        """A look has compared the database with what is remembered of it."""
+        with self._lock:
+            self.known, self.highest_epoch = life, max(self.highest_epoch, epoch)
+
+    def goes_on(self, before: Verified | None, seen: Seen) -> bool:
+        """Whether what a batch saw can be the life that was known before the batch looked; remembers it if so."""
+        if before is None:
+            return True
+        if before.contradicts(seen):
+            return False
+        with self._lock:
+            known = self.known
+            if known is not None and (known.life, known.mark) == (before.life, before.mark):
+                newest = max(known.version, seen.version or 0)
+                self.known = Verified(known.mark, known.life, max(known.number, seen.number), newest)
+        return True
+
+    def memory_is_away(self, *, away: bool) -> bool:
+        """Note whether the memory outside the database answers; returns whether it has just stopped to."""
+        with self._lock:
+            before, self._memory_away = self._memory_away, away
+            return away and not before
 
 
 class App:
@@ -26,12 +66,14 @@ class App:
 
     Attributes:
         site: the app's own name: that of its site on Azure.
+        life: what this process knows of the life of the database.
     """
 
     def __init__(self, config: Config, database: Database, site: str = "") -> None:
         self.config = config
         self.database = database
         self.site = site
+        self.life = KnownLife()
         self.deliverers = {target.name: Deliverer(target) for target in config.targets}
         self._tables: dict[str, Table] = {}
         self._loading = threading.Lock()
@@ -49,7 +91,7 @@ class App:
             raise ConfigError(f"there is no relay {name!r} in relay.toml; it has {known}")
         with self._loading:
             if config.name not in self._tables:
-                self._tables[config.name] = load_table(self.database, config, self.site, self.config.retry)
+                self._tables[config.name] = load_table(self.database, config, self.site, self.config)
             return self._tables[config.name]
 
 

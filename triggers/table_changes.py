@@ -10,6 +10,7 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from orchestrators.lives import doubt, verify_first
 from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
@@ -34,9 +35,12 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
     )
     @functions.durable_client_input(client_name="client")
     async def relay_table(changes: str, client: str) -> None:
+        await verify_first(client, app)
         loop = asyncio.get_running_loop()
         outcome = await loop.run_in_executor(batches, relay_batch, app, relay.name, changes)
         _log.info("%s", rows_line(relay.name, Doer.TRIGGER, outcome))
+        if outcome.doubted:
+            await _look_anew(client, app, relay)
         # A batch never waits long for the storage: what is not done here in time is left to the watchdog.
         calls: list[Coroutine[Any, Any, Any]] = [wake_relays_of(client, app, relay.target)] if outcome.closed else []
         if outcome.concerns_recovery:
@@ -47,3 +51,10 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
         outcome.raise_if_incomplete(relay.name)
 
     return functions
+
+
+async def _look_anew(client: Any, app: App, relay: RelayConfig) -> None:
+    try:
+        await doubt(client, app)
+    except Exception:  # of the durable client
+        _log.exception("%s: what the database is could not be looked at; the next batch or the watchdog tries again", relay.name)

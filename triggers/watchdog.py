@@ -13,6 +13,7 @@ import azure.functions as func
 
 from orchestrators.choices import store_choice
 from orchestrators.instances import start_tellings, tell, tell_without_database, was_told
+from orchestrators.lives import look_at_database, see_to_epoch
 from orchestrators.recoveries import ensure_recovery, replace_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
@@ -48,6 +49,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.timer_trigger(arg_name="timer", schedule=config.schedule, run_on_startup=True)
     @functions.durable_client_input(client_name="client")
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
+        await _look_at_database(app, client)
         for relay in app.config.relays:
             if await _can_run(app, client, relay, timer, failing):
                 await _look_after(app, client, relay, overdue, warned)
@@ -71,6 +73,16 @@ def blueprint(app: App) -> df.Blueprint:
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
+
+
+async def _look_at_database(app: App, client: Any) -> None:
+    """Whether the change versions go on. Whatever fails of it: the relays are looked after, which tells more."""
+    try:
+        await look_at_database(client, app)
+    except DatabaseError as error:
+        _log.error("%s; the next run tries again", error)
+    except Exception:  # of the durable client
+        _log.exception("what the database is could not be looked at; the next run tries again")
 
 
 async def _can_run(app: App, client: Any, relay: RelayConfig, timer: func.TimerRequest, failing: set[str]) -> bool:
@@ -111,6 +123,7 @@ async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[st
     """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look."""
     steps = (
         partial(_warn, warned),
+        _check_epoch,
         _check_trigger,
         partial(_look_after_recovery, overdue),
         _check_retention,
@@ -192,6 +205,10 @@ async def _tell_what_is_left(app: App, client: Any) -> None:
         _log.error("%s; the next run tries again", error)
     except Exception:  # of the durable client
         _log.exception("not everybody could be told; the next run tries again")
+
+
+async def _check_epoch(app: App, client: Any, relay: RelayConfig) -> None:
+    await see_to_epoch(client, app, relay)
 
 
 async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:

@@ -142,7 +142,7 @@ def _untold(kind: str) -> list[Replacement]:
 
 def _new_id_each_time() -> list[Replacement]:
     numbers = itertools.count()
-    return [(rowpost.target.event, "event_id", lambda table, key, version: f"{next(numbers):032x}")]
+    return [(rowpost.target.event, "event_id", lambda table, key, version, epoch: f"{next(numbers):032x}")]
 
 
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {

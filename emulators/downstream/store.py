@@ -1,7 +1,8 @@
 """What the downstream API remembers: the latest state of each row, by change version, and what became of every event.
 
-It behaves as a careful consumer does: a version lower than the last accepted one is dropped, and the same event twice
-counts as a repeat. Accepted changes go to a file of JSON lines before the answer leaves, so a kill loses none of them.
+It behaves as a careful consumer does: a state with a lower epoch than the last accepted one, or with the same epoch and a lower
+version, is dropped, and the same event twice counts as a repeat. Accepted changes go to a file of JSON lines before the answer
+leaves, so a kill loses none of them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Change:
     row: dict[str, Any] | None
     idempotency_key: str | None
     document: Any
+    epoch: int = 0
 
     @classmethod
     def read(cls, document: Any, idempotency_key: str | None = None) -> Change:
@@ -61,6 +63,7 @@ class Change:
             row=data.get("row"),
             idempotency_key=idempotency_key or event_id,
             document=document,
+            epoch=int(data.get("epoch") or 0),
         )
 
     @property
@@ -85,6 +88,7 @@ class RowState:
     event_id: str | None
     at: str
     deliveries: int = 1
+    epoch: int = 0
 
 
 def canonical(value: Any) -> str:
@@ -93,8 +97,8 @@ def canonical(value: Any) -> str:
 
 
 class Store:
-    """Thread-safe. Counters: accepted, repeated (same idempotency key again), stale (lower version: dropped), noted
-    (documents that are no row change), conflicting (same version of a row, other content).
+    """Thread-safe. Counters: accepted, repeated (same idempotency key again), stale (lower epoch, or the same and a
+    lower version: dropped), noted (documents that are no row change), conflicting (same epoch and version of a row, other content).
 
     Args:
         file: JSON lines of what was accepted; None: memory only. An incomplete last line (a kill) is dropped.
@@ -144,7 +148,7 @@ class Store:
         known = self._rows.get(change.place)
         if known is not None:
             known.deliveries += 1
-            same_version = change.version is not None and change.version == known.version
+            same_version = change.version is not None and (change.epoch, change.version) == (known.epoch, known.version)
             if same_version and (known.operation, known.row) != (change.operation, change.row):
                 self.counters["conflicting"] += 1
         if outcome == ACCEPTED:
@@ -158,6 +162,7 @@ class Store:
                 event_id=change.event_id,
                 at=at,
                 deliveries=known.deliveries if known else 1,
+                epoch=change.epoch,
             )
         return outcome
 
@@ -165,7 +170,8 @@ class Store:
         if not change.is_row:
             return NOTED
         known = self._rows.get(change.place)
-        if known and change.version is not None and known.version is not None and change.version < known.version:
+        comparable = known is not None and known.version is not None and change.version is not None
+        if comparable and (change.epoch, change.version) < (known.epoch, known.version):
             return STALE
         if change.idempotency_key is not None and change.idempotency_key in self._seen:
             return REPEATED

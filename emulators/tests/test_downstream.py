@@ -87,6 +87,16 @@ def test_drops_an_older_version_and_counts_repeats(api: Downstream) -> None:
     assert (counters["accepted"], counters["stale"], counters["repeated"], counters["conflicting"]) == (1, 1, 1, 0)
 
 
+def test_a_greater_epoch_is_newer_whatever_the_version_is(api: Downstream) -> None:
+    for epoch, version, total in ((0, 90, 1), (1_772_431_200, 3, 2), (0, 91, 3), (1_772_431_200, 2, 4), (1_772_431_201, 3, 5)):
+        document = event(1, version, Total=total) | {"id": f"{epoch}-{version}"}
+        send(api, document | {"data": document["data"] | {"epoch": epoch}})
+    assert [a.outcome for a in api.attempts()] == ["accepted", "accepted", "stale", "stale", "accepted"]
+    latest = api.find("dbo.Orders", {"OrderId": 1})
+    assert latest is not None and (latest.epoch, latest.version, latest.row) == (1_772_431_201, 3, {"OrderId": 1, "Total": 5})
+    assert api.counters()["conflicting"] == 0
+
+
 def test_counts_two_contents_of_one_version_as_a_conflict(api: Downstream) -> None:
     send(api, event(1, 11, Total=2))
     send(api, event(1, 11, Total=3) | {"id": "another"})

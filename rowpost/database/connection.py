@@ -20,10 +20,10 @@ from rowpost.config.connection_string import OdbcConnection
 Row = tuple[Any, ...]
 
 # Errors whose text quotes names only. All others may quote the value of a column, and are told by number alone.
-_NAMES_ONLY = {207, 208, 229, 230, 262, 297, 1205, 1222, 4060, 10928, 10929, 18456, 40197, 40501, 40613, 50001}
+_NAMES_ONLY = {207, 208, 229, 230, 262, 297, 1205, 1222, 4060, 10928, 10929, 18456, 40197, 40501, 40613, 50001, 50002}
 # Errors of the server, of its load, of a login or of a lock: no row is the reason.
 _NOT_A_ROW = {701, 802, 1205, 1222, 3960, 4060, 4221, 8645, 8651, 9001, 9002, 10928, 10929, 18456, 40143, 40166, 40197, 40501}
-_NOT_A_ROW |= {40540, 40549, 40550, 40551, 40552, 40553, 40613, 49918, 49919, 49920, 50001}
+_NOT_A_ROW |= {40540, 40549, 40550, 40551, 40552, 40553, 40613, 49918, 49919, 49920, 50001, 50002}
 _NUMBER = re.compile(r"\((\d+)\) \(SQL\w+\)")
 
 

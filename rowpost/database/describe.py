@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from rowpost.config.errors import ConfigError
-from rowpost.config.sections import RelayConfig, RetryConfig
+from rowpost.config.sections import Config, RelayConfig, RetryConfig
 from rowpost.database.columns import RELAYED_TYPES, TableColumn
 from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
 from rowpost.database.table import Table, quoted_name, trigger_id
+from rowpost.rules.json_text import to_json
 
-SCHEMA_VERSION = 5  # of the app's own tables: the last of infra/sql/migrations/
+_log = logging.getLogger("rowpost.config")
+SCHEMA_VERSION = 6  # of the app's own tables: the last of infra/sql/migrations/
 ALL = "*"  # in `watch`: each update counts
 _TRACK_COLUMNS = (
     "when all is delivered, ALTER TABLE it to DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it "
@@ -24,8 +27,10 @@ _DOTNET_DIGITS = 28  # System.Decimal has 96 bits, https://learn.microsoft.com/d
 _RETENTION_SECONDS = {1: 60, 2: 3600, 3: 86400}  # sys.change_tracking_databases.retention_period_units
 
 
-def load_table(database: Database, config: RelayConfig, site: str, retry: RetryConfig) -> Table:
+def load_table(database: Database, config: RelayConfig, site: str, app: Config) -> Table:
     """Read the shape of a relay's table from the catalogue, check that it can be relayed, and that the relay belongs to this app.
+
+    If the table was renamed, and its relay with it, what is known of the former relay becomes this one's.
 
     Raises:
         ConfigError: the table is missing or may not be read, has no primary key, change tracking is off, a configured column does
@@ -45,14 +50,17 @@ def load_table(database: Database, config: RelayConfig, site: str, retry: RetryC
     check_sent(config, columns, sent)
     tracks_columns = bool(facts[0][2])
     watch, warnings = watched_columns(config, columns, sent, tracks_columns)
-    warnings += _retention_warnings(facts[0], retry)
+    warnings += _retention_warnings(facts[0], app.retry)
     wide = tuple(c.column.name for c in columns if _beyond_dotnet(c.column))
     warnings += _wide_warnings(config, wide)
     found = tuple(c.column for c in sent)
     table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings), wide)
     _check_policies(database, table, policies)
-    ((row,),) = database.run(table.statement("register_relay"))
-    _check_owner(table, *row)
+    ((row,),) = database.run(table.statement("register_relay"), to_json([relay.name for relay in app.relays]))
+    *owner, former = row
+    _check_owner(table, *owner)
+    if former is not None:
+        _log.warning("%s: its table was renamed; what was known of the relay %s is this one's now", config.name, former)
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured"]
+Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured", "epoch"]
 About = Literal["target", "row"]
 
 
@@ -13,7 +13,8 @@ class Notice(TypedDict):
 
     ``versions`` are the first and last change version that it is about, if it is about versions and not about rows. ``about`` says
     whether an incident is the target's, or of rows that fail for their own sake. At its end, ``delivered`` and ``given_up`` say
-    what became of its rows, and ``rows`` how many rows of the relay still wait for another reason.
+    what became of its rows, and ``rows`` how many rows of the relay still wait for another reason. ``epoch`` is the one that has
+    begun.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Notice(TypedDict):
     delivered: NotRequired[int]
     given_up: NotRequired[int]
     columns: NotRequired[list[str]]
+    epoch: NotRequired[int]
 
 
 def _count(rows: int) -> str:
@@ -53,6 +55,7 @@ def subject(notice: Notice) -> str:
         "recovered": _subject_of_the_end(notice),
         "unable": "cannot be relayed, its changes wait",
         "unconfigured": f"{rows} wait, and the relay is not in relay.toml",
+        "epoch": "change versions have begun again, all rows are sent anew",
     }[notice["kind"]]
     return f"[Rowpost] {notice['relay']}: {said}"
 
@@ -117,6 +120,10 @@ def body(notice: Notice) -> str:
         f"again every few minutes, and tells this once a day.",
         "unconfigured": f"Rows of {relay} wait, and the relay is not in relay.toml any more: nobody delivers them. Put it back "
         f"into relay.toml, and delivery goes on; or, if they are not needed, remove its rows from rowpost.Ledger.",
+        "epoch": f"The change versions of {relay} have begun again: {reason}. All rows of the table are sent again under the epoch "
+        f"{notice.get('epoch', 0)}. A consumer takes an event with a greater epoch for newer, whatever its version is; `sequence` "
+        f"says so as text. Rows that it has, that the table does not have any more, and whose deletion is not sent, must be "
+        f"removed by hand.",
     }[notice["kind"]]
     lines = [what, "", f"Relay: {relay}"]
     if "versions" in notice:
@@ -126,6 +133,8 @@ def body(notice: Notice) -> str:
         delivered, given_up = notice.get("delivered", 0), notice.get("given_up", 0)
         lines += [f"Delivered: {delivered}", f"Given up: {given_up}", f"Rows: {notice['rows']} still waiting for another reason"]
         lines += [f"Failing since: {_moment(notice['since'])}"]
+    elif notice["kind"] == "epoch":
+        lines += [f"Epoch: {notice.get('epoch', 0)}"]
     elif notice["kind"] != "unable":
         lines += [f"Rows: {notice['rows']}", f"Failing since: {_moment(notice['since'])}"]
     lines += [f"As of: {_moment(notice['at'])}", f"Last error: {reason}", f"Notice: {notice['id']}"]

@@ -17,6 +17,36 @@ PAGE_ROWS = 500
 BACKLOG_ROWS = 1000  # no further page while more rows than these are to be delivered
 
 
+def order_resync(app: App, relay_name: str, reason: str) -> None:
+    """Order that all rows of a relay are sent again; the watchdog starts it. An order that stands already stays.
+
+    Raises:
+        DatabaseError: nothing was ordered.
+    """
+    order = "UPDATE rowpost.Relays SET ResyncOrdered = ? WHERE Relay = ?;"
+    app.database.run(order, reason, relay_name)
+
+
+def ordered_resync(app: App, relay_name: str) -> bool:
+    """Whether a resync was ordered that was not started yet.
+
+    Raises:
+        DatabaseError: the database failed.
+    """
+    orders = "SELECT COUNT(*) FROM rowpost.Relays WHERE Relay = ? AND ResyncOrdered IS NOT NULL;"
+    (((count,),),) = app.database.run(orders, relay_name)
+    return bool(count)
+
+
+def resync_started(app: App, relay_name: str) -> None:
+    """Write down that what was ordered is under way.
+
+    Raises:
+        DatabaseError: the database failed; it is started once more, which does no harm.
+    """
+    app.database.run("UPDATE rowpost.Relays SET ResyncOrdered = NULL WHERE Relay = ?;", relay_name)
+
+
 def resync_page(app: App, relay: str, after: str | None, since: int | None) -> dict[str, Any]:
     """Put the keys of the next page into the ledger, unless enough rows wait there already. The same page twice does no harm.
 

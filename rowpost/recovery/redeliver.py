@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rowpost.app import App
 from rowpost.database.ledger import fetch_records, rename_records
 from rowpost.recovery.plan import LAPSED_SECONDS, plan
-from rowpost.relay.batch import Outcome, post, summarize
+from rowpost.relay.batch import Outcome, hand_back, post, summarize
 from rowpost.relay.claim import claim_keys, numbered_keys
 from rowpost.relay.settle import settle
 
@@ -36,8 +36,11 @@ def redeliver(app: App, relay: str) -> Outcome:
     (rows,) = app.database.run(take, lease)
     if not rows:
         return Outcome()
+    known = app.life.known
     keys = numbered_keys(table, [json.loads(row[0], parse_float=Decimal) for row in rows])
     claimed = claim_keys(app.database, table, keys, [(row[2], row[3]) for row in rows])
+    if not app.life.goes_on(known, claimed.seen):
+        return hand_back(app, table, claimed, redelivered=True)
     renamed = [row for row in claimed.rows if row.key_hash != rows[row.number][1]]
     if renamed:
         changes = [{"oldHash": rows[row.number][1], "keyHash": row.key_hash, "rowKey": row.key_text} for row in renamed]
@@ -46,7 +49,7 @@ def redeliver(app: App, relay: str) -> Outcome:
         for row in renamed:
             row.recall(records.get(row.key_hash))
     fates, change = post(app, table, claimed, redelivered=True)
-    settle(app.database, table, fates, change, redelivered=True)
+    settle(app.database, table, fates, claimed.epoch, change, redelivered=True)
     expired = 0
     if all(fate.failed for fate in fates):
         expired = plan(app, relay).expired  # the next look is not at once, and their next round begins now

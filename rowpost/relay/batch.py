@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -45,6 +45,7 @@ class Outcome(Struct, frozen=True):
         breaker_open: whether nothing was posted, since the circuit breaker is open: recovery knows when to look.
         emptied: whether nothing is left for recovery to look after.
         closed: whether the batch has shown that the target works: rows that waited for it are due, in all its relays.
+        doubted: whether nothing was posted, since the database may be another one than before: its life is to be looked at.
     """
 
     delivered: int = 0
@@ -60,6 +61,7 @@ class Outcome(Struct, frozen=True):
     emptied: bool = False
     closed: bool = False
     breaker_open: bool = False
+    doubted: bool = False
 
     @property
     def complete(self) -> bool:
@@ -113,16 +115,31 @@ def relay_batch(app: App, relay: str, changes: str) -> Outcome:
         DatabaseError: the database failed; nothing is lost, the batch comes again.
     """
     table = app.table(relay)
+    known = app.life.known
     claimed = claim(app.database, table, changes)
+    if not app.life.goes_on(known, claimed.seen):
+        return hand_back(app, table, claimed)
     fates, change = post(app, table, claimed)
     outcome = summarize(fates, claimed.unknown + sum(not row.leased for row in claimed.rows))
     emptied = False
     if outcome.complete and not outcome.dead:
-        emptied = clear(app.database, table, fates, change)
+        emptied = clear(app.database, table, fates, claimed.epoch, change)
     else:
-        settle(app.database, table, fates, change)
+        settle(app.database, table, fates, claimed.epoch, change)
     closed = change is not None and change.closes
     return replace(outcome, emptied=emptied, closed=closed, breaker_open=claimed.breaker.open)
+
+
+def hand_back(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> Outcome:
+    """Post nothing of a claim, and count no attempt: the database may be another one, in which the same versions say other things.
+
+    If that cannot be written, the leases lapse.
+    """
+    fates = [Fate(row, Event.HANDED_BACK, redelivered=redelivered) for row in claimed.rows if row.leased and not row.stopped]
+    with suppress(DatabaseError):
+        settle(app.database, table, fates, claimed.epoch, redelivered=redelivered)
+    left = claimed.unknown + len(claimed.rows) - len(fates)
+    return replace(summarize(fates, left), doubted=True, error="the database may have been restored or replaced")
 
 
 def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> tuple[list[Fate], BreakerChange | None]:
@@ -189,7 +206,7 @@ def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[Claimed
     for row in rows:
         try:
             events[row.number] = build_event(
-                table.relay.table, row, claimed.client_columns, claimed.now, target.source, target.format
+                table.relay.table, row, claimed.epoch, claimed.client_columns, claimed.now, target.source, target.format
             )
         except Exception as error:  # such as a number that JSON does not have
             row.unreadable = type(error).__name__

@@ -22,6 +22,7 @@ from rowpost.database.table import Table
 from rowpost.relay.matching import doubtful_numbers, hand_out
 from rowpost.relay.reading import NOTHING, READ_BYTES, Reading, halve, obstacle, read_rows, take_values
 from rowpost.rules.circuit_breaker import CircuitBreaker
+from rowpost.rules.epoch import Seen
 from rowpost.rules.json_text import JsonValue, to_json
 from rowpost.rules.lease import REDELIVERED_VERSION
 from rowpost.rules.row import CHANGING, ROW_BYTES_AT_MOST, ClaimedRow, key_text
@@ -40,6 +41,8 @@ class Claim(Struct):
         client_columns: the columns that the downstream system narrowed the table to, or None for all.
         breaker: the table's circuit breaker.
         keys: what reads each row, by number.
+        epoch: the relay's.
+        seen: what tells whether the change versions go on.
     """
 
     rows: list[ClaimedRow]
@@ -48,6 +51,8 @@ class Claim(Struct):
     client_columns: list[str] | None
     breaker: CircuitBreaker
     keys: dict[int, dict[str, Any]]
+    epoch: int
+    seen: Seen
 
 
 class _Look(Struct):
@@ -156,7 +161,7 @@ def _claim(
     redelivered: Sequence[tuple[int, int]] | None = None,
 ) -> Claim:
     """The rows of some keys, from what a look has brought; what it could not read is read here."""
-    now, newest, has_ledger, choice, *breaker = look.facts
+    now, newest, has_ledger, choice, epoch, mark, look_number, *breaker = look.facts
     by_number = {key["number"]: key for key in keys}
     rows: dict[str, ClaimedRow] = {}
     for number, exists, watched, *values in look.rows:
@@ -187,6 +192,8 @@ def _claim(
         json.loads(choice) if choice else None,
         CircuitBreaker(*(value or 0 for value in breaker)),
         by_number,
+        epoch,
+        Seen(mark, look_number, newest),
     )
     wanted = [row for row in claimed if not row.stopped]
     if look.reading is not None:
@@ -208,6 +215,8 @@ def _claim(
 def read_more(database: Database, table: Table, claimed: Claim, rows: Sequence[ClaimedRow]) -> None:
     """Read rows that the claim has not read, as many as the budget allows; again, if they change meanwhile.
 
+    If the database was replaced since the claim, they are left as they are: their versions are not those of the data any more.
+
     Raises:
         DatabaseError: the database failed.
     """
@@ -215,7 +224,7 @@ def read_more(database: Database, table: Table, claimed: Claim, rows: Sequence[C
         for row in rows:
             if row.obstacle == CHANGING:
                 row.obstacle, row.values, row.unread = "", {}, True
-        _take(table, claimed, read_rows(database, table, [claimed.keys[row.number] for row in rows]), rows)
+        _take(table, claimed, read_rows(database, table, [claimed.keys[row.number] for row in rows], claimed.seen), rows)
         rows = [row for row in rows if row.obstacle == CHANGING]
         if not rows:
             return

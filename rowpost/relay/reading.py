@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.table import Table
+from rowpost.rules.epoch import Seen, same_mark
 from rowpost.rules.json_text import to_json
 from rowpost.rules.row import CHANGING, FORGOTTEN, HIDDEN, ROW_BYTES_AT_MOST, ClaimedRow
 
@@ -56,13 +57,14 @@ class Reading(Struct):
         return READ_BYTES - sum(self.sizes[number] for number in self.values)
 
 
-def read_rows(database: Database, table: Table, keys: Sequence[Key]) -> Reading:
+def read_rows(database: Database, table: Table, keys: Sequence[Key], seen: Seen) -> Reading:
     """Read as many of some rows as the budget allows, at least one.
 
     Args:
         database: the database.
         table: the table.
         keys: of the rows, numbered.
+        seen: the database as the claim saw it; rows of another one are left unread.
 
     Raises:
         DatabaseError: the database failed, and not for the sake of a row.
@@ -72,7 +74,11 @@ def read_rows(database: Database, table: Table, keys: Sequence[Key]) -> Reading:
 
     def read(some: Sequence[Key]) -> None:
         if reading.left > 0:
-            reading.add(some, *database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST))
+            *found, ((mark, version),) = database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST)
+            if same_mark(mark, seen.mark) and version is not None and version >= (seen.version or 0):
+                reading.add(some, *found)
+            else:
+                reading.lost.update(key["number"] for key in some)
 
     halve(read, keys, reading)
     return reading

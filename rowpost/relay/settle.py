@@ -16,19 +16,36 @@ _UNCHANGED = (-1, 0, 0, 0, 0)
 
 
 def settle(
-    database: Database, table: Table, fates: Sequence[Fate], change: BreakerChange | None = None, *, redelivered: bool = False
+    database: Database,
+    table: Table,
+    fates: Sequence[Fate],
+    epoch: int,
+    change: BreakerChange | None = None,
+    *,
+    redelivered: bool = False,
 ) -> None:
     """Write the fate of a batch's rows: one transaction, the same number of statements for any number of rows.
 
+    Args:
+        database: the database.
+        table: the table.
+        fates: of the rows.
+        epoch: as the claim saw it.
+        change: of the circuit breaker.
+        redelivered: whether recovery posted the rows.
+
     Raises:
-        DatabaseError: nothing was written; the leases lapse and the rows come again.
+        DatabaseError: nothing was written, such as in another epoch; the leases lapse and the rows come again.
     """
     rows = to_json([_row_json(fate) for fate in fates])
-    database.run(table.statement("settle"), rows, int(redelivered), *_breaker(change))
+    database.run(table.statement("settle"), rows, int(redelivered), epoch, *_breaker(change))
 
 
-def clear(database: Database, table: Table, fates: Sequence[Fate], change: BreakerChange | None = None) -> bool:
+def clear(database: Database, table: Table, fates: Sequence[Fate], epoch: int, change: BreakerChange | None = None) -> bool:
     """Drop the ledger records of delivered rows; all that a batch without a failure has to write, if anything.
+
+    Raises:
+        DatabaseError: nothing was written, such as in another epoch than the claim's; the rows come again.
 
     Returns:
         Whether that left nothing for recovery to look after.
@@ -36,7 +53,7 @@ def clear(database: Database, table: Table, fates: Sequence[Fate], change: Break
     rows = [{"keyHash": fate.row.key_hash, "version": fate.row.version, "clears": 1} for fate in fates if fate.clears]
     if not rows and change is None:
         return False
-    ((row,),) = database.run(table.statement("clear"), to_json(rows), *_breaker(change))
+    ((row,),) = database.run(table.statement("clear"), to_json(rows), epoch, *_breaker(change))
     return bool(rows) and not row[0]
 
 

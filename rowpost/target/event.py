@@ -28,14 +28,21 @@ class Event(Struct, frozen=True):
     before: tuple[Event, ...] = ()
 
 
-def event_id(table: str, key_text: str, version: int) -> str:
-    """The idempotency key: a hash of table, key and change version."""
-    return hashlib.sha256(f"{table}\n{key_text}\n{version}".encode()).hexdigest()[:32]
+def event_id(table: str, key_text: str, version: int, epoch: int = 0) -> str:
+    """The idempotency key: a hash of the epoch, table, key and change version; without the epoch if that is 0."""
+    life = f"{epoch}\n" if epoch else ""
+    return hashlib.sha256(f"{life}{table}\n{key_text}\n{version}".encode()).hexdigest()[:32]
+
+
+def sequence(version: int, epoch: int) -> str:
+    """What orders the states of a row, as text: by epoch, then by version. Every epoch above 0 is behind 0, as text too."""
+    return f"{epoch:010d}.{version:020d}" if epoch else f"{version:020d}"
 
 
 def build_event(
     table: str,
     row: ClaimedRow,
+    epoch: int,
     client_columns: list[str] | None,
     now: datetime,
     source: str,
@@ -45,6 +52,8 @@ def build_event(
 
     Args:
         table: the table's configured name.
+        row: the claimed row.
+        epoch: of the relay, as it was claimed.
         client_columns: the client's choice; the values of other columns stay here. The key always travels.
         now: the time of the event, UTC.
         source: the CloudEvents source.
@@ -54,24 +63,25 @@ def build_event(
     if values is not None and client_columns is not None:
         wanted = {name.lower() for name in client_columns} | {name.lower() for name in row.key}
         values = {name: value for name, value in values.items() if name.lower() in wanted}
-    before = tuple(_event(table, former, row.version, None, now, source, form) for former in row.former)
-    return replace(_event(table, row.key, row.version, values, now, source, form), before=before)
+    before = tuple(_event(table, former, (epoch, row.version), None, now, source, form) for former in row.former)
+    return replace(_event(table, row.key, (epoch, row.version), values, now, source, form), before=before)
 
 
 def _event(
     table: str,
     key: Mapping[str, JsonValue],
-    version: int,
+    place: tuple[int, int],
     values: Mapping[str, JsonValue] | None,
     now: datetime,
     source: str,
     form: Literal["cloudevents", "plain"],
 ) -> Event:
+    epoch, version = place
     operation = "delete" if values is None else "upsert"
     text = key_text(key)
-    change = {"table": table, "operation": operation, "key": key, "version": version, "row": values}
-    identifier = event_id(table, text, version)
-    headers = {"Idempotency-Key": identifier, "Rowpost-Version": str(version)}
+    change = {"table": table, "operation": operation, "key": key, "epoch": epoch, "version": version, "row": values}
+    identifier = event_id(table, text, version, epoch)
+    headers = {"Idempotency-Key": identifier, "Rowpost-Version": str(version), "Rowpost-Epoch": str(epoch)}
     if form == "plain":
         return Event(identifier, to_json_text(change).encode(), "application/json", headers)
     event = {
@@ -81,7 +91,7 @@ def _event(
         "type": f"rowpost.row.{'deleted' if values is None else 'upserted'}",
         "subject": f"{table}/{key_hash(text)[:16]}",
         "time": now.isoformat(timespec="milliseconds").replace("+00:00", "") + "Z",
-        "sequence": f"{version:020d}",  # the CloudEvents extension of that name: ordered as text
+        "sequence": sequence(version, epoch),  # the CloudEvents extension of that name: ordered as text
         "datacontenttype": "application/json",
         "data": change,
     }

@@ -31,6 +31,7 @@ VALUES: dict[str, object] = dict.fromkeys(  # what the callers give; any number 
         "look_seconds",
         "page_rows",
         "probes",
+        "rewind_seconds",
         "settled_seconds",
         "stuck_seconds",
     ],

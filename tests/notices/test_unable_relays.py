@@ -15,6 +15,7 @@ from rowpost.config.connection_string import translate
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import Database
+from rowpost.database.describe import SCHEMA_VERSION
 from rowpost.database.statements import SQL
 from rowpost.watchdog.unable import Problem, problem, unable_notice
 from tests.harness.running_relay import CONFIG, ORDERS, Relay, changed_config
@@ -84,8 +85,8 @@ def test_a_select_that_was_revoked_is_told(make_relay: Callable[..., Relay]) -> 
 @pytest.mark.parametrize(
     ("sql", "remedy"),
     [
-        ("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 5", "a newer app has been here"),
-        ("DELETE FROM rowpost.SchemaVersion WHERE Version = 5", "run python infra/prepare_database.py"),
+        (f"UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = {SCHEMA_VERSION}", "a newer app has been here"),
+        (f"DELETE FROM rowpost.SchemaVersion WHERE Version = {SCHEMA_VERSION}", "run python infra/prepare_database.py"),
         ("UPDATE rowpost.Relays SET App = N'another'", "UPDATE rowpost.Relays SET App = NULL"),
         ("DROP TABLE rowpost.Notices", "run python infra/prepare_database.py"),
     ],
@@ -189,13 +190,13 @@ def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays
     odbc = translate(relay.stack.settings["SqlConnectionString"], "SqlConnectionString", relay.stack.settings["ODBC_DRIVER"])
     app = App(relay.stack.config, Database(odbc), relay.stack.settings["WEBSITE_SITE_NAME"])
     relay.stack.host.kill()  # type: ignore[union-attr]
-    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 5")
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = ?", SCHEMA_VERSION)
     config = app.config.relays[0]
     assert asyncio.run(_can_run(app, Broken(), config, TimerRequest(), set()))
-    asyncio.run(_look_after(app, Broken(), config))
+    asyncio.run(_look_after(app, Broken(), config, set(), set()))
     asyncio.run(_tell_what_is_left(app, Broken()))
-    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 5 WHERE Version = 9")
-    asyncio.run(_look_after(app, Broken(), config))
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = ? WHERE Version = 9", SCHEMA_VERSION)
+    asyncio.run(_look_after(app, Broken(), config, set(), set()))
 
 
 def test_each_error_with_a_remedy_is_a_problem_that_lasts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.harness.running_relay import Relay, body_of, changed_config
@@ -88,7 +89,7 @@ def test_a_signal_that_comes_late_does_not_bring_an_older_choice_back(relay: Rel
     older: dict[str, Any] = relay.get(ENTITY)
     assert choose(relay, "Total") == 202
     relay.advance(1)
-    assert relay.stack.host.request("POST", f"{ENTITY}?op=set", json=older).status_code == 202  # type: ignore[union-attr]
+    assert relay.stack.host.request("POST", f"{ENTITY}?op=set", json=json.dumps(older)).status_code == 202  # type: ignore[union-attr]
     relay.advance(1)
     relay.insert(1)
     relay.advance(10)

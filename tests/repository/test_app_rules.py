@@ -142,6 +142,7 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
         "send_notice": "activityTrigger",
         "record_told": "activityTrigger",
         "table_columns": "entityTrigger",
+        "database_memory": "entityTrigger",
     }
     flights = functions["relay_dbo_Flights"]
     assert (flights["tableName"], flights["connectionStringSetting"]) == ("[dbo].[Flights]", "SqlConnectionString")

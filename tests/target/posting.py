@@ -18,7 +18,7 @@ SHORT = Duration(0.3)
 
 def events(count: int = 1, first: int = 1) -> list[Event]:
     rows = [ClaimedRow({"Id": n}, 100 + n, 1, True, {"Id": n, "Name": SECRET_VALUE}) for n in range(first, first + count)]
-    return [build_event("dbo.Orders", row, None, NOW, "rowpost", "cloudevents") for row in rows]
+    return [build_event("dbo.Orders", row, 0, None, NOW, "rowpost", "cloudevents") for row in rows]
 
 
 def deliverer(url: str, **values: Any) -> Deliverer:

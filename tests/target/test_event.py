@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 
 from rowpost.rules.json_text import JsonValue, to_json
 from rowpost.rules.row import ClaimedRow, key_text
-from rowpost.target.event import Event, build_event, event_id
+from rowpost.target.event import Event, build_event, event_id, sequence
 from tests.harness.rows import KEYS, VALUES, exact, row
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 
-def event(claimed: ClaimedRow, columns: list[str] | None = None, form: Any = "cloudevents", now: datetime = NOW) -> Event:
-    return build_event("dbo.Orders", claimed, columns, now, "/sql/rowpost", form)
+def event(
+    claimed: ClaimedRow, columns: list[str] | None = None, form: Any = "cloudevents", now: datetime = NOW, epoch: int = 0
+) -> Event:
+    return build_event("dbo.Orders", claimed, epoch, columns, now, "/sql/rowpost", form)
 
 
 # --- event ids ---
@@ -52,8 +54,42 @@ def test_every_retry_of_a_change_carries_the_same_id_in_every_form() -> None:
     narrowed = event(row(values={"OrderId": 1, "Total": Decimal("1.5")}), ["OrderId"])
     assert first.id == later.id == plain.id == narrowed.id
     for each in (first, later, plain, narrowed):
-        assert each.headers == {"Idempotency-Key": each.id, "Rowpost-Version": "7"}
+        assert each.headers == {"Idempotency-Key": each.id, "Rowpost-Version": "7", "Rowpost-Epoch": "0"}
     assert event(row(version=8)).id != first.id
+
+
+# --- epochs ---
+
+PLACES = st.tuples(st.just(0) | st.integers(1_600_000_000, 9_999_999_999), st.integers(0, 2**63 - 1))
+
+
+@settings(max_examples=300, deadline=None)
+@given(one=PLACES, other=PLACES)
+def test_sequences_compare_as_text_as_epochs_and_versions_do_across_an_upgrade(
+    one: tuple[int, int], other: tuple[int, int]
+) -> None:
+    texts = [sequence(version, epoch) for epoch, version in (one, other)]
+    assert (texts[0] < texts[1]) is (one < other)
+    assert (texts[0] == texts[1]) is (one == other)
+
+
+def test_a_relay_without_an_epoch_keeps_the_ids_and_sequences_of_its_events() -> None:
+    assert event_id("dbo.Orders", '{"OrderId":1}', 7) == event_id("dbo.Orders", '{"OrderId":1}', 7, 0)
+    assert event_id("dbo.Orders", '{"OrderId":1}', 7) == "1c7d357e5b9d9af9288a23ff839df3dd"
+    assert json.loads(event(row()).body)["sequence"] == "00000000000000000007"
+
+
+def test_the_epoch_is_in_the_id_the_sequence_the_data_and_a_header() -> None:
+    before, now, later = event(row()), event(row(), epoch=1_772_431_200), event(row(), epoch=1_772_431_201)
+    assert len({before.id, now.id, later.id}) == 3
+    body = json.loads(now.body)
+    assert (body["sequence"], body["data"]["epoch"], body["data"]["version"]) == (
+        "1772431200.00000000000000000007",
+        1_772_431_200,
+        7,
+    )
+    assert now.headers["Rowpost-Epoch"] == "1772431200"
+    assert json.loads(event(row(), form="plain", epoch=5).body)["epoch"] == 5
 
 
 # --- bodies ---
@@ -76,6 +112,7 @@ def test_a_cloud_event_has_the_required_attributes_and_types() -> None:
             "table": "dbo.Orders",
             "operation": "upsert",
             "key": {"OrderId": 1},
+            "epoch": 0,
             "version": 7,
             "row": {"OrderId": 1, "Name": "Zoë"},
         },
@@ -100,7 +137,14 @@ def test_sequences_sort_as_their_versions_do() -> None:
 def test_a_deleted_row_travels_as_its_key_and_null(columns: list[str] | None) -> None:
     document = json.loads(event(row(values=None), columns).body)
     assert document["type"] == "rowpost.row.deleted"
-    assert document["data"] == {"table": "dbo.Orders", "operation": "delete", "key": {"OrderId": 1}, "version": 7, "row": None}
+    assert document["data"] == {
+        "table": "dbo.Orders",
+        "operation": "delete",
+        "key": {"OrderId": 1},
+        "epoch": 0,
+        "version": 7,
+        "row": None,
+    }
 
 
 def test_the_plain_form_is_the_bare_change() -> None:
@@ -108,7 +152,8 @@ def test_the_plain_form_is_the_bare_change() -> None:
     built = event(row(values=values), form="plain")
     assert built.content_type == "application/json"
     assert (
-        built.body == b'{"table":"dbo.Orders","operation":"upsert","key":{"OrderId":1},"version":7,"row":{"OrderId":1,"Name":null}}'
+        built.body == b'{"table":"dbo.Orders","operation":"upsert","key":{"OrderId":1},"epoch":0,"version":7,'
+        b'"row":{"OrderId":1,"Name":null}}'
     )
     assert json.loads(built.body) == json.loads(event(row(values=values)).body)["data"]
 

@@ -274,7 +274,8 @@ class InsideWorld:
     def _note_choice(self) -> None:
         for (text,) in self.execute("SELECT ClientColumns FROM rowpost.Relays") if self.plan.policy == "rowpost" else ():
             self.record.in_force = json.loads(text) if text else None
-        rows = self.hub.store._db.execute("SELECT state FROM entities WHERE present = 1").fetchall()
+        entity = "SELECT state FROM entities WHERE present = 1 AND entity_id LIKE '@table_columns@%'"
+        rows = self.hub.store._db.execute(entity).fetchall()
         self.record.known = json.loads(rows[0][0])["columns"] if rows else None
 
     def _note_deaf(self, worker: Worker | None) -> None:

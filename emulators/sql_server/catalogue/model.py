@@ -131,7 +131,7 @@ class Table:
     checks: list[Check] = field(default_factory=list)
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     tracking: dict[str, Any] | None = None
-    """None when change tracking is off, else {"columns": bool}."""
+    """None when change tracking is off, else {"columns": bool, "object_id": of the internal table, "created": when}."""
     created: str = ""
     modified: str = ""
     next_column_id: int = 1

@@ -133,6 +133,7 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.change_tracking_tables": _columns(
         "object_id:i is_track_columns_updated_on:b min_valid_version:l begin_version:l cleanup_version:l"
     ),
+    "sys.internal_tables": _columns(f"{_OBJECT} internal_type:t internal_type_desc:v parent_id:i parent_minor_id:i"),
     "sys.dm_tran_commit_table": _columns("commit_ts:l xdes_id:l commit_lbn:l commit_csn:l commit_time:d"),
     "sys.database_principals": _columns(
         "name:n principal_id:i type:c type_desc:v default_schema_name:n create_date:d modify_date:d "

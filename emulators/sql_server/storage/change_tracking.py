@@ -31,6 +31,9 @@ def configure_database(session: Session, options: dict[str, Any]) -> None:
         if any(table.tracking is not None for table in catalogue.tables.values()):
             raise sql_error(22115, session.owner.name)
         settings.change_tracking = False
+        # What was committed is forgotten too: versions begin again when it is switched on.
+        session.store.run('DELETE FROM "$commits"')
+        session.store.run("UPDATE \"$state\" SET value = 0 WHERE key = 'version'")
         return
     if state == "ON":
         if settings.change_tracking:
@@ -63,7 +66,11 @@ def alter_table(session: Session, table: Table, node: AlterTable) -> None:
             raise sql_error(4996, table.name)
         if table.primary_key is None:
             raise sql_error(4997, table.name)
-        changed.tracking = {"columns": bool(node.track_columns)}
+        changed.tracking = {
+            "columns": bool(node.track_columns),
+            "object_id": catalogue.new_id(),
+            "created": session.owner.local_text(),
+        }
         create_history(store, table)
         store.run(
             'INSERT OR REPLACE INTO "$tracking" SELECT ?, value, value, 0 FROM "$state" WHERE key = \'version\'', (table.object_id,)

@@ -31,6 +31,7 @@ from emulators.sql_server.values.datatypes import (
 )
 from emulators.sql_server.values.results import SqlType
 
+_SYS_SCHEMA = 4
 _UNITS = {"MINUTES": 1, "HOURS": 2, "DAYS": 3}
 _ACTIONS = {"NO ACTION": 0, "CASCADE": 1, "SET NULL": 2, "SET DEFAULT": 3}
 _ISOLATION = ["", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"]
@@ -442,6 +443,14 @@ class ViewRows(InformationSchema):
         for table in self._tables():
             if table.tracking is not None and table.object_id in state:
                 yield table.object_id, int(bool(table.tracking.get("columns"))), *state[table.object_id]
+
+    def _sys_internal_tables(self) -> Iterator[Row]:
+        """Those that keep the changes of a table."""
+        for table in self._tables():
+            if table.tracking is not None and "object_id" in table.tracking:  # a file from before has none
+                name, made = f"change_tracking_{table.object_id}", table.tracking["created"]
+                own = (name, table.tracking["object_id"], None, _SYS_SCHEMA, table.object_id, "IT", "INTERNAL_TABLE", made, made, 1)
+                yield *own, 209, "CHANGE_TRACKING", table.object_id, 0
 
     def _sys_dm_tran_commit_table(self) -> Iterator[Row]:
         for version, when in self.session.store.rows('SELECT version, time FROM "$commits"'):

@@ -217,6 +217,28 @@ def test_disabling_and_enabling(tracked: Client) -> None:
     assert tracked.rows("SELECT min_valid_version, begin_version FROM sys.change_tracking_tables") == [(2, 2)]
 
 
+def test_the_internal_table_is_made_anew_with_each_enabling(tracked: Client) -> None:
+    ask = "SELECT name, object_id, internal_type, internal_type_desc, parent_id, parent_object_id FROM sys.internal_tables"
+    ((name, first, *others),) = tracked.rows(ask)
+    table = tracked.value("SELECT OBJECT_ID('T')")
+    assert (name, others) == (f"change_tracking_{table}", [209, "CHANGE_TRACKING", table, table])
+    tracked.rows("ALTER TABLE T DISABLE CHANGE_TRACKING")
+    assert tracked.rows(ask) == []
+    tracked.rows("ALTER TABLE T ENABLE CHANGE_TRACKING")
+    assert tracked.rows(ask)[0][1] != first
+
+
+def test_versions_begin_again_when_tracking_of_the_database_was_off(tracked: Client) -> None:
+    tracked.rows(THREE + "UPDATE T SET A = 1")
+    tracked.rows("ALTER TABLE T DISABLE CHANGE_TRACKING; ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF")
+    assert tracked.value("SELECT CHANGE_TRACKING_CURRENT_VERSION()") is None
+    tracked.rows("ALTER DATABASE CURRENT SET CHANGE_TRACKING = ON; ALTER TABLE T ENABLE CHANGE_TRACKING")
+    assert tracked.value("SELECT CHANGE_TRACKING_CURRENT_VERSION()") == 0
+    tracked.rows("UPDATE T SET A = 3 WHERE Id = 1")
+    assert changes(tracked, "0") == "1U1/"
+    assert tracked.rows("SELECT min_valid_version, begin_version FROM sys.change_tracking_tables") == [(0, 0)]
+
+
 def test_settings_in_the_catalogue(client: Client, server: Server) -> None:
     ask = """SELECT retention_period, retention_period_units, retention_period_units_desc, is_auto_cleanup_on
              FROM sys.change_tracking_databases WHERE database_id = DB_ID()"""

@@ -7,7 +7,8 @@ Parameters: 1. @keys, a JSON array of objects: number, and key with the key colu
 the rows that were handed out. 3. @budget, how many bytes of rows to read; -1: none, also no sizes. 4. @row_bytes, the largest row.
 Result sets: 1. for each key: lease version, hand-outs, whether it is leased, the tracked version, and whether the row is in others'
 hands, and the key as the lease spells it; 2. the clock, the newest version, whether the ledger has anything of this table, the
-client's columns, and the circuit breaker; 3. if keys are doubtful, the leases in hand: the number of the key that names it, if any,
+client's columns, the relay's epoch, the database's mark, the number of the last look at its life, and the circuit breaker; 3. if keys
+are doubtful, the leases in hand: the number of the key that names it, if any,
 its end, its key; 4. for each key: whether the row is there, whether a watched column changed, the key, and the row's own spelling of
 it; 5. what change tracking says of rows that are not there, as missing_rows.sql has it; 6. and 7. as read_rows.sql has them.
 Locks: none that last; if a lease is at four hand-outs, the trigger's lock for one update.
@@ -18,6 +19,7 @@ SET XACT_ABORT ON;
 DECLARE @keys nvarchar(max) = ?, @doubtful int = ?, @budget bigint = ?, @row_bytes bigint = ?, @lock int, @last bigint = {cursor};
 DECLARE @current bigint = CHANGE_TRACKING_CURRENT_VERSION();
 {watch_base}
+{database_mark}
 SELECT k.number,
        l._az_func_ChangeVersion,
        l._az_func_AttemptCount,
@@ -35,11 +37,15 @@ SELECT SYSUTCDATETIME(),
        @current,
        CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE Relay = {relay}) THEN 1 ELSE 0 END,
        s.ClientColumns,
+       COALESCE(s.Epoch, 0),
+       @mark,
+       COALESCE(f.LookNumber, 0),
        b.Failures,
        b.Openings,
        DATEDIFF(second, SYSUTCDATETIME(), b.OpenUntil)
   FROM (SELECT 1 AS One) o
   LEFT JOIN rowpost.Relays s ON s.Relay = {relay}
+  LEFT JOIN rowpost.Lives f ON f.App = {app}
   LEFT JOIN rowpost.Targets b ON b.App = {app} AND b.Target = {target};
 -- All rows of one hand-out have the same end of their leases, since one statement writes them, also when it renews them.
 IF @doubtful = 1

@@ -8,17 +8,19 @@ is left to it.
 Parameters: 1. @rows, a JSON array of objects, one for each row: key; keyHash and rowKey; version, of the event; leaseVersion and
 attemptCount, as the claim saw them; trackedVersion, for the lease; lease, the action, and waitSeconds; operation; state, attempts;
 retryAfterSeconds; status, error; clears, whether its record is to go; tried, whether the target was asked. 2. @redelivered: 1 if
-recovery posted the rows, under leases of its own. 3. to 7. the circuit breaker; the first is -1 if it stays as it is.
+recovery posted the rows, under leases of its own. 3. @epoch, as the claim saw it. 4. to 8. the circuit breaker; the first is -1 if it
+stays as it is.
 Locks: the trigger's lock, the leases and records of the batch, and the target's row of rowpost.Targets, until COMMIT: a few
 milliseconds for a hundred rows.
 If the connection dies: nothing was written; the leases lapse within a minute and the rows come again.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
-DECLARE @rows nvarchar(max) = ?, @redelivered int = ?, @lock int;
+DECLARE @rows nvarchar(max) = ?, @redelivered int = ?, @epoch bigint = ?, @lock int;
 DECLARE @failures int = NULLIF(?, -1), @openings int = ?, @open_seconds int = ?, @seen_openings int = ?, @added int = ?;
 BEGIN TRANSACTION;
 {take_trigger_lock}
+{guard_epoch}
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME();
 -- The trigger sweeps leases only when its cursor moves, and all at once: those of recovery that it does not need are removed here.
 IF @redelivered = 1
