@@ -192,10 +192,10 @@ def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays
     relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 5")
     config = app.config.relays[0]
     assert asyncio.run(_can_run(app, Broken(), config, TimerRequest(), set()))
-    asyncio.run(_look_after(app, Broken(), config))
+    asyncio.run(_look_after(app, Broken(), config, set(), set()))
     asyncio.run(_tell_what_is_left(app, Broken()))
     relay.execute("UPDATE rowpost.SchemaVersion SET Version = 5 WHERE Version = 9")
-    asyncio.run(_look_after(app, Broken(), config))
+    asyncio.run(_look_after(app, Broken(), config, set(), set()))
 
 
 def test_each_error_with_a_remedy_is_a_problem_that_lasts() -> None:
