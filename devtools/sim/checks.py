@@ -22,7 +22,7 @@ def check(record: Record) -> list[Violation]:
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
-        rules += [patience, rounds, breaker, stalled, notices, alarms, dead_letters, harness]
+        rules += [patience, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, harness]
     return [violation for rule in rules for violation in rule(record)]
 
 
@@ -187,6 +187,12 @@ def cursor(record: Record) -> Iterator[Violation]:
             if text not in told:
                 told.add(text)
                 yield Violation("cursor", f"{text}: the cursor {look.cursor} has passed it at {clock_text(look.at)}", text)
+
+
+def numbers(record: Record) -> Iterator[Violation]:
+    """(9) At each look of the app at its numbers each changed row is at one place, and the places are those that the app tells."""
+    for problem in record.miscounted[:3]:
+        yield Violation("numbers", problem)
 
 
 def harness(record: Record) -> Iterator[Violation]:

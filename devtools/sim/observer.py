@@ -34,7 +34,7 @@ class Observer:
         self.settings = record.plan.settings
         self.execute_all: Callable[[str], list[list[tuple[Any, ...]]]] = lambda sql: [execute(sql)]
         self._sql: str | None = None
-        self._latest: dict[str, int] = {}  # the version of the last change of each row, watched or not
+        self.latest: dict[str, int] = {}  # the version of the last change of each row, watched or not
 
     def change(self, ops: list[dict[str, Any]], run: Callable[[Statements], Any]) -> None:
         """Change rows in one transaction, which ``run`` runs, and note what the API must know in the end."""
@@ -44,7 +44,7 @@ class Observer:
         record, now = self.record, self.now()
         for text, deleted, counts in touched:
             record.changes.append((now, text, int(version), counts))
-            self._latest[text] = int(version)
+            self.latest[text] = int(version)
             if counts:
                 record.excused.pop(text, None)
             if counts or text not in record.wanted:
@@ -111,13 +111,13 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
             known = self.downstream.find(TABLE, json.loads(text))
             entry = look.ledger.get(text)
             arrived = known is not None and (known.version or 0) >= wanted.version
-            if self._latest[text] <= version and not arrived and (entry is None or entry[1] < wanted.version):
-                self.record.excused[text] = self._latest[text]
+            if self.latest[text] <= version and not arrived and (entry is None or entry[1] < wanted.version):
+                self.record.excused[text] = self.latest[text]
 
     def _note_missed(self, look: Look) -> None:
         cursor, ledger = look.cursor, look.ledger
         for text, wanted in self.record.wanted.items():
-            if cursor is None or self._latest[text] > cursor or text in self.record.excused:
+            if cursor is None or self.latest[text] > cursor or text in self.record.excused:
                 continue  # the trigger will hand out its latest change, or nobody knows of it any more
             known = self.downstream.find(TABLE, json.loads(text))
             entry = ledger.get(text)

@@ -90,6 +90,7 @@ class Record:
     """Rows whose last change tracking has forgotten before it was delivered or in the ledger, and its version."""
     cleaned: list[float] = field(default_factory=list)  # when change tracking forgot changes
     deaf: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker: its trigger had ended without a word
+    miscounted: list[str] = field(default_factory=list)  # where the app's numbers are not those of the world
     struck: list[float] = field(default_factory=list)  # when a planned fault of the database struck
 
     def at(self, instant: str) -> float:

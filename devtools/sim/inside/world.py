@@ -16,6 +16,7 @@ from typing import Any
 
 import pyodbc
 
+from devtools.sim.counting import count_rows
 from devtools.sim.inside.arena import FIRST_INSTANT, Arena
 from devtools.sim.inside.clock import Pollers, SimClock
 from devtools.sim.inside.host import Worker
@@ -113,6 +114,7 @@ class InsideWorld:
         self._over = False
         self._ended = False
         self._cursor: int | None = None
+        self._status: str | None = None  # the statement by which the app counts its rows
         self._person_connection: Connection | None = None
 
     # --- the run ---
@@ -485,9 +487,17 @@ class InsideWorld:
         if application == "functions-host":
             if "LastSyncVersion =" in sql and (cursor := self.observer.cursor()) != self._cursor:
                 self._cursor = cursor
-                self.observer.look_closely()
+                self._look_and_count()
         elif application == "rowpost" and _LOOK_AFTER.search(sql):
-            self.observer.look_closely()
+            self._look_and_count()
+        elif application == "rowpost" and sql.startswith("-- rowpost: status.sql"):
+            self._status = sql
+            self._look_and_count()
+
+    def _look_and_count(self) -> None:
+        look = self.observer.look_closely()
+        if self._status is not None:
+            count_rows(self.observer, look, self._status)
 
 
 class _Silent:
