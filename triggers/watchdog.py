@@ -141,7 +141,10 @@ async def _start_recovery(overdue: set[str], app: App, client: Any, relay: Relay
     if stuck and relay.name in overdue:
         await _do_the_work_of_recovery(app, client, relay)
     elif need is not Need.NOTHING or await asyncio.to_thread(incident_open, app, relay.name):
-        await ensure_recovery(client, relay, wake=stuck or need is Need.LOOK)
+        try:
+            await ensure_recovery(client, relay, wake=stuck or need is Need.LOOK)
+        finally:  # what people are to be told is found here as well: a recovery that hangs while no row is due is not seen to hang
+            await asyncio.to_thread(survey, app, relay.name)
     if stuck:
         overdue.add(relay.name)
     else:
