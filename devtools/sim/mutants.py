@@ -154,7 +154,7 @@ def _untold(kind: str) -> list[Replacement]:
 
 def _new_id_each_time() -> list[Replacement]:
     numbers = itertools.count()
-    return [(rowpost.target.event, "event_id", lambda table, key, version: f"{next(numbers):032x}")]
+    return [(rowpost.target.event, "event_id", lambda *_: f"{next(numbers):032x}")]
 
 
 def _fragment(name: str, value: Callable[[Table], str]) -> Replacement:

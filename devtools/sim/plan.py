@@ -124,11 +124,15 @@ class Plan:
         return replace(self, actions=consistent(a for i, a in enumerate(self.actions) if i not in indexes))
 
     def for_wire(self) -> Plan:
-        """What the wire can play of it: two workers at most, each with a hub of its own, killed at a statement or a post."""
+        """What the wire can play of it: two workers at most, each with a hub of its own, killed at a statement or a post.
+
+        It has one relay, and of the dimensions only what they change in time.
+        """
         actions = []
         for action in self.actions:
             values = dict(action.values)
-            if action.kind not in WIRE_KINDS or values.get("do") == "resync":
+            elsewhere = values.get("target", MAIN.target) != MAIN.target or values.get("table", TABLE) != TABLE
+            if action.kind not in WIRE_KINDS or values.get("do") == "resync" or elsewhere:
                 continue
             if action.kind == "kill":
                 values["host"] %= 2
@@ -138,7 +142,9 @@ class Plan:
             if action.kind == "rules":
                 values["rules"] = [rule for rule in values["rules"] if rule.get("status") != 207]
             actions.append(replace(action, values=values))
-        return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0)
+        settings = replace(self.settings, computed=False)
+        alone = {"lanes": (MAIN,), "dimensions": frozenset(), "starts": (0.0, 0.0)}
+        return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0, settings=settings, **alone)
 
     def silent(self) -> Plan:
         """The same app on the same table, and nothing happens."""
@@ -156,7 +162,12 @@ def consistent(actions: Iterable[Action]) -> tuple[Action, ...]:
     """Actions as they are when others are left out: a change of a row that is not there any more is left out too."""
     tables: defaultdict[str, set[int]] = defaultdict(set)
     kept: list[Action] = []
+    saved: dict[str, set[int]] = {}
     for action in actions:
+        if action.kind == "backup":
+            saved = {table: set(alive) for table, alive in tables.items()}
+        elif action.kind == "restore" and saved:
+            tables = defaultdict(set, {table: set(alive) for table, alive in saved.items()})
         if action.kind != "change":
             kept.append(action)
             continue

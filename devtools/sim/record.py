@@ -113,6 +113,7 @@ class Record:
     took: Counter[str] = field(default_factory=Counter)  # how often what a dimension brings really had an effect
     spoiled: list[tuple[float, str]] = field(default_factory=list)  # when rows became such that nobody can read them
     troubles: list[Trouble] = field(default_factory=list)
+    restores: list[float] = field(default_factory=list)  # when the database went back to a backup
     hung: dict[str, float] = field(default_factory=dict)  # orchestrations that were made to hang: since when
 
     def at(self, instant: str) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyodbc
 
+from devtools.sim.inside.backups import Backups
 from devtools.sim.inside.scheduler import Strand
 from devtools.sim.inside.site import Site
 from devtools.sim.lane import Lane
@@ -38,6 +39,7 @@ class Havoc:
 
     def __init__(self, world: InsideWorld) -> None:
         self.world, self.record, self.scheduler = world, world.record, world.scheduler
+        self.backups = Backups(world)
         self._bad: set[int] = set()  # rows that cannot be read at present
         self._stamp = 10**6
         self._since: dict[str, float] = {}  # open troubles, by what they are
@@ -53,6 +55,10 @@ class Havoc:
             self._deny(values["how"], bool(values["on"]))
         elif action.kind == "relays":
             self._configure(values["without"])
+        elif action.kind == "backup":
+            self.backups.backup()
+        elif action.kind == "restore":
+            self.backups.restore()
         else:
             raise ValueError(f"no such action: {action.kind}")
 

@@ -58,7 +58,7 @@ class Manners:
         elif chance < 0.4:
             self._body(found, answer)
         elif chance < 0.48:
-            found.parts.append((rng.choice([0.0, 0.0, 0.3]), _STRAY))
+            found.parts = [(0.0, found.parts[0][1] + _STRAY)]  # if it came later, nobody could know it from the answer to come
             found.what.append("an answer that nobody asked for behind it")
         elif chance < 0.56:
             self._break(found)

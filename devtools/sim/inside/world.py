@@ -363,6 +363,11 @@ class InsideWorld:
     def _looker(self) -> Connection:
         return Connection(_Silent(self.sql), self.looking, "look", None)
 
+    def look_anew(self) -> None:
+        """Connect again after all sessions were ended."""
+        self.looking = self.sql.database.open_session("sa", "look", "host", None)
+        self.__dict__.pop("_looker", None)
+
     def instances(self, site: Site) -> list[dict[str, Any]]:
         """The orchestrations of an app."""
         rows = site.hub.store._db.execute("SELECT instance_id, status FROM instances ORDER BY instance_id")
