@@ -12,6 +12,7 @@ from typing import Any
 
 from devtools.sim.besides import overdue, repeats, strangers, told_of_trouble, unreadable
 from devtools.sim.consumer import one_content, same_as_the_database
+from devtools.sim.contents import fresh
 from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
@@ -28,7 +29,7 @@ def check(record: Record) -> list[Violation]:
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
         rules += [patience, rounds, breaker, stalled, notices, alarms, dead_letters, harness]
-        rules += [overdue, repeats, unreadable, told_of_trouble]
+        rules += [fresh, overdue, repeats, unreadable, told_of_trouble]
     found = [violation for rule in rules for violation in rule(record)]
     for other in record.others:
         found += [replace(v, text=f"{other.lane}: {v.text}", lane=other.lane) for rule in rules for v in rule(other)]
@@ -95,10 +96,6 @@ def quiet(record: Record) -> Iterator[Violation]:
 def order(record: Record) -> Iterator[Violation]:
     """(2) No older version is accepted after a newer one, unless as a repeat of that event, or by a worker without its lease; and
     each retry of a change has the same id."""
-    conflicting = record.counters["conflicting"]
-    # What change tracking has forgotten has no version any more: it travels under the one that the ledger knows.
-    if conflicting and not record.choices and not record.plan.pace and not record.cleaned:
-        yield Violation("order", f"{conflicting} times two contents came with the same version")
     for text, posts in posts_by_row(record).items():
         seen: set[str | None] = set()
         ids: dict[int | None, str | None] = {}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from devtools.sim.contents import Contents
 from devtools.sim.lane import MAIN
 from devtools.sim.record import Look, Record, Wanted, key_text
 from devtools.sim.scenario import change_sql
@@ -45,6 +46,8 @@ class Observer:
         self._mine = "1 = 1" if record.plan.policy == "naive" else f"Relay = N'{self.lane.relay.name}'"
         self.execute_all: Callable[[str], list[list[tuple[Any, ...]]]] = lambda sql: [execute(sql)]
         self._sql: str | None = None
+        self._contents = Contents(self.settings)
+        record.history = self._contents.history
         self._latest: dict[str, int] = {}  # the version of the last change of each row, watched or not
 
     def change(self, ops: list[dict[str, Any]], run: Callable[[Statements], Any]) -> None:
@@ -52,11 +55,12 @@ class Observer:
         statements, touched = change_sql(self.settings, ops, self.lane.table)
         run(statements)
         ((version,),) = self.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
-        self.note(touched, int(version))
+        self.note(touched, int(version), ops)
 
-    def note(self, touched: list[tuple[str, bool, bool]], version: int) -> None:
+    def note(self, touched: list[tuple[str, bool, bool]], version: int, ops: list[dict[str, Any]]) -> None:
         """Note a transaction: what the API must know of its rows in the end."""
         record, now = self.record, self.now()
+        self._contents.apply(ops, version)
         for text, deleted, counts in touched:
             record.changes.append((now, text, version, counts))
             self._latest[text] = version

@@ -76,6 +76,8 @@ class Record:
     mails: list[tuple[float, str, str]] = field(default_factory=list)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     changes: list[tuple[float, str, int, bool]] = field(default_factory=list)  # at, key, version, whether it must be posted
+    history: dict[str, list[tuple[int, dict[str, Any] | None]]] = field(default_factory=dict, repr=False)
+    """By key: from which version on the row was so; None: deleted. See contents.py."""
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)

@@ -106,7 +106,7 @@ class Person:
         ((version,),) = world.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
         for observer in world.observers:
             if observer.lane.table == table:
-                observer.note(touched, int(version))
+                observer.note(touched, int(version), ops)
         self.havoc.changed(ops)
         world.pollers.nudge()
 
