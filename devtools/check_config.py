@@ -22,11 +22,11 @@ from msgspec import Struct, structs
 
 from devtools.catalogue import Catalogue, CatalogueError, read_catalogue
 from devtools.retry_schedule import RetrySchedule, retry_schedule
-from emulators.functions_host.timers.schedules import parse_schedule
 from infra.prepare_database import known_settings
+from rowpost.config.app_settings import places
 from rowpost.config.connection_string import translate
 from rowpost.config.errors import ConfigError
-from rowpost.config.loading import SETTING, mistakes, parse_config
+from rowpost.config.loading import mistakes, parse_config
 from rowpost.config.sections import Config, Duration, RelayConfig
 from rowpost.config.transport_security import insecure
 from rowpost.database.describe import SCHEMA_VERSION
@@ -37,6 +37,7 @@ _EXAMPLE_START = datetime(2026, 1, 5, 8)  # a Monday: when the row of the exampl
 _PREPARE = "infra/prepare_database.py"
 _LONGEST_NAME = 128  # of a table, in SQL Server
 _SECRET = re.compile(r"key|token|secret|auth|password|code|cookie|signature", re.IGNORECASE)
+_UNKNOWN_PERSON = "unknown@unknown.invalid"
 _UNKNOWN_ADDRESS, _UNKNOWN_MAIL = "https://unknown.invalid", "endpoint=https://unknown.invalid/;accesskey=unknown"
 HIDDEN = "(hidden)"
 
@@ -91,6 +92,8 @@ def _unknown(field: str, text: str, start: int) -> str:
     """Something in the place of a setting that is not known here, so that the rest can be checked."""
     if field == "notifications.email.connection" and start == 0:
         return _UNKNOWN_MAIL
+    if field.startswith(("notifications.email.sender", "notifications.email.recipients")):
+        return _UNKNOWN_PERSON
     if start == 0 or text[:start].lower().endswith("endpoint="):
         return _UNKNOWN_ADDRESS
     return "unknown"
@@ -106,12 +109,12 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
     """
     report = Report(str(path), [], [], [], {}, {}, [], None, site, None)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
         document = {}  # the loader says it
     known, missing = dict(settings), dict[str, list[str]]()
     for field, text in _texts(document):
-        for match in SETTING.finditer(text):
+        for match in places(text, settings):
             report.settings[match[1]] = bool(settings.get(match[1]))
             if not settings.get(match[1]):
                 missing.setdefault(match[1], []).append(field)
@@ -125,7 +128,6 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
     report.settings.setdefault(config.database.connection, bool(settings.get(config.database.connection)))
     unset = [name for name, is_set in report.settings.items() if not is_set]
     report.unchecked += [f"the value of the app setting {name} is not known here" for name in unset]
-    report.mistakes += [f"{path.name}: {mistake}" for mistake in _schedules(config)]
     report.sections = _sections(config, document)
     report.relays = [_relay(relay, site) for relay in config.relays]
     try:
@@ -147,14 +149,6 @@ def _blame_missing(error: str, file: str, missing: dict[str, list[str]]) -> str:
         if any(error.startswith(f"{file}: {field}: ") for field in fields):
             return f"{file}: {fields[0]}: the app setting {name} is not set here, and the file cannot be checked without it"
     return error
-
-
-def _schedules(config: Config) -> Iterator[str]:
-    for name in ("schedule", "history_schedule"):
-        try:
-            parse_schedule(getattr(config.watchdog, name), None)
-        except ValueError as error:
-            yield f"watchdog.{name}: not an NCRONTAB expression of six fields, such as 0 */5 * * * *: {error}"
 
 
 def _connection_mistakes(config: Config, settings: Mapping[str, str]) -> Iterator[str]:
@@ -211,9 +205,9 @@ def _shown(field: str, written: Any) -> Any:
 
 def _names(text: Any) -> str:
     """The names of the settings in a text, and that there is more."""
-    rest = SETTING.sub("", text)
-    names = [match[0] for match in SETTING.finditer(text)]
-    return " ".join([*names, *([HIDDEN] if rest or not names else [])])
+    names = [match[0] for match in places(text, {})]
+    more = len("".join(names)) < len(text)
+    return " ".join([*names, *([HIDDEN] if more or not names else [])])
 
 
 def _relay(relay: RelayConfig, site: str) -> dict[str, Any]:
@@ -246,7 +240,7 @@ def _warnings(config: Config, document: dict[str, Any], report: Report, settings
             )
     for field, text in _texts(document):
         place, _, header = field.rpartition(".headers.")
-        if place and _SECRET.search(header) and not SETTING.search(text):
+        if place and _SECRET.search(header) and not places(text, {}):
             yield f"{field}: what may be a secret stands in the file; put it into an app setting, and its %NAME% here"
     if config.notifications.email is None and not config.notifications.webhooks:
         yield "notifications: nobody is told; add [notifications.email] or [[notifications.webhooks]]"
@@ -285,7 +279,7 @@ def ask(report: Report, config: Config, catalogue: Catalogue, *, site_known: boo
     if kept is None:
         report.mistakes.append(f"change tracking is off for the database; run {_PREPARE}")
     elif kept <= window:
-        report.mistakes.append(
+        report.warnings.append(
             f"retry.window: {_duration(window)} is not shorter than the database's change retention of {_duration(kept)}; run "
             f"infra/prepare_database.py, which raises it, or shorten the window"
         )

@@ -183,6 +183,14 @@ class FunctionsHost(Emulator):
         """Ask the host over HTTP; ``path`` begins with a slash, options as of ``requests.request``."""
         return requests.request(method, f"{self.url}{path}", **{"timeout": 60, **options})
 
+    def add_durable_fault(self, action: str, **values: Any) -> None:
+        """Let calls of the durable client fail; values as in :class:`emulators.functions_host.http.faults.Fault`."""
+        self.request("POST", "/admin/host/durableFaults", json={"action": action, **values}).raise_for_status()
+
+    def clear_durable_faults(self) -> None:
+        """Forget the planned faults of the durable client's calls."""
+        self.request("DELETE", "/admin/host/durableFaults").raise_for_status()
+
 
 class DownstreamProcess(Emulator):
     """The downstream API; the methods are those of :class:`emulators.downstream.api.Downstream`, over HTTP."""

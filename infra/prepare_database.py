@@ -79,9 +79,9 @@ def prepare(
             continue
         steps += [(script, {"Schema": schema, "Table": name}) for script in ("30-track-table.sql", "40-grant-table.sql")]
     if app_user is not None and app_client_id is not None:
-        steps.append(("51-app-user-by-id.sql", {"AppUser": app_user, "AppSid": identity_sid(app_client_id)}))
+        steps.append(("51-app-user-by-id.sql", {"AppUser": _text(app_user), "AppSid": identity_sid(app_client_id)}))
     elif app_user is not None:
-        steps.append(("50-app-user.sql", {"AppUser": app_user.replace("]", "]]")}))
+        steps.append(("50-app-user.sql", {"AppUser": _text(app_user)}))
     run_script(connection, SCRIPTS / "10-change-tracking.sql", {"RetentionDays": str(days)})
     run_script(connection, SCRIPTS / "20-rowpost.sql", {})
     done = [f"10-change-tracking.sql {days}", "20-rowpost.sql", *migrate(connection)]
@@ -89,6 +89,11 @@ def prepare(
         run_script(connection, SCRIPTS / script, variables)
         done.append(f"{script} {' '.join(variables.values())}".strip())
     return done + missing
+
+
+def _text(value: str) -> str:
+    """A value for a script, where it stands between apostrophes."""
+    return value.replace("'", "''")
 
 
 def migrations() -> dict[int, Path]:
@@ -134,7 +139,7 @@ def known_settings() -> dict[str, str]:
     except OSError as error:
         raise ConfigError(f"{local.name}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{local.name}: not of the form {{\"Values\": {{\"NAME\": \"value\"}}}}; mend it") from None
+        raise ConfigError(f'{local.name}: not of the form {{"Values": {{"NAME": "value"}}}}; mend it') from None
 
 
 def prepare_azure(config: Config, driver: str, first: Path | None) -> str:

@@ -1,4 +1,4 @@
-"""Instance ids, and starting or waking what they name: the one place that talks to the durable client about orchestrations."""
+"""Instance ids, starting what they name, and telling people: an orchestration for each recipient of a notice."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from orchestrators.limits import within_limit
 from rowpost.app import App
-from rowpost.config.sections import Config, RelayConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import Telling, record_notice, start_telling, tellings
 from rowpost.notices.channels import recipients
 from rowpost.notices.message import Notice, subject
 
 _log = logging.getLogger("rowpost.notices")
-WAKE = "wake"
 _STARTING_SECONDS = 120  # a try that is due since then may be under way
 _HANGS_SECONDS = 1800  # a try that is due since then is not made any more, whatever the instance's state is
-_LIVE = {
+_ERROR_FIELDS = ("message", "Message", "ExceptionMessage")  # of the extension's answer 500, and of one that is a text
+LIVE = {
     df.OrchestrationRuntimeStatus.Running,
     df.OrchestrationRuntimeStatus.Pending,
     df.OrchestrationRuntimeStatus.ContinuedAsNew,
@@ -27,57 +28,54 @@ _LIVE = {
 }
 
 
-def recovery_id(relay: RelayConfig) -> str:
-    """The instance id of the relay's recovery: one per relay."""
-    return f"recovery-{relay.slug}"
-
-
 def resync_id(relay: RelayConfig) -> str:
     """The instance id of the relay's resync: one per relay."""
     return f"resync-{relay.slug}"
 
 
-async def is_live(client: Any, instance_id: str) -> bool:
-    """Whether an instance of that id is running or about to."""
-    status = await client.get_status(instance_id)
-    return status is not None and status.runtime_status in _LIVE
+class StorageFailed(Exception):
+    """The storage of Durable Functions answered with an error."""
 
 
-async def ensure_recovery(client: Any, relay: RelayConfig, *, start: bool = True, wake: bool = True) -> None:
-    """Wake the relay's recovery if it runs (and ``wake`` is set), or start it if it does not (and ``start`` is set).
-
-    Each generation of it begins by surveying the database, so that a wake-up that is lost, or sent twice, costs nothing.
+async def status_of(client: Any, instance_id: str) -> df.DurableOrchestrationStatus | None:
+    """The status of an instance; None if there is none of that id.
 
     Raises:
-        Exception: the durable backend cannot be reached, or refused.
+        StorageFailed: the storage failed. The client itself takes its error for the status of an instance without a state.
+        Exception: the storage cannot be reached, or refused.
     """
-    instance = recovery_id(relay)
-    if await is_live(client, instance):
-        if wake:
-            await client.raise_event(instance, WAKE, None)
-    elif start:
-        await start_once(client, "recovery", instance, {"relay": relay.name})
+    status = await client.get_status(instance_id)
+    if status.runtime_status is not None:
+        return status
+    if any(getattr(status, name, None) for name in _ERROR_FIELDS):
+        raise StorageFailed(f"there is no status of {instance_id}")
+    return None
 
 
-async def wake_relays_of(client: Any, config: Config, target: str) -> None:
-    """Wake the recovery of each relay of a target, where it runs: the target works, and what waited for it is due.
+async def state_of(client: Any, instance_id: str) -> df.OrchestrationRuntimeStatus | None:
+    """The state of an instance; None if there is none of that id.
 
-    A wake-up that fails is left out: a recovery that sleeps probes the target by itself.
+    Raises:
+        Exception: the storage failed.
     """
-    for relay in config.relays:
-        if relay.target.lower() == target.lower():
-            try:
-                await ensure_recovery(client, relay, start=False)
-            except Exception:
-                _log.exception("%s: recovery could not be woken; it looks again by itself", relay.name)
+    status = await status_of(client, instance_id)
+    return None if status is None else status.runtime_status
+
+
+async def is_live(client: Any, instance_id: str) -> bool:
+    """Whether an instance of that id is running or about to."""
+    return await state_of(client, instance_id) in LIVE
 
 
 async def start_once(client: Any, name: str, instance_id: str, payload: dict[str, Any]) -> None:
-    """Start an orchestration, unless one of that id is live already (another worker may start it at the same moment)."""
+    """Start an orchestration, unless there is one of that id already.
+
+    Somebody else may start it at the same moment, and it may have ended by the time that this one asks for it.
+    """
     try:
         await client.start_new(name, instance_id=instance_id, client_input=payload)
     except Exception:
-        if not await is_live(client, instance_id):
+        if await state_of(client, instance_id) is None:
             raise
 
 
@@ -121,8 +119,7 @@ async def was_told(client: Any, app: App, notice: str) -> bool:
 
 
 async def _was_started(client: Any, instance_id: str) -> bool:
-    status = await client.get_status(instance_id)
-    return status is not None and status.runtime_status is not None
+    return await within_limit(state_of(client, instance_id)) is not None
 
 
 async def start_tellings(client: Any, app: App, relay: str = "", *, look_after: bool = False) -> None:
@@ -147,6 +144,9 @@ async def start_tellings(client: Any, app: App, relay: str = "", *, look_after: 
                 await _start(client, telling.document, telling.recipient, wait=max(0, telling.due_seconds), **values)
         except DatabaseError:
             raise
+        except TimeoutError:  # the storage is slow for all of them
+            _log.error("%s: nobody could be started to tell in time; the watchdog tries again", telling.notice)
+            return
         except Exception:  # of the durable client: the others are told, and the watchdog comes by again
             _log.exception("%s: nobody could be started to tell recipient %d", telling.notice, telling.number)
 
@@ -154,12 +154,12 @@ async def start_tellings(client: Any, app: App, relay: str = "", *, look_after: 
 async def _hangs(client: Any, telling: Telling) -> bool:
     if telling.due_seconds > -_STARTING_SECONDS:
         return False
-    return telling.due_seconds < -_HANGS_SECONDS or not await is_live(
-        client, telling_id(telling.notice, telling.number, telling.starts)
-    )
+    if telling.due_seconds < -_HANGS_SECONDS:
+        return True
+    return not await within_limit(is_live(client, telling_id(telling.notice, telling.number, telling.starts)))
 
 
 async def _start(client: Any, notice: dict[str, Any], recipient: dict[str, Any], **values: int) -> None:
     number, generation = values["number"], values["generation"]
     payload = {"notice": notice, "recipient": recipient, **values}
-    await start_once(client, "notification", telling_id(notice["id"], number, generation), payload)
+    await within_limit(start_once(client, "notification", telling_id(notice["id"], number, generation), payload))

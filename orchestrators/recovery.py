@@ -11,14 +11,14 @@ from typing import Any
 
 import azure.durable_functions as df
 
-from orchestrators.instances import WAKE
+from orchestrators.recoveries import WAKE
 
 _PAUSE_AFTER_FAILURE_SECONDS = 60  # the database is away: the rows are held, so nothing is in a hurry
 _REDELIVERIES = 20  # of one generation, each of many rows: history stays short, and the notices up to date
 
 
 def blueprint() -> df.Blueprint:
-    """The orchestration ``recovery``; its input is ``{"relay": name}``. All that it must remember is in the database."""
+    """The orchestration ``recovery``; its input is ``{"relay": name, "number": its own}``. All else is in the database."""
     functions = df.Blueprint()
 
     @functions.function_name("recovery")
@@ -26,8 +26,11 @@ def blueprint() -> df.Blueprint:
     def recovery(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
         state: dict[str, Any] = dict(context.get_input() or {})
         relay = state["relay"]
+        known = {"relay": relay, "number": state.get("number", 0)}  # before numbers there were instances without one
         try:
-            survey = yield context.call_activity("survey_relay", {"relay": relay})
+            survey = yield context.call_activity("survey_relay", known)
+            if survey.get("replaced"):  # this one has slept for long; another one is the relay's recovery
+                return {"relay": relay, "replaced": True}
             context.set_custom_status({"relay": relay, "round": survey["round"], "live": survey["live"]})
             pause = survey["next_seconds"]
             if survey["untold"]:
@@ -35,10 +38,10 @@ def blueprint() -> df.Blueprint:
                     yield context.call_activity("start_notice", {"relay": relay})
                 except Exception:  # the rows are not less in a hurry for that
                     pause = min(pause, _PAUSE_AFTER_FAILURE_SECONDS)
-            if not survey["live"] and not survey["unnoticed_dead"] and not survey["incidents"]:
+            if survey.get("ends"):
                 return {"relay": relay, "dead": survey["dead"]}
             for _ in range(_REDELIVERIES if survey["due"] else 0):
-                outcome = yield context.call_activity("redeliver_relay", {"relay": relay})
+                outcome = yield context.call_activity("redeliver_relay", known)
                 pause = outcome["pause_seconds"]
                 if not outcome["more"]:
                     break
@@ -51,7 +54,7 @@ def blueprint() -> df.Blueprint:
             winner = yield context.task_any([timer, woken])
             if winner is woken:
                 timer.cancel()  # an open timer would keep this generation alive until it fires
-        context.continue_as_new({"relay": relay})
+        context.continue_as_new(known)
         return None
 
     return functions

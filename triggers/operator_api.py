@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-from entities.table_columns import entity_id
-from orchestrators.instances import ensure_recovery, is_live, recovery_id, resync_id, start_once
+from orchestrators.choices import store_choice
+from orchestrators.instances import is_live, resync_id, start_once, status_of
+from orchestrators.limits import within_limit
+from orchestrators.recoveries import ensure_recovery, recovery_state
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
-from rowpost.operations.columns import ColumnsRefused, check_choice, choose, column_names, effective_columns
+from rowpost.operations.columns import ColumnsRefused, check_choice, choose, chosen_columns, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.status import dead_letters, relay_status
+from rowpost.relay.batch import Outcome
+from rowpost.relay.rows_line import Doer, rows_line
 from rowpost.rules.json_text import to_json
 
+_log = logging.getLogger("rowpost.operator_api")
 _MAX_BODY_BYTES = 65536
 _DEAD_LETTERS_AT_MOST = 1000
 
@@ -33,22 +39,18 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.route(route="status", methods=["GET"])
     @functions.durable_client_input(client_name="client")
     async def get_status(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        return _json({"relays": [await _status(app, client, relay) for relay in app.config.relays]})
+        relays = await asyncio.gather(*(_status(app, client, relay) for relay in app.config.relays))
+        return _json({"relays": relays})
 
     @functions.function_name("get_columns")
     @functions.route(route="relays/{relay}/columns", methods=["GET"])
-    @functions.durable_client_input(client_name="client")
-    async def get_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
+    async def get_columns(req: func.HttpRequest) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
             known = await asyncio.to_thread(app.table, relay.name)
-            state = await client.read_entity_state(entity_id(relay))  # type: ignore[attr-defined]
+            chosen = await asyncio.to_thread(chosen_columns, app, known)
+            ceiling = [column.name for column in known.columns]
             return _json(
-                {
-                    "relay": relay.name,
-                    "ceiling": [column.name for column in known.columns],
-                    "columns": state.entity_state["columns"] if state.entity_exists and state.entity_state else None,
-                    "effective": await asyncio.to_thread(effective_columns, app, known),
-                }
+                {"relay": relay.name, "ceiling": ceiling, "columns": chosen, "effective": effective_columns(known, chosen)}
             )
 
         return await _answer(app, req, handle)
@@ -92,8 +94,8 @@ def blueprint(app: App) -> df.Blueprint:
     async def replay(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
             count = await asyncio.to_thread(replay_dead_letters, app, relay.name)
-            await ensure_recovery(client, relay)
-            return _json({"relay": relay.name, "rows": count}, 202)
+            _log.info("%s", rows_line(relay.name, Doer.OPERATOR, Outcome(), replayed=count))
+            return _json({"relay": relay.name, "rows": count, "later": await _recover(app, client, relay)}, 202)
 
         return await _answer(app, req, handle)
 
@@ -103,8 +105,7 @@ def blueprint(app: App) -> df.Blueprint:
     async def retry(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
             count = await asyncio.to_thread(retry_now, app, relay.name)
-            await ensure_recovery(client, relay)
-            return _json({"relay": relay.name, "rows": count}, 202)
+            return _json({"relay": relay.name, "rows": count, "later": await _recover(app, client, relay)}, 202)
 
         return await _answer(app, req, handle)
 
@@ -139,25 +140,37 @@ def blueprint(app: App) -> df.Blueprint:
 
 
 async def _choose(app: App, client: Any, relay: RelayConfig, columns: list[str] | None) -> func.HttpResponse:
-    chosen_at = await asyncio.to_thread(choose, app, relay.name, columns)  # in force before it is confirmed
-    await client.signal_entity(entity_id(relay), "set", {"columns": columns, "chosen_at": chosen_at})
-    return _json({"relay": relay.name, "columns": columns}, 202)
+    choice = await asyncio.to_thread(choose, app, relay.name, columns)  # in force before it is confirmed
+    stored = await store_choice(client, app, relay, choice)
+    later = [] if stored else ["the entity table_columns does not show the choice yet: the watchdog tells it"]
+    effective = effective_columns(await asyncio.to_thread(app.table, relay.name), columns)
+    return _json({"relay": relay.name, "columns": columns, "effective": effective, "later": later}, 202)
+
+
+async def _recover(app: App, client: Any, relay: RelayConfig) -> list[str]:
+    """Let recovery carry out an order that stands in the database; returns what follows later, in words."""
+    if await ensure_recovery(client, app, relay):
+        return []
+    return ["recovery could not be started or woken now: the watchdog carries out the order"]
 
 
 async def _status(app: App, client: Any, relay: RelayConfig) -> dict[str, Any]:
-    instance = recovery_id(relay)
-    recovery = await client.get_status(instance)
-    running = recovery.runtime_status.name if recovery is not None and recovery.runtime_status is not None else None
-    entry: dict[str, Any] = {"recovery": {"instance": instance, "status": running}}
-    resync = await client.get_status(resync_id(relay))
-    if resync is not None and resync.runtime_status is not None:
-        entry["resync"] = {"status": resync.runtime_status.name, "progress": resync.custom_status}
+    recovery, resync = await asyncio.gather(recovery_state(client, app, relay), _resync_state(client, relay))
+    entry: dict[str, Any] = {"recovery": recovery} | ({"resync": resync} if resync else {})
     try:
         return await asyncio.to_thread(relay_status, app, relay.name) | entry
     except ConfigError as error:
         return {"relay": relay.name, "problem": str(error)} | entry
     except DatabaseError as error:
         return {"relay": relay.name, "problem": str(error)} | entry
+
+
+async def _resync_state(client: Any, relay: RelayConfig) -> dict[str, Any] | None:
+    try:
+        resync = await within_limit(status_of(client, resync_id(relay)))
+    except Exception:  # of the durable client
+        return {"status": "unknown", "progress": None}
+    return None if resync is None else {"status": resync.runtime_status.name, "progress": resync.custom_status}
 
 
 async def _answer(

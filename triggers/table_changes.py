@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import azure.durable_functions as df
 
-from orchestrators.instances import ensure_recovery, wake_relays_of
+from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
 from rowpost.relay.batch import relay_batch
+from rowpost.relay.rows_line import Doer, rows_line
 
 _log = logging.getLogger("rowpost.table_changes")
 
@@ -25,7 +28,7 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
     @functions.function_name(relay.function)
     @functions.sql_trigger(
         arg_name="changes",
-        table_name=relay.table,
+        table_name=relay.quoted_table,
         connection_string_setting=app.config.database.connection,
         leases_table_name=relay.lease_table(app.site),
     )
@@ -33,18 +36,14 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
     async def relay_table(changes: str, client: str) -> None:
         loop = asyncio.get_running_loop()
         outcome = await loop.run_in_executor(batches, relay_batch, app, relay.name, changes)
-        _log.info(
-            "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d",
-            *(relay.name, outcome.delivered, outcome.skipped, outcome.failed, outcome.exhausted, outcome.dead, outcome.recovered),
-        )
-        if outcome.closed:
-            await wake_relays_of(client, app.config, relay.target)
+        _log.info("%s", rows_line(relay.name, Doer.TRIGGER, outcome))
+        # A batch never waits long for the storage: what is not done here in time is left to the watchdog.
+        calls: list[Coroutine[Any, Any, Any]] = [wake_relays_of(client, app, relay.target)] if outcome.closed else []
         if outcome.concerns_recovery:
-            try:
-                # Recovery looks when the circuit breaker is half-open. A look after each batch would cost more than the batch.
-                await ensure_recovery(client, relay, start=outcome.needs_recovery, wake=not outcome.breaker_open)
-            except Exception:  # nothing is lost: the rows are protected, and the watchdog comes by
-                _log.exception("%s: recovery could not be started or woken; the watchdog will try again", relay.name)
+            # Recovery looks when the circuit breaker is half-open. A look after each batch would cost more than the batch.
+            start, wake = outcome.needs_recovery, not outcome.breaker_open
+            calls.append(ensure_recovery(client, app, relay, start=start, wake=wake))
+        await asyncio.gather(*calls)
         outcome.raise_if_incomplete(relay.name)
 
     return functions

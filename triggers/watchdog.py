@@ -11,15 +11,20 @@ from typing import Any
 import azure.durable_functions as df
 import azure.functions as func
 
-from orchestrators.instances import ensure_recovery, recovery_id, start_tellings, tell, tell_without_database, was_told
+from orchestrators.choices import store_choice
+from orchestrators.instances import start_tellings, tell, tell_without_database, was_told
+from orchestrators.recoveries import ensure_recovery, replace_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import remove_notices
+from rowpost.operations.columns import unstored_choice
 from rowpost.operations.status import relay_status, state_line
 from rowpost.recovery.redeliver import redeliver
-from rowpost.recovery.survey import incident_open, survey
+from rowpost.recovery.survey import survey
+from rowpost.relay.batch import Outcome
+from rowpost.relay.rows_line import Doer, rows_line
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
@@ -104,7 +109,15 @@ def _scheduled(timer: func.TimerRequest) -> str:
 
 async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str]) -> None:
     """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look."""
-    for step in (partial(_warn, warned), _check_trigger, partial(_start_recovery, overdue), _check_retention, _log_state):
+    steps = (
+        partial(_warn, warned),
+        _check_trigger,
+        partial(_look_after_recovery, overdue),
+        _check_retention,
+        _store_choice,
+        _log_state,
+    )
+    for step in steps:
         try:
             await step(app, client, relay)
         except ConfigError as error:  # told as one sentence
@@ -116,40 +129,45 @@ async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[st
 
 
 async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:
-    """Plan and redeliver here, since the recovery of the relay does not move: it hangs, is suspended, or its timer was lost.
-
-    Its instance is ended, and another one started. Whoever posts a row holds its lease: should the instance
-    move after all, the two do not get in each other's way.
-    """
-    _log.error("%s: recovery does not move; it is replaced, and its rows are redelivered by the watchdog", relay.name)
-    try:
-        await client.terminate(recovery_id(relay), "it does not move")
-        await client.purge_instance_history(recovery_id(relay))
-    except Exception:  # an instance that cannot be ended is no reason to leave the rows
-        _log.exception("%s: the recovery that does not move could not be ended", relay.name)
-    await asyncio.to_thread(survey, app, relay.name)
+    """Plan and redeliver here. Whoever posts a row holds its lease: should a recovery do the same, the two are not in each other's
+    way."""
+    found = await asyncio.to_thread(survey, app, relay.name)
+    if found["expired"]:
+        _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, Outcome(expired=found["expired"])))
     for _ in range(_REDELIVERIES):
         outcome = await asyncio.to_thread(redeliver, app, relay.name)
-        if outcome.delivered + outcome.skipped + outcome.dead == 0:
+        if outcome.rows:
+            _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, outcome))
+        if outcome.closed:
+            await wake_relays_of(client, app, relay.target)
+        if not outcome.settled:
             break
-    await ensure_recovery(client, relay, wake=False)
 
 
-async def _start_recovery(overdue: set[str], app: App, client: Any, relay: RelayConfig) -> None:
+async def _look_after_recovery(overdue: set[str], app: App, client: Any, relay: RelayConfig) -> None:
+    """Adopt what a crash has left, and see that recovery runs where it has something to do."""
     need = await asyncio.to_thread(inspect_table, app, relay.name)
     stuck = need is Need.WORK
     if stuck and relay.name in overdue:
+        _log.error("%s: recovery does not move; it is replaced, and its rows are redelivered by the watchdog", relay.name)
+        await replace_recovery(client, app, relay)
         await _do_the_work_of_recovery(app, client, relay)
-    elif need is not Need.NOTHING or await asyncio.to_thread(incident_open, app, relay.name):
-        try:
-            await ensure_recovery(client, relay, wake=stuck or need is Need.LOOK)
-        finally:  # what people are to be told is found here as well: a recovery that hangs while no row is due is not seen to hang
-            await asyncio.to_thread(survey, app, relay.name)
+    elif need is not Need.NOTHING:
+        wake = stuck or need is Need.LOOK
+        if not await ensure_recovery(client, app, relay, wake=wake) and wake:
+            await _do_the_work_of_recovery(app, client, relay)
     if stuck:
         overdue.add(relay.name)
     else:
         overdue.discard(relay.name)
     await asyncio.to_thread(move_watch_base, app, relay.name)
+
+
+async def _store_choice(app: App, client: Any, relay: RelayConfig) -> None:
+    """Tell the durable entity of a choice of columns that it was not told yet."""
+    choice = await asyncio.to_thread(unstored_choice, app, relay.name)
+    if choice is not None:
+        await store_choice(client, app, relay, choice)
 
 
 async def _warn(warned: set[str], app: App, client: Any, relay: RelayConfig) -> None:
@@ -180,7 +198,7 @@ async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:
     """Take over what a trigger that has ended does not hand out, and tell people: only a restart of the host mends it."""
     seen = await asyncio.to_thread(look_at_trigger, app, relay.name)
     if seen is not None:
-        await tell(client, app, stall_notice(relay, seen))
+        await tell(client, app, stall_notice(await asyncio.to_thread(app.table, relay.name), seen))
         await asyncio.to_thread(take_over, app, relay.name, seen)
 
 

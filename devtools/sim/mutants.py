@@ -19,7 +19,7 @@ import rowpost.relay.reading
 import rowpost.rules.answer
 import rowpost.target.event
 import triggers.watchdog
-from orchestrators.instances import ensure_recovery
+from orchestrators.recoveries import ensure_recovery
 from rowpost.database import statements
 from rowpost.database.connection import DatabaseError
 from rowpost.database.names import literal
@@ -192,10 +192,10 @@ def _without_bisection() -> list[Replacement]:
 
 
 def _wake_what_hangs() -> list[Replacement]:
-    async def wake(app: Any, client: Any, relay: Any) -> None:
-        await ensure_recovery(client, relay)
+    async def wake(client: Any, app: Any, relay: Any) -> None:
+        await ensure_recovery(client, app, relay)
 
-    return [(triggers.watchdog, "_do_the_work_of_recovery", wake)]
+    return [(triggers.watchdog, "replace_recovery", wake), *_say_nothing("_do_the_work_of_recovery")]
 
 
 def _exceptions_take_the_batch() -> list[Replacement]:

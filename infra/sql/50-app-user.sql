@@ -1,6 +1,8 @@
 -- The app's identity as a member of the role. On Azure SQL the name is that of the managed identity.
--- Variable: $(AppUser)
-IF NOT EXISTS (SELECT 1 FROM sys.database_principals WHERE name = N'$(AppUser)') CREATE USER [$(AppUser)] FROM EXTERNAL PROVIDER;
-GO
-ALTER ROLE rowpost_app ADD MEMBER [$(AppUser)];
+-- Variable: $(AppUser), with each apostrophe doubled
+DECLARE @user sysname = N'$(AppUser)';
+DECLARE @create nvarchar(400) = N'CREATE USER ' + QUOTENAME(@user) + N' FROM EXTERNAL PROVIDER';
+DECLARE @add nvarchar(400) = N'ALTER ROLE rowpost_app ADD MEMBER ' + QUOTENAME(@user);
+IF USER_ID(@user) IS NULL EXEC (@create);
+EXEC (@add);
 GO

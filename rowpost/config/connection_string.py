@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from rowpost.config.app_settings import unresolved
 from rowpost.config.errors import ConfigError
 
 _PART = re.compile(
@@ -139,7 +140,7 @@ class OdbcConnection(Struct, frozen=True):
         return re.sub(r"^(?:tcp|np|lpc|admin):|[,\\].*", "", self.server, flags=re.IGNORECASE | re.DOTALL).strip("[] ")
 
     def __repr__(self) -> str:
-        return f"OdbcConnection(server={self.server!r}, database={self.database!r})"
+        return f"OdbcConnection({self.server!r}, {self.database!r})"
 
 
 def translate(connection_string: str, setting: str, driver: str) -> OdbcConnection:
@@ -188,9 +189,12 @@ def translate(connection_string: str, setting: str, driver: str) -> OdbcConnecti
 def _parse(connection_string: str, setting: str) -> list[tuple[str, str]]:
     if not connection_string.strip():
         raise ConfigError(
-            f"{setting}: the app setting is missing or empty; set it to the SQL connection string, such as "
-            f"Server=…;Database=…;Authentication=Active Directory Managed Identity;User Id=…"
+            f"{setting}: the app setting is missing or empty; set it to the SQL connection string, with the keywords Server, "
+            f"Database, and Authentication or User ID and Password"
         )
+    reason = unresolved(connection_string)
+    if reason is not None:
+        raise ConfigError(f"{setting}: the app setting {reason}")
     pairs: list[tuple[str, str]] = []
     position = 0
     text = connection_string.rstrip("; \t\r\n")

@@ -12,7 +12,9 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from rowpost.config.addresses import is_http_address
+from rowpost.config.app_settings import SETTING_NAME, places, unresolved
 from rowpost.config.errors import ConfigError
+from rowpost.config.schedules import is_schedule
 from rowpost.config.sections import (
     Config,
     DatabaseConfig,
@@ -26,11 +28,13 @@ from rowpost.config.sections import (
     WebhookConfig,
 )
 
-_SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]*")
-SETTING = re.compile(f"%({_SETTING_NAME.pattern})%")  # in a text of the file: the app setting that takes its place
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")  # of a target or a relay: fits an address
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"(?! )[\t\x20-\x7e\x80-\xff]*")
+_HEADER_VALUE = re.compile(r"(?![ \t])[\t\x20-\x7e\x80-\xff]*")
+_OWN_HEADERS = frozenset(
+    ("accept-encoding", "connection", "content-length", "content-type", "expect", "host", "idempotency-key", "transfer-encoding")
+)
+_MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 _EXTENSION_CANCELS_AFTER_SECONDS = 150  # the SQL trigger gives a function ten renewals of 15 s
 
 
@@ -57,12 +61,16 @@ def parse_config(path: Path, settings: Mapping[str, str]) -> Config:
         ConfigError: the file is missing, is not TOML, or a key or the type of a value is wrong.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         remedy = "make it with `python3 dev.py init`" if missing else "put a file there that this user may read"
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}, or point ROWPOST_CONFIG at another") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path.name}: not valid TOML: nested too deeply; no value of it has more than two levels") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path.name}: not valid TOML: not UTF-8; save it in that encoding") from None
+    except ValueError as error:  # TOMLDecodeError is one; a number or a date that Python does not have is another
         raise ConfigError(f"{path.name}: not valid TOML: {error}") from None
     _refuse_former_form(document, path.name)
     document = _resolve(document, settings, path.name, "")
@@ -95,16 +103,26 @@ def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> 
     if not isinstance(value, str):
         return value
 
-    def setting(match: re.Match[str]) -> str:
-        found = settings.get(match[1])
-        if not found:
-            raise ConfigError(
-                f"{file}: {field}: the app setting {match[1]} is missing or empty; "
-                f"add it to local.settings.json or to the app's configuration"
-            )
-        return found
+    parts, end = [], 0
+    for place in places(value, settings):
+        parts += [value[end : place.start()], _setting(place[1], settings, f"{file}: {field}")]
+        end = place.end()
+    text = "".join([*parts, value[end:]])
+    if not parts and (reason := unresolved(text)) is not None:
+        raise ConfigError(f"{file}: {field}: {reason}; such a reference works in an app setting only: put its %NAME% here")
+    return text
 
-    return SETTING.sub(setting, value)
+
+def _setting(name: str, settings: Mapping[str, str], field: str) -> str:
+    found = settings.get(name)
+    if not found:
+        raise ConfigError(
+            f"{field}: the app setting {name} is missing or empty; add it to local.settings.json or to the app's configuration"
+        )
+    reason = unresolved(found)
+    if reason is not None:
+        raise ConfigError(f"{field}: the app setting {name} {reason}")
+    return found
 
 
 def _decode(wanted: type, value: object) -> object:
@@ -151,7 +169,7 @@ def mistakes(config: Config) -> list[str]:
     def refuse(field: str, text: str) -> None:
         found.append(f"{field}: {text}")
 
-    if not _SETTING_NAME.fullmatch(config.database.connection):
+    if not SETTING_NAME.fullmatch(config.database.connection):
         refuse("database.connection", "must be the NAME of the app setting that holds the connection string, without %")
     for field, url in config.addresses:
         if not is_http_address(url):
@@ -162,6 +180,10 @@ def mistakes(config: Config) -> list[str]:
         for name, value in values.items():
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
                 refuse(f"{field}.{name}", "not a valid HTTP header; use a token as name and one line of Latin-1 text as value")
+            elif name.lower() in _OWN_HEADERS or name.lower().startswith("rowpost-"):
+                refuse(f"{field}.{name}", "is a header that the app sets itself; remove it")
+        if len({name.lower() for name in values}) < len(values):
+            refuse(field, "names a header twice; names that differ only in case are the same")
     retry = config.retry
     if retry.max_delay.seconds < retry.first_delay.seconds:
         refuse("retry.max_delay", "is shorter than retry.first_delay; make it at least as long")
@@ -182,6 +204,17 @@ def mistakes(config: Config) -> list[str]:
             refuse("notifications.email.connection", str(error))
     if email is not None and not email.recipients:
         refuse("notifications.email.recipients", "is empty; name at least one address or remove the section")
+    if email is not None:
+        addresses = [("sender", email.sender), *((f"recipients[{i}]", address) for i, address in enumerate(email.recipients))]
+        for name, address in addresses:
+            if not _MAIL_ADDRESS.fullmatch(address):
+                refuse(f"notifications.email.{name}", "is not a mail address; write it without a name, such as dba@example.com")
+    for name in ("schedule", "history_schedule"):
+        if not is_schedule(getattr(config.watchdog, name)):
+            refuse(
+                f"watchdog.{name}",
+                'is not an NCRONTAB schedule, such as "0 */5 * * * *" (second, minute, hour, day, month, weekday)',
+            )
     _check_targets(config, refuse)
     _check_relays(config, refuse)
     return found

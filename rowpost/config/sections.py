@@ -114,7 +114,9 @@ class EmailConfig(_Section, frozen=True):
         pairs = (part.partition("=") for part in self.connection.split(";"))
         parts = {key.strip().lower(): value.strip() for key, _, value in pairs}
         if not is_http_address(parts.get("endpoint", "")) or parts.get("accesskey") == "":
-            raise ValueError("expected endpoint=https://…;accesskey=… (no key: managed identity)")
+            raise ValueError(
+                "expected a connection string with the keywords endpoint and accesskey (without a key: managed identity)"
+            )
         return parts["endpoint"], parts.get("accesskey")
 
 
@@ -162,6 +164,11 @@ class RelayConfig(_Section, frozen=True):
     def __post_init__(self) -> None:
         if not self.name:
             msgspec.structs.force_setattr(self, "name", self.table)
+
+    @property
+    def quoted_table(self) -> str:
+        """The table's name in brackets: the trigger's extension parses it as T-SQL, to which ``dbo.Order Lines`` is no name."""
+        return ".".join(f"[{part}]" for part in self.table.split("."))
 
     @property
     def slug(self) -> str:

@@ -14,12 +14,13 @@ from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
 from rowpost.database.table import Table, quoted_name, trigger_id
 
-SCHEMA_VERSION = 4  # of the app's own tables: the last of infra/sql/migrations/
+SCHEMA_VERSION = 5  # of the app's own tables: the last of infra/sql/migrations/
 ALL = "*"  # in `watch`: each update counts
 _TRACK_COLUMNS = (
     "when all is delivered, ALTER TABLE it to DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it "
     "WITH (TRACK_COLUMNS_UPDATED = ON)"
 )
+_DOTNET_DIGITS = 28  # System.Decimal has 96 bits, https://learn.microsoft.com/dotnet/api/system.decimal
 _RETENTION_SECONDS = {1: 60, 2: 3600, 3: 86400}  # sys.change_tracking_databases.retention_period_units
 
 
@@ -45,8 +46,10 @@ def load_table(database: Database, config: RelayConfig, site: str, retry: RetryC
     tracks_columns = bool(facts[0][2])
     watch, warnings = watched_columns(config, columns, sent, tracks_columns)
     warnings += _retention_warnings(facts[0], retry)
+    wide = tuple(c.column.name for c in columns if _beyond_dotnet(c.column))
+    warnings += _wide_warnings(config, wide)
     found = tuple(c.column for c in sent)
-    table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings))
+    table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings), wide)
     _check_policies(database, table, policies)
     ((row,),) = database.run(table.statement("register_relay"))
     _check_owner(table, *row)
@@ -159,6 +162,21 @@ def _retention_warnings(facts: Row, retry: RetryConfig) -> list[str]:
         f"retry.window: {retry.window.seconds / 3600:g} h is not shorter than the database's change retention of {hours:g} h: if "
         f"the app stands still for longer, changes are lost that it would still have tried; raise CHANGE_RETENTION "
         f"(infra/sql/10-change-tracking.sql) or shorten the window"
+    ]
+
+
+def _beyond_dotnet(column: TableColumn) -> bool:
+    """Whether a value of the column can be more than the System.Decimal of the trigger's extension holds: 28 digits are safe."""
+    return column.type in ("decimal", "numeric") and column.precision > _DOTNET_DIGITS
+
+
+def _wide_warnings(config: RelayConfig, wide: Sequence[str]) -> list[str]:
+    if not wide:
+        return []
+    return [
+        f"relays.table {config.table}: {', '.join(wide)} can hold numbers of more than {_DOTNET_DIGITS} digits, which the SQL "
+        f"trigger cannot read, sent or not: while a change of such a row waits, recovery delivers the table's rows, some minutes "
+        f"late; declare the columns with at most {_DOTNET_DIGITS} digits"
     ]
 
 

@@ -37,6 +37,7 @@ class Table:
         watch: the columns of which an update counts; None for all, empty for none.
         trigger_id: how the trigger extension names the relay's function.
         warnings: what is not as it should be, though the table can be relayed.
+        wide: columns that can hold numbers which the trigger's extension cannot read.
     """
 
     relay: RelayConfig
@@ -46,6 +47,7 @@ class Table:
     watch: tuple[str, ...] | None
     trigger_id: str = ""
     warnings: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
     def statement(self, name: str, **values: object) -> str:
         """The statement ``sql/<name>.sql`` for this relay; rendered once.

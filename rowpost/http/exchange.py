@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from enum import Enum
@@ -35,21 +38,26 @@ class Exchange:
         self.expired = False
         self._lock = threading.Lock()
         self._watched: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
+        self._seconds = seconds
+        self._over = False
         self._token: Token[Exchange] | None = None
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        _deadlines.add(self._seconds, self)
         self._token = _present.set(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._timer.cancel()
         if self._token is not None:
             _present.reset(self._token)
         with self._lock:
+            self._over = True
             self._let_go()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended in time: nothing is left to be shut down."""
+        return self._over
 
     def watch(self, connection: socket.socket) -> None:
         """The connection is this one now.
@@ -63,9 +71,10 @@ class Exchange:
                 raise TimeoutError
             self._watched = socket.fromfd(connection.fileno(), connection.family, connection.type)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """Its time is up."""
         with self._lock:
-            self.expired = True
+            self.expired = not self._over
             if self._watched is not None:
                 with suppress(OSError):  # it was not connected yet, or is no longer
                     self._watched.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)  # else who pours may not see the end
@@ -77,6 +86,47 @@ class Exchange:
             self._watched = None
 
 
+class _Deadlines:
+    """One thread for all exchanges that are under way, and none when there are none: a thread for each costs as much as a post."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._due: list[tuple[float, int, Exchange]] = []
+        self._numbers = itertools.count()
+        self._running = False
+
+    def add(self, seconds: float, exchange: Exchange) -> None:
+        """Let an exchange expire in so many seconds, unless it is over by then."""
+        entry = (time.monotonic() + seconds, next(self._numbers), exchange)
+        with self._changed:
+            heapq.heappush(self._due, entry)
+            if not self._running:
+                threading.Thread(target=self._watch, name="rowpost-deadlines", daemon=True).start()
+                self._running = True
+            elif self._due[0] is entry:
+                self._changed.notify()
+
+    def _watch(self) -> None:
+        while (exchange := self._next()) is not None:
+            exchange.expire()
+
+    def _next(self) -> Exchange | None:
+        """Wait for the next one that is too late; None, and the thread ends, when no exchange is under way."""
+        with self._changed:
+            while self._due:
+                due, _, exchange = self._due[0]
+                left = due - time.monotonic()
+                if exchange.over or left <= 0:
+                    heapq.heappop(self._due)
+                    if not exchange.over:
+                        return exchange
+                else:
+                    self._changed.wait(left)
+            self._running = False
+            return None
+
+
+_deadlines = _Deadlines()
 _present: ContextVar[Exchange] = ContextVar("exchange")
 
 

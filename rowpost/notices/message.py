@@ -28,10 +28,16 @@ class Notice(TypedDict):
     about: NotRequired[About]
     delivered: NotRequired[int]
     given_up: NotRequired[int]
+    columns: NotRequired[list[str]]
 
 
 def _count(rows: int) -> str:
     return f"{rows} row{'' if rows == 1 else 's'}"
+
+
+def _moment(instant: str | None) -> str:
+    """An instant as people read it: "2026-03-01 08:15:00 UTC"."""
+    return "-" if not instant else f"{instant[:19].replace('T', ' ')} UTC"
 
 
 def subject(notice: Notice) -> str:
@@ -40,9 +46,9 @@ def subject(notice: Notice) -> str:
     first, last = notice.get("versions", (0, 0))
     said = {
         "gap": f"changes {first} to {last} may be lost",
-        "retention": f"changes wait since {notice['since']} and may be lost soon",
-        "stalled": "the trigger stands still, restart the function app",
-        "alarm": f"{rows} not delivered since {notice['since']}",
+        "retention": f"changes wait since {_moment(notice['since'])} and may be lost soon",
+        "stalled": "the trigger stands still" + ("" if "columns" in notice else ", restart the function app"),
+        "alarm": f"{rows} not delivered since {_moment(notice['since'])}",
         "dead_letter": f"{rows} given up (dead letters)",
         "recovered": _subject_of_the_end(notice),
         "unable": "cannot be relayed, its changes wait",
@@ -73,6 +79,20 @@ def _body_of_the_end(notice: Notice) -> str:
     return f"{text}The present state: GET /api/status."
 
 
+def _body_of_a_standstill(notice: Notice) -> str:
+    first, last = notice.get("versions", (0, 0))
+    text = f"The trigger of {notice['relay']} hands nothing out, though changes {first} to {last} are waiting: "
+    meanwhile = "Until then recovery delivers what waits, some minutes late."
+    if "columns" in notice:
+        names = ", ".join(notice["columns"])
+        return (
+            f"{text}probably a waiting row has a number of more than 28 digits in one of the columns {names}, which the trigger "
+            f"cannot read. Declare them with at most 28 digits, or mend the number. {meanwhile} If there is no such number, "
+            f"restart the function app; the host's log tells why the trigger ended."
+        )
+    return f"{text}it ended without a word, or fails at every look. Restart the function app; the host's log tells why. {meanwhile}"
+
+
 def body(notice: Notice) -> str:
     """The plain text of a notice."""
     relay, reason = notice["relay"], notice["last_error"] or "-"
@@ -88,9 +108,7 @@ def body(notice: Notice) -> str:
         f"then must be compared by hand.",
         "retention": f"The trigger of {relay} has not come to changes {first} to {last}, and more than half of the "
         f"change retention has passed. Mend the trigger, or raise CHANGE_RETENTION, before they are removed.",
-        "stalled": f"The trigger of {relay} hands nothing out, though changes {first} to {last} are waiting: it ended "
-        f"without a word, or fails at every look. Restart the function app; the host's log tells why. Until then recovery delivers "
-        f"what waits, some minutes late.",
+        "stalled": _body_of_a_standstill(notice),
         "alarm": f"Rows of {relay} are not delivered, after {notice['round']} rounds of recovery.{cause} Rowpost keeps trying.",
         "dead_letter": f"Rows of {relay} could not be delivered within the retry window. They stand in the dead letters; "
         f"mend the cause, then replay them with POST /api/relays/{relay}/dead-letters/replay.",
@@ -103,12 +121,12 @@ def body(notice: Notice) -> str:
     lines = [what, "", f"Relay: {relay}"]
     if "versions" in notice:
         lines += [f"Change versions: {first} to {last}"]
-        lines += [f"Waiting since: {notice['since']}"] if notice["kind"] == "stalled" else []
+        lines += [f"Waiting since: {_moment(notice['since'])}"] if notice["kind"] == "stalled" else []
     elif notice["kind"] == "recovered":
         delivered, given_up = notice.get("delivered", 0), notice.get("given_up", 0)
         lines += [f"Delivered: {delivered}", f"Given up: {given_up}", f"Rows: {notice['rows']} still waiting for another reason"]
-        lines += [f"Failing since: {notice['since'] or '-'}"]
+        lines += [f"Failing since: {_moment(notice['since'])}"]
     elif notice["kind"] != "unable":
-        lines += [f"Rows: {notice['rows']}", f"Failing since: {notice['since'] or '-'}"]
-    lines += [f"As of: {notice['at']}", f"Last error: {reason}", f"Notice: {notice['id']}"]
+        lines += [f"Rows: {notice['rows']}", f"Failing since: {_moment(notice['since'])}"]
+    lines += [f"As of: {_moment(notice['at'])}", f"Last error: {reason}", f"Notice: {notice['id']}"]
     return "\n".join(lines)

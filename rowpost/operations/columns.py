@@ -2,13 +2,16 @@
 
 It stands in ``rowpost.Relays``, where every claim reads it in the round trip that it makes anyway: a choice counts from the
 first batch that is claimed after the API has confirmed it. The database also puts choices that are made at the same moment in one
-order, which the durable entity of the table follows: it keeps the latest choice as its state.
+order, which the durable entity of the table follows: it keeps the latest choice as its state. It is told after the database, and
+the database remembers of which choice it was told: what it has missed it is told by the watchdog.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+
+from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.database.table import Table, quoted_name
@@ -54,26 +57,39 @@ def column_names(app: App, table: Table) -> list[str]:
     return [row[0] for row in rows]
 
 
-def effective_columns(app: App, table: Table) -> list[str]:
-    """The columns that leave now: of the ceiling those that the choice in force names, and the key.
+class Choice(Struct, frozen=True):
+    """A choice of columns in force.
+
+    Attributes:
+        columns: those that are chosen; None for all.
+        chosen_at: when, by the database's clock (ISO 8601, UTC); of two choices the later one has the later text, always.
+    """
+
+    columns: list[str] | None
+    chosen_at: str
+
+
+def effective_columns(table: Table, columns: Sequence[str] | None) -> list[str]:
+    """The columns that leave: of the ceiling those that are chosen, and the key."""
+    every = [column.name for column in table.columns]
+    if columns is None:
+        return every
+    wanted = {name.lower() for name in columns} | {column.name.lower() for column in table.key}
+    return [name for name in every if name.lower() in wanted]
+
+
+def chosen_columns(app: App, table: Table) -> list[str] | None:
+    """The choice in force, which the next claim reads; None for all columns.
 
     Raises:
         DatabaseError: the database failed.
     """
-    sql = "DECLARE @relay nvarchar(261) = ?; SELECT ClientColumns FROM rowpost.Relays WHERE Relay = @relay;"
-    (rows,) = app.database.run(sql, table.name)
-    every = [column.name for column in table.columns]
-    if not rows or rows[0][0] is None:
-        return every
-    wanted = {name.lower() for name in json.loads(rows[0][0])} | {column.name.lower() for column in table.key}
-    return [name for name in every if name.lower() in wanted]
+    (rows,) = app.database.run("SELECT ClientColumns FROM rowpost.Relays WHERE Relay = ?;", table.name)
+    return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
-def choose(app: App, relay: str, columns: Sequence[str] | None) -> str:
+def choose(app: App, relay: str, columns: Sequence[str] | None) -> Choice:
     """Write the choice where claims read it; None means all columns.
-
-    Returns:
-        When it was made, by the database's clock (ISO 8601, UTC); of two choices the later one has the later text, always.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -81,4 +97,28 @@ def choose(app: App, relay: str, columns: Sequence[str] | None) -> str:
     """
     choice = "" if columns is None else to_json(list(columns))
     (((chosen_at,),),) = app.database.run(app.table(relay).statement("choose_columns"), choice)
-    return str(chosen_at)
+    return Choice(None if columns is None else list(columns), str(chosen_at))
+
+
+def unstored_choice(app: App, relay: str) -> Choice | None:
+    """The choice in force, if the durable entity was not told of it yet.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed.
+    """
+    (rows,) = app.database.run(app.table(relay).statement("unstored_choice"))
+    if not rows:
+        return None
+    columns, chosen_at = rows[0]
+    return Choice(None if columns is None else json.loads(columns), chosen_at)
+
+
+def mark_stored(app: App, relay: str, choice: Choice) -> None:
+    """Write down that the durable entity was told of a choice.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; the entity is told once more.
+    """
+    app.database.run(app.table(relay).statement("mark_choice_stored"), choice.chosen_at)

@@ -10,15 +10,19 @@ from typing import Any
 from rowpost.app import App
 from rowpost.database.connection import Row
 from rowpost.database.table import Table
+from rowpost.rules.lifecycle import State
 
+# Where a row waits: what the trigger's leases say of rows without a live record, then the states of live records.
+PLACES = ("pending", "in_flight", "handed_back", "parked", State.RETRYING, State.EXHAUSTED, State.HELD, State.DETACHED)
 STATE_LINE = "relay_state "  # the alerts and the workbook of infra/ look for it
 
 
 def relay_status(app: App, relay: str) -> dict[str, Any]:
     """The state of one relay, as JSON values; times are ISO 8601, UTC.
 
-    ``pending`` counts rows that the trigger would hand out now. ``in_flight`` counts those under a live lease that are not held.
-    ``held`` counts those that wait for their next round; ``detached`` those of them that recovery redelivers itself.
+    ``waiting`` counts the rows that are still to be delivered. Each of them is in one of :data:`PLACES`, which are fields too, so
+    that these add up to ``waiting``. ``dead`` counts the dead letters. A row that changes again while it waits is one row.
+
     ``circuit_breaker`` is ``open`` while the target is known to be down, ``half-open`` while it is tried again, else ``closed``.
     ``gap`` is set while changes of these versions may be lost to the change retention. ``version`` is the database's newest change
     version. ``oldest_untouched`` is the lowest one of a change that was never handed out: whoever knows since when a version
@@ -34,22 +38,20 @@ def relay_status(app: App, relay: str) -> dict[str, Any]:
 
 def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
     """The result sets of ``status.sql`` as :func:`relay_status` gives them."""
-    pending, in_flight, oldest_untouched, version = sets[0][0]
-    retrying, exhausted, held, detached, dead, rounds, first, upcoming = sets[1][0]
-    openings, open_until, is_open, gap_from, gap_to = sets[2][0]
-    last_error, last_status, last_failure = sets[3][0] if sets[3] else (None, None, None)
+    places, ((oldest_untouched, version),), ((rounds, first, upcoming),), (target_state,), failures = sets
+    rows: dict[str, int] = dict.fromkeys([*PLACES, State.DEAD], 0)
+    for place, count in places:
+        rows[str(place)] += count
+    openings, open_until, is_open, gap_from, gap_to = target_state
+    last_error, last_status, last_failure = failures[0] if failures else (None, None, None)
     return {
         "relay": table.name,
         "table": table.relay.table,
         "target": table.relay.target,
-        "pending": pending,
-        "in_flight": in_flight,
+        "waiting": sum(rows[place] for place in PLACES),
+        **rows,
         "version": version,
         "oldest_untouched": oldest_untouched,
-        "retrying": retrying or 0,
-        "held": (held or 0) + (detached or 0) + (exhausted or 0),
-        "detached": detached or 0,
-        "dead": dead or 0,
         "round": rounds or 0,
         "oldest_failure": _utc(first),
         "next_attempt": _utc(upcoming),

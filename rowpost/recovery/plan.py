@@ -7,6 +7,8 @@ left out.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from rowpost.app import App
 from rowpost.rules.json_text import to_json
 
@@ -17,14 +19,23 @@ _END = "z"  # after every hash
 _CHUNKS_AT_MOST = 100  # of one call; what is left is planned by the next
 
 
-def plan(app: App, relay: str) -> bool:
+class Planned(Struct, frozen=True):
+    """What a call has planned.
+
+    Attributes:
+        more: whether more is left to plan: a call ends after so many chunks that it never comes near the time limit of a function.
+        expired: rows whose window was over: they are dead letters now.
+    """
+
+    more: bool
+    expired: int
+
+
+def plan(app: App, relay: str) -> Planned:
     """Bring the table's ledger up to date with the clock, the circuit breaker and the operator's orders.
 
     Rows older than the window become dead letters; exhausted ones get their next round; those that wait for a target that works
     again, or that an operator ordered, become due; those that the trigger does not know any more are detached.
-
-    Returns:
-        Whether more is left to plan: a call ends after so many chunks that it never comes near the time limit of a function.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -34,15 +45,17 @@ def plan(app: App, relay: str) -> bool:
     delays = [{"r": r, "s": s} for r, s in enumerate(retry.backoff.schedule_seconds())]
     sql = table.statement("plan", chunk_rows=_CHUNK, probes=_PROBES, lapsed_seconds=LAPSED_SECONDS)
     parameters = (to_json(delays), len(delays) - 1, round(retry.window.seconds), retry.detach_after_rounds, retry.attempts)
-    found = 0
+    expired = 0
     after = lost = ""
+    again = False
     for _ in range(_CHUNKS_AT_MOST):
-        (((planned, last, last_lost),),) = app.database.run(sql, *parameters, after, lost)
-        found += planned
-        if last is not None or last_lost is not None:
-            after, lost = last or _END, last_lost or lost
-        elif found:  # what was planned may ask for more, such as an exhausted row that an operator ordered: from the start again
-            after, lost, found = "", "", 0
+        (((end, end_lost, more, dead),),) = app.database.run(sql, *parameters, after, lost)
+        again = again or bool(more)
+        expired += dead
+        if end is not None or end_lost is not None:
+            after, lost = end or _END, end_lost or lost
+        elif again:
+            after, lost, again = "", "", False
         else:
-            return False
-    return True
+            return Planned(False, expired)
+    return Planned(True, expired)

@@ -35,7 +35,7 @@ def redeliver(app: App, relay: str) -> Outcome:
     take = table.statement("lease_for_redelivery", at_most=REDELIVER_AT_MOST, lapsed_seconds=LAPSED_SECONDS)
     (rows,) = app.database.run(take, lease)
     if not rows:
-        return summarize([])
+        return Outcome()
     keys = numbered_keys(table, [json.loads(row[0], parse_float=Decimal) for row in rows])
     claimed = claim_keys(app.database, table, keys, [(row[2], row[3]) for row in rows])
     renamed = [row for row in claimed.rows if row.key_hash != rows[row.number][1]]
@@ -47,6 +47,7 @@ def redeliver(app: App, relay: str) -> Outcome:
             row.recall(records.get(row.key_hash))
     fates, change = post(app, table, claimed, redelivered=True)
     settle(app.database, table, fates, change, redelivered=True)
+    expired = 0
     if all(fate.failed for fate in fates):
-        plan(app, relay)  # the next look is not at once, and their next round begins now
-    return replace(summarize(fates, claimed.unknown), closed=change is not None and change.closes)
+        expired = plan(app, relay).expired  # the next look is not at once, and their next round begins now
+    return replace(summarize(fates, claimed.unknown), closed=change is not None and change.closes, expired=expired)

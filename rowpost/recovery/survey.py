@@ -42,6 +42,7 @@ class Survey(Struct, frozen=True):
         last_error: the reason of the latest failure.
         incidents: what people were told of that is not over yet.
         untold: how many recipients nobody was started to tell.
+        expired: rows that this look has given up.
     """
 
     live: int = 0
@@ -56,6 +57,7 @@ class Survey(Struct, frozen=True):
     last_error: str | None = None
     incidents: int = 0
     untold: int = 0
+    expired: int = 0
 
 
 class _Ledger(Struct, frozen=True):
@@ -116,7 +118,7 @@ def survey(app: App, relay: str) -> dict[str, Any]:
     config = app.config.relay(relay)
     if config is None:  # no longer configured: nothing is left to recover
         return asdict(Survey())
-    more = plan(app, relay)
+    planned = plan(app, relay)
     seen = _look(app, relay)
     told = _tell(app, config, seen)
     if told:
@@ -133,7 +135,7 @@ def survey(app: App, relay: str) -> dict[str, Any]:
             live=found.live or 0,
             round=found.rounds or 0,
             due=found.due or 0,
-            next_seconds=_next_look(app, seen, digest, more=more),
+            next_seconds=_next_look(app, seen, digest, more=planned.more),
             unnoticed_dead=found.unnoticed or 0,
             digest_seconds=digest,
             dead=found.dead or 0,
@@ -142,20 +144,20 @@ def survey(app: App, relay: str) -> dict[str, Any]:
             last_error=found.error,
             incidents=len(seen.incidents),
             untold=untold,
+            expired=planned.expired,
         )
     )
 
 
-def incident_open(app: App, relay: str) -> bool:
-    """Whether people were told of an incident that is not over yet: recovery tells of its end.
+def seconds_to_next_look(app: App, relay: str) -> int:
+    """When recovery should look again after a redelivery in which nothing succeeded. The rows are planned already.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
-    open_incidents = "SELECT COUNT(*) FROM rowpost.Incidents WHERE Relay = ?;"
-    (((incidents,),),) = app.database.run(open_incidents, app.table(relay).name)
-    return bool(incidents)
+    seen = _look(app, relay)
+    return _next_look(app, seen, _digest_seconds(seen.ledger), more=False)
 
 
 def _look(app: App, relay: str) -> _Seen:

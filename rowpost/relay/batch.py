@@ -29,30 +29,34 @@ class BatchFailed(Exception):
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a batch.
+    """What became of a batch. Each of its rows is delivered, skipped, failed, handed back or dead.
 
     Attributes:
         delivered: rows accepted by the target.
         skipped: rows that needed no posting (unwatched changes, rows that are dead already).
-        failed: rows that will come again.
-        exhausted: failed rows that used up the built-in attempts: recovery must plan them.
+        failed: rows that the ledger has as failed now; they will come again.
+        handed_back: rows that were not tried, and come again as they were.
+        exhausted: those of the failed rows that used up the built-in attempts: recovery must plan them.
         dead: rows that went to the dead letters.
-        recovered: delivered rows that recovery was looking after.
+        recovered: those of the delivered rows that recovery was looking after.
         unknown: keys of the payload that match no leased row: the payload may have rewritten them, so their leases stay.
         error: the reason of one of the failures.
+        expired: other rows, whose window was over: they are dead letters now.
         breaker_open: whether nothing was posted, since the circuit breaker is open: recovery knows when to look.
         emptied: whether nothing is left for recovery to look after.
         closed: whether the batch has shown that the target works: rows that waited for it are due, in all its relays.
     """
 
-    delivered: int
-    skipped: int
-    failed: int
-    exhausted: int
-    dead: int
-    recovered: int
-    unknown: int
-    error: str | None
+    delivered: int = 0
+    skipped: int = 0
+    failed: int = 0
+    handed_back: int = 0
+    exhausted: int = 0
+    dead: int = 0
+    recovered: int = 0
+    unknown: int = 0
+    error: str | None = None
+    expired: int = 0
     emptied: bool = False
     closed: bool = False
     breaker_open: bool = False
@@ -60,7 +64,22 @@ class Outcome(Struct, frozen=True):
     @property
     def complete(self) -> bool:
         """Whether the trigger may release the whole batch."""
-        return not self.failed and not self.unknown
+        return not self.left and not self.unknown
+
+    @property
+    def left(self) -> int:
+        """Rows that are still to be delivered."""
+        return self.failed + self.handed_back
+
+    @property
+    def rows(self) -> int:
+        """All rows of the batch."""
+        return self.settled + self.left
+
+    @property
+    def settled(self) -> int:
+        """Rows that are done with."""
+        return self.delivered + self.skipped + self.dead
 
     @property
     def needs_recovery(self) -> bool:
@@ -77,7 +96,7 @@ class Outcome(Struct, frozen=True):
         BatchFailed: rows are left; the message says how many and why, without row values.
         """
         if not self.complete:
-            left = f"{self.failed} to be tried again" + (f", {self.unknown} not found under a lease" if self.unknown else "")
+            left = f"{self.left} to be tried again" + (f", {self.unknown} not found under a lease" if self.unknown else "")
             raise BatchFailed(f"{relay}: {self.delivered} rows delivered, {left}; last reason: {self.error or 'held for later'}")
 
 
@@ -227,7 +246,8 @@ def summarize(fates: Sequence[Fate], unknown: int = 0) -> Outcome:
     return Outcome(
         delivered=sum(fate.delivered for fate in fates),
         skipped=sum(fate.event is Event.SKIPPED for fate in fates),
-        failed=sum(fate.failed for fate in fates),
+        failed=sum(fate.failed and fate.state is not None for fate in fates),
+        handed_back=sum(fate.failed and fate.state is None for fate in fates),
         exhausted=sum(fate.state is State.EXHAUSTED for fate in fates),
         dead=sum(fate.state is State.DEAD for fate in fates),
         recovered=sum(fate.clears and fate.row.record is not None and fate.row.record.state != State.RETRYING for fate in fates),

@@ -21,9 +21,9 @@ class Need(Enum):
     """What the watchdog found that a table needs of its recovery."""
 
     NOTHING = "nothing"
-    RUNNING = "running"  # rows are waiting: it must run, and knows by itself when to look
+    RUNNING = "running"  # rows are waiting, or an incident is open: it must run, and knows by itself when to look
     LOOK = "look"  # rows are not planned, or long due: its wake-up may have been lost
-    WORK = "work"  # rows are so long due that it does not move, whatever its instance says: its work must be done here
+    WORK = "work"  # rows or its look are so long due that it does not move, whatever its instance says: done here
 
 
 def inspect_table(app: App, relay: str) -> Need:
@@ -34,9 +34,7 @@ def inspect_table(app: App, relay: str) -> Need:
         DatabaseError: the database failed.
     """
     table = app.table(relay)
-    look = table.statement(
-        "look_for_parked", at_most=_ADOPT_AT_MOST, digest_seconds=DIGEST_SECONDS, stuck_seconds=_STUCK_SECONDS
-    )
+    look = table.statement("look_for_parked", at_most=_ADOPT_AT_MOST, digest_seconds=DIGEST_SECONDS, stuck_seconds=_STUCK_SECONDS)
     adopted = 0
     for _ in range(_CHUNKS_AT_MOST):
         found, ((waiting, unplanned, stuck),) = app.database.run(look)

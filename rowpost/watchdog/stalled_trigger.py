@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
+from rowpost.database.table import Table
 from rowpost.notices.message import Notice
 
 _BETWEEN_LOOKS_SECONDS = 240  # a little less than the watchdog takes from look to look; one that comes sooner tells nothing
@@ -90,9 +91,10 @@ def take_over(app: App, relay: str, seen: Standstill) -> None:
     app.database.run(table.statement("remember_parked"))
 
 
-def stall_notice(relay: RelayConfig, seen: Standstill) -> Notice:
+def stall_notice(table: Table, seen: Standstill) -> Notice:
     """What people are to be told: once a day, as long as it lasts."""
-    return {
+    relay = table.relay
+    notice: Notice = {
         "id": f"notice-stalled-{relay.slug}-{seen.cursor}-{seen.now[:10]}",  # the cursor of a trigger that has ended stays
         "kind": "stalled",
         "relay": relay.name,
@@ -103,3 +105,6 @@ def stall_notice(relay: RelayConfig, seen: Standstill) -> Notice:
         "last_error": None,
         "versions": [seen.oldest, seen.current],
     }
+    if table.wide:
+        notice["columns"] = list(table.wide)
+    return notice

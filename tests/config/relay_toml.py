@@ -27,6 +27,10 @@ SETTINGS = {
     "NO_SCHEME": "hooks.example/hidden-services",
     "CLIENT_ID": "hidden-client",
     "EMPTY": "",
+    "TAB_HEADER": "\thidden-tab",
+    "VAULT": "@Microsoft.KeyVault(SecretUri=https://hidden-vault.vault.azure.net/secrets/hidden/)",
+    "STORE": " @microsoft.appconfiguration(Endpoint=https://hidden-store.azconfig.io; Key=hidden)",
+    "DB_HOST": "hidden-host.example",
 }
 
 

@@ -314,6 +314,12 @@ def test_a_string_without_server_or_database_is_refused(text: str, keyword: str)
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
-def test_an_empty_setting_is_refused_with_an_example(text: str) -> None:
+def test_an_empty_setting_is_refused_with_what_it_should_hold(text: str) -> None:
     told = refusal(text)
-    assert "the app setting is missing or empty" in told and "Authentication=Active Directory Managed Identity" in told
+    assert "the app setting is missing or empty" in told and "Server, Database" in told
+
+
+@pytest.mark.parametrize("inner", ["SecretUri=https://v/secrets/s", "VaultName=v;SecretName=s"])
+def test_a_reference_that_the_platform_did_not_replace_is_told(inner: str) -> None:
+    told = refusal(f"@Microsoft.KeyVault({inner})")
+    assert "Key Vault reference" in told and "Key Vault Secrets User" in told and "secrets/s" not in told

@@ -90,7 +90,7 @@ def test_a_file_that_is_not_toml_is_told_with_the_place(text: str, tmp_path: Pat
 
 def test_a_file_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
     (tmp_path / "relay.toml").write_bytes('[[targets]]\nname = "api"\nsource = "Zürich"\n'.encode("utf-16"))
-    with pytest.raises(ConfigError, match=r"^relay\.toml: not valid TOML: 'utf-8' codec"):
+    with pytest.raises(ConfigError, match=r"^relay\.toml: not valid TOML: not UTF-8"):
         load_config(tmp_path / "relay.toml", SETTINGS)
 
 
@@ -195,6 +195,11 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("targets.0.headers.X-Api-Key", "%BROKEN_HEADER%", "targets[0].headers.X-Api-Key", "one line"),
     ("targets.0.headers.X-Api-Key", "%FOREIGN_HEADER%", "targets[0].headers.X-Api-Key", "Latin-1"),
     ("targets.0.headers.X-Api-Key", " %DOWNSTREAM_API_KEY%", "targets[0].headers.X-Api-Key", "valid HTTP header"),
+    ("targets.0.headers.X-Api-Key", "%TAB_HEADER%", "targets[0].headers.X-Api-Key", "valid HTTP header"),
+    ("targets.0.headers.content-TYPE", "text/plain", "targets[0].headers.content-TYPE", "sets itself"),
+    ("targets.0.headers.Host", "api.example", "targets[0].headers.Host", "sets itself"),
+    ("targets.0.headers.Rowpost-Version", "7", "targets[0].headers.Rowpost-Version", "sets itself"),
+    ("targets.0.headers", {"X-A": "1", "x-a": "2"}, "targets[0].headers", "differ only in case"),
     ("targets.0.headers.X Api Key", "%DOWNSTREAM_API_KEY%", "targets[0].headers.X Api Key", "token as name"),
     ("targets.0.headers", {"": "%DOWNSTREAM_API_KEY%"}, "targets[0].headers.", "token as name"),
     (
@@ -206,8 +211,12 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     # e-mail
     ("notifications.email.endpoint", "https://mail.example", "notifications.email", "either connection"),
     ("notifications.email.connection", REMOVED, "notifications.email", "or endpoint"),
-    ("notifications.email.connection", "%WRONG%", "notifications.email.connection", "endpoint=https://"),
-    ("notifications.email.connection", "accesskey=%WRONG%", "notifications.email.connection", "endpoint=https://"),
+    ("notifications.email.connection", "%WRONG%", "notifications.email.connection", "the keywords endpoint and"),
+    ("notifications.email.connection", "accesskey=%WRONG%", "notifications.email.connection", "the keywords endpoint and"),
+    ("notifications.email.recipients", ["a@example.com", "nobody"], "notifications.email.recipients[1]", "mail address"),
+    ("notifications.email.recipients", ["A <a@example.com>"], "notifications.email.recipients[0]", "without a name"),
+    ("notifications.email.recipients", ["a@example.com, b@example.com"], "notifications.email.recipients[0]", "mail address"),
+    ("notifications.email.sender", "%WRONG%", "notifications.email.sender", "mail address"),
     ("notifications.email.recipients", [], "notifications.email.recipients", "at least one address"),
     # the name of a setting, not its value: %…% would make the connection string the name, and errors quote names
     ("database.connection", "%SqlConnectionString%", "database.connection", "without %"),
@@ -220,6 +229,28 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("notifications.webhooks.0.url", "%NOWHERE%", "notifications.webhooks[0].url", "local.settings.json"),
     ("notifications.webhooks.0.headers.X", "%NOWHERE%", "notifications.webhooks[0].headers.X", "local.settings.json"),
     ("relays.2.watch", ["DepTime", "%NOWHERE%"], "relays[2].watch[1]", "the app's configuration"),
+    # references that the platform did not replace
+    ("targets.0.headers.X-Api-Key", "%VAULT%", "targets[0].headers.X-Api-Key", "the app setting VAULT holds a Key Vault reference"),
+    ("targets.0.headers.X-Api-Key", "Bearer %VAULT%", "targets[0].headers.X-Api-Key", "Key Vault Secrets User"),
+    ("targets.0.url", "%VAULT%", "targets[0].url", "has not resolved"),
+    ("notifications.email.connection", "%STORE%", "notifications.email.connection", "App Configuration Data Reader"),
+    ("targets.0.url", "@Microsoft.KeyVault(SecretUri=hidden)", "targets[0].url", "put its %NAME% here"),
+    # schedules
+    *(
+        (f"watchdog.{name}", schedule, f"watchdog.{name}", "not an NCRONTAB schedule")
+        for name, schedule in (
+            ("schedule", "* * * *"),
+            ("schedule", ""),
+            ("schedule", "every five minutes"),
+            ("schedule", "0 60 * * * *"),
+            ("schedule", "0 */0 * * * *"),
+            ("schedule", "0 0 0 ? * *"),
+            ("history_schedule", "0 0 0 * * 7"),
+            ("history_schedule", "0 0 0 0 * *"),
+            ("history_schedule", "0 0 3- * * *"),
+            ("history_schedule", "00:05:00"),
+        )
+    ),
     # tables
     ("relays", [], "relays", "[[relays]]"),
     ("relays.1.table", "dbo.Airports", "relays[1].name", "relays[0]"),
@@ -373,3 +404,57 @@ def test_names_that_differ_only_by_dots_and_underscores_are_two_names(one: str, 
     config = load(changed("relays", [{"table": one}, {"table": other}]), tmp_path)
     assert len({relay.function for relay in config.relays}) == 2
     assert len({relay.lease_table("site") for relay in config.relays}) == 2
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "0 */5 * * * *",
+        "0 0 3 * * mon-fri",
+        "*/30 * * * * *",
+        "0 0,30 8-18/2 1 JAN,jul 0",
+        "59 59 23 31 12 6",
+        "*/5 * * * *",
+        "0 0 22-4 * * *",
+        "0 0 0 1 january Tuesday",
+    ],
+)
+def test_schedules_of_the_host_are_taken(schedule: str, tmp_path: Path) -> None:
+    assert load(changed("watchdog.schedule", schedule), tmp_path).watchdog.schedule == schedule
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("https://api.example/%C3%A4", "https://api.example/%C3%A4"),
+        ("https://api.example/%C3%A4%20%C3%B6", "https://api.example/%C3%A4%20%C3%B6"),
+        ("https://api.example/a%20b%2Fc", "https://api.example/a%20b%2Fc"),
+        ("https://%DB_HOST%/%C3%A4", "https://hidden-host.example/%C3%A4"),
+        ("https://%DB_HOST%/%C3%A4%CLIENT_ID%", "https://hidden-host.example/%C3%A4hidden-client"),
+        ("https://%DB_HOST%:443/100%", "https://hidden-host.example:443/100%"),
+    ],
+)
+def test_percent_encoded_bytes_are_no_settings(written: str, read: str, tmp_path: Path) -> None:
+    assert load(changed("targets.0.url", written), tmp_path).targets[0].url == read
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"a = " + b"[" * 5000, "nested too deeply"),
+        (b"a = " + b"9" * 5000, "not valid TOML"),
+        (b"a = 2026-02-30", "not valid TOML"),
+        (b"a = '\xff'", "not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_toml_gets_one_sentence(content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "relay.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=told) as refused:
+        load_config(tmp_path / "relay.toml", SETTINGS)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_byte_order_mark_is_read_past(tmp_path: Path) -> None:
+    text = DEMO_CONFIG.read_text(encoding="utf-8")
+    (tmp_path / "relay.toml").write_text(text, encoding="utf-8-sig")
+    assert load_config(tmp_path / "relay.toml", SETTINGS).relays

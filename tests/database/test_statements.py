@@ -28,6 +28,7 @@ VALUES: dict[str, object] = dict.fromkeys(  # what the callers give; any number 
         "lapsed_seconds",
         "late_seconds",
         "late_share",
+        "look_seconds",
         "page_rows",
         "probes",
         "settled_seconds",

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from devtools.npm_tools import installed
+from rowpost.operations.status import PLACES
+from rowpost.relay.batch import Outcome
+from rowpost.relay.rows_line import Doer, rows_line
 from tests.deploy.bicep import INFRA, ROOT, document
 
 QUERIES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((INFRA / "app" / "queries").glob("*.kql"))}
@@ -58,10 +61,12 @@ def test_failed_deliveries_are_no_host_errors() -> None:
 
 def test_the_workbook_reads_the_lines_that_the_app_writes() -> None:
     text = json.dumps(WORKBOOK)
-    batch = (ROOT / "triggers" / "table_changes.py").read_text(encoding="utf-8")
-    assert "%s: delivered %d, skipped %d, failed %d (exhausted %d), dead %d, recovered %d" in batch
-    for piece in (": delivered ", ", skipped ", ", failed ", " (exhausted ", "), dead ", ", recovered "):
-        assert f'\\"{piece}\\"' in text
+    line = rows_line("dbo.Orders", Doer.RECOVERY, Outcome(delivered=3, failed=2, dead=1, expired=4), replayed=5)
+    parts = re.split(r"\d+", line.removeprefix("dbo.Orders"))
+    assert len(parts) == 9 and parts[-1] == ", by recovery"
+    for piece in [*parts[:-1], ", by "]:
+        assert text.count(f'\\"{piece}\\"') >= 2, piece
+    assert set(PLACES) <= set(re.findall(r"State\.(\w+)", text))
     assert "[Rowpost] " in (ROOT / "rowpost" / "notices" / "message.py").read_text(encoding="utf-8") and '\\"[Rowpost] \\"' in text
     assert len({item["name"] for item in WORKBOOK["items"]}) == len(WORKBOOK["items"])
 

@@ -7,7 +7,7 @@ import re
 
 from devtools.data import DEMO_CONFIG
 from rowpost.config.loading import load_config
-from rowpost.operations.status import STATE_LINE, state_line
+from rowpost.operations.status import PLACES, STATE_LINE, state_line
 from tests.deploy.bicep import INFRA, ROOT
 from tests.deploy.test_alerts import all_queries
 from tests.deploy.test_settings import LOCAL, provided
@@ -30,7 +30,7 @@ def test_alerts_and_workbook_read_the_line_that_the_watchdog_writes() -> None:
 
 def test_every_field_that_is_queried_is_in_the_line() -> None:
     source = (ROOT / "rowpost" / "operations" / "status.py").read_text(encoding="utf-8")
-    fields = set(re.findall(r'^        "(\w+)": ', source[: source.index("def state_line")], re.MULTILINE))
+    fields = set(re.findall(r'^        "(\w+)": ', source[: source.index("def state_line")], re.MULTILINE)) | {*PLACES, "dead"}
     queried = {name for query in all_queries().values() for name in re.findall(r"\bState\.(\w+)", query)}
     assert queried and queried <= fields
     assert json.loads(state_line({"relay": "dbo.T"}).removeprefix(STATE_LINE)) == {"relay": "dbo.T"}

@@ -70,6 +70,19 @@ def test_a_longer_retention_of_yours_is_kept(connection: pyodbc.Connection) -> N
     assert values(connection, "SELECT retention_period FROM sys.change_tracking_databases") == [30]
 
 
+@pytest.mark.parametrize("name", ["O'Brien", "a]b", "it's]]", "x'; DROP TABLE rowpost.Ledger; --"])
+@pytest.mark.parametrize("client_id", [None, OLD])
+def test_a_user_may_have_any_name(connection: pyodbc.Connection, name: str, client_id: str | None) -> None:
+    prepare(connection, CONFIG, name, client_id)
+    members = (
+        "SELECT m.name FROM sys.database_role_members r JOIN sys.database_principals m ON m.principal_id = r.member_principal_id "
+        "WHERE r.role_principal_id = USER_ID(N'rowpost_app')"
+    )
+    assert name in values(connection, members)
+    connection.execute(f"DROP USER [{name.replace(']', ']]')}]")
+    assert values(connection, "SELECT OBJECT_ID(N'rowpost.Ledger', N'U')") != [None]
+
+
 def test_a_new_identity_of_the_same_name_takes_the_place_of_the_old_one(connection: pyodbc.Connection) -> None:
     prepare(connection, CONFIG, "id-rowpost", OLD)
     sid = "SELECT sid FROM sys.database_principals WHERE name = N'id-rowpost'"

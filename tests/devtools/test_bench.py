@@ -14,7 +14,7 @@ from rowpost.database.ledger import CHUNK_ROWS
 
 FEW, MANY = 300, 2_600
 PLANNED_ROWS = 500  # of one statement that plans
-CHUNKED = ("mark_noticed", "replay_dead_letters")
+CHUNKED = {"dead letters: tell": 4, "replay_dead_letters": 2}  # round trips besides those for each chunk
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,12 @@ def test_planning_takes_a_round_trip_a_chunk_however_many_rows_are_held(costs: d
         for held in (FEW, MANY):
             cost = costs[name, held]
             assert cost.round_trips <= ceil(held / PLANNED_ROWS) + 2, cost
-            assert cost.statements <= 25 * cost.round_trips, cost
+            assert cost.statements <= 30 * cost.round_trips, cost
 
 
 def test_what_changes_many_rows_at_once_does_it_in_chunks(costs: dict[tuple[str, int], Cost]) -> None:
-    for name in CHUNKED:
-        assert costs[name, FEW].round_trips + 1 == costs[name, MANY].round_trips <= ceil(MANY / CHUNK_ROWS) + 2, name
+    for name, besides in CHUNKED.items():
+        assert costs[name, FEW].round_trips + 1 == costs[name, MANY].round_trips <= ceil(MANY / CHUNK_ROWS) + besides, name
 
 
 def test_all_else_takes_as_many_statements_for_many_rows_as_for_few(costs: dict[tuple[str, int], Cost]) -> None:

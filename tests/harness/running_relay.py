@@ -16,6 +16,7 @@ from rowpost.config.sections import RelayConfig
 
 LEASES = f"az_func.{RelayConfig(table='dbo.Orders').lease_table('rowpost-local')}"
 PAUSED = "AzureWebJobs.relay_dbo_Orders.Disabled"  # the setting that keeps the trigger from being listened to
+INSTANCES = "/runtime/webhooks/durabletask/instances"
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 
 ORDERS = """
@@ -101,6 +102,11 @@ class Relay:
     def status(self) -> dict[str, Any]:
         status: dict[str, Any] = self.get("/api/status")["relays"][0]
         return status
+
+    def recovery(self, relay: str = "dbo.Orders") -> str:
+        """The path of the current recovery's instance among the management addresses."""
+        ((number,),) = self.execute("SELECT RecoveryNumber FROM rowpost.Relays WHERE Relay = ?", relay)
+        return f"{INSTANCES}/recovery-{RelayConfig(table=relay).slug}-{number}"
 
     def alerts(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Notices that arrived at the webhook."""

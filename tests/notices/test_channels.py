@@ -84,7 +84,7 @@ def test_a_mail_is_sent_with_the_digest(mail: EmailService) -> None:
     assert send(mailing(mail), notice(), to()) == SENT
     (message,) = mail.messages("ops@example.com")
     assert (message.sender, message.to) == ("rowpost@example.com", ["ops@example.com"])
-    assert message.subject == "[Rowpost] dbo.Orders: 3 rows not delivered since 2026-03-01T00:00:00.1234567"
+    assert message.subject == "[Rowpost] dbo.Orders: 3 rows not delivered since 2026-03-01 00:00:00 UTC"
     assert message.plain_text == body(notice())
 
 
@@ -326,7 +326,7 @@ def test_a_text_says_what_where_since_when_and_why(kind: Kind) -> None:
     for part in (
         "dbo.Orders",
         "Rows: 3",
-        "2026-03-01T00:00:00.1234567",
+        "2026-03-01 00:00:00 UTC",
         "2026-03-02",
         "HTTP 503 Service Unavailable",
         f"notice-{kind}-1",

@@ -84,8 +84,8 @@ def test_a_select_that_was_revoked_is_told(make_relay: Callable[..., Relay]) -> 
 @pytest.mark.parametrize(
     ("sql", "remedy"),
     [
-        ("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 4", "a newer app has been here"),
-        ("DELETE FROM rowpost.SchemaVersion WHERE Version = 4", "run python infra/prepare_database.py"),
+        ("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 5", "a newer app has been here"),
+        ("DELETE FROM rowpost.SchemaVersion WHERE Version = 5", "run python infra/prepare_database.py"),
         ("UPDATE rowpost.Relays SET App = N'another'", "UPDATE rowpost.Relays SET App = NULL"),
         ("DROP TABLE rowpost.Notices", "run python infra/prepare_database.py"),
     ],
@@ -189,12 +189,12 @@ def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays
     odbc = translate(relay.stack.settings["SqlConnectionString"], "SqlConnectionString", relay.stack.settings["ODBC_DRIVER"])
     app = App(relay.stack.config, Database(odbc), relay.stack.settings["WEBSITE_SITE_NAME"])
     relay.stack.host.kill()  # type: ignore[union-attr]
-    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 4")
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = 5")
     config = app.config.relays[0]
     assert asyncio.run(_can_run(app, Broken(), config, TimerRequest(), set()))
     asyncio.run(_look_after(app, Broken(), config))
     asyncio.run(_tell_what_is_left(app, Broken()))
-    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 4 WHERE Version = 9")
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 5 WHERE Version = 9")
     asyncio.run(_look_after(app, Broken(), config))
 
 

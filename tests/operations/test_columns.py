@@ -20,7 +20,8 @@ def test_the_client_narrows_the_columns_and_takes_the_choice_back(relay: Relay) 
     status, document = ask(relay, "GET", COLUMNS)
     everything = ["OrderId", "Customer", "Total", "Secret"]
     assert (status, document["columns"], document["effective"]) == (200, None, everything)
-    assert ask(relay, "PUT", COLUMNS, json={"columns": ["total"]}) == (202, {"relay": "dbo.Orders", "columns": ["Total"]})
+    in_force = {"relay": "dbo.Orders", "columns": ["Total"], "effective": ["OrderId", "Total"], "later": []}
+    assert ask(relay, "PUT", COLUMNS, json={"columns": ["total"]}) == (202, in_force)
     relay.advance(1)
     assert ask(relay, "GET", COLUMNS)[1]["columns"] == ["Total"]
     relay.insert(1)  # the very next batch knows

@@ -30,7 +30,7 @@ def test_a_new_threshold_does_not_break_a_recovery_that_sleeps(make_relay: Calla
     relay.reject(1)
     relay.insert(1)
     relay.advance(hours=3)
-    instance = "/runtime/webhooks/durabletask/instances/recovery-dbo_Orders"
+    instance = relay.recovery()
     assert relay.alerts() == []
     relay.stack.host.stop()  # type: ignore[union-attr]
     relay.config_file.write_text(changed_config(after_rounds="3"))

@@ -38,7 +38,7 @@ def test_a_newer_change_that_waits_for_its_first_try_outlives_the_window_of_the_
     )
     relay.execute("UPDATE rowpost.Ledger SET FirstFailure = DATEADD(hour, -13, SYSUTCDATETIME()), NextAttempt = SYSUTCDATETIME()")
     relay.accept_all()
-    instance = "/runtime/webhooks/durabletask/instances/recovery-dbo_Orders"
+    instance = relay.recovery()
     assert relay.stack.host.request("POST", f"{instance}/raiseEvent/wake", json={}).status_code == 202  # type: ignore[union-attr]
     relay.advance(hours=1)
     row = relay.accepted(1)

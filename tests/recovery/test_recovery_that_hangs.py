@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from tests.harness.running_relay import Relay, changed_config
 
-INSTANCE = "/runtime/webhooks/durabletask/instances/recovery-dbo_Orders"
-
 
 def detached_rows(relay: Relay) -> None:
     relay.stack.downstream.set_mode("down", path="/rows")
@@ -19,7 +17,7 @@ def test_a_suspended_recovery_does_not_keep_rows_from_being_delivered(relay: Rel
     detached_rows(relay)
     host = relay.stack.host
     assert host is not None
-    assert host.request("POST", f"{INSTANCE}/suspend?reason=tried").status_code in (200, 202)
+    assert host.request("POST", f"{relay.recovery()}/suspend?reason=tried").status_code in (200, 202)
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=2, until=lambda: relay.ledger() == []), relay.ledger()
     assert all(relay.accepted(order) for order in range(1, 6))
@@ -30,9 +28,9 @@ def test_a_new_recovery_runs_after_one_that_hung(relay: Relay) -> None:
     detached_rows(relay)
     host = relay.stack.host
     assert host is not None
-    host.request("POST", f"{INSTANCE}/suspend?reason=tried")
+    host.request("POST", f"{relay.recovery()}/suspend?reason=tried")
     assert relay.advance(hours=2, until=lambda: "recovery does not move" in relay.host_log())
-    assert relay.advance(900, until=lambda: host.request("GET", INSTANCE).json().get("runtimeStatus") == "Running")
+    assert relay.advance(900, until=lambda: host.request("GET", relay.recovery()).json().get("runtimeStatus") == "Running")
     relay.stack.downstream.set_mode("up")
     assert relay.advance(900, until=lambda: relay.ledger() == [])
 
@@ -44,7 +42,7 @@ def suspended_with_an_alarm(relay: Relay) -> None:
     assert relay.advance(hours=1, until=lambda: [notice["kind"] for notice in relay.alerts()] == ["alarm"])
     host = relay.stack.host
     assert host is not None
-    assert host.request("POST", f"{INSTANCE}/suspend?reason=tried").status_code in (200, 202)
+    assert host.request("POST", f"{relay.recovery()}/suspend?reason=tried").status_code in (200, 202)
     relay.advance(1)
 
 
@@ -52,7 +50,7 @@ def test_people_hear_of_the_end_of_an_incident_though_recovery_hangs(relay: Rela
     suspended_with_an_alarm(relay)
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=2, until=lambda: relay.ledger() == [])
-    assert relay.advance(900, until=lambda: [notice["kind"] for notice in relay.alerts()] == ["alarm", "recovered"])
+    assert relay.advance(hours=1, until=lambda: [notice["kind"] for notice in relay.alerts()] == ["alarm", "recovered"])
 
 
 def test_people_hear_of_dead_letters_though_recovery_hangs(make_relay: Callable[..., Relay]) -> None:
@@ -61,7 +59,7 @@ def test_people_hear_of_dead_letters_though_recovery_hangs(make_relay: Callable[
     relay.stack.downstream.set_rules([{"match": {"path": "/rows"}, "status": 422}])
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=3, until=lambda: {state for _, state, *_ in relay.ledger()} == {"dead"}), relay.ledger()
-    assert relay.advance(900, until=lambda: "dead_letter" in [notice["kind"] for notice in relay.alerts()])
+    assert relay.advance(hours=1, until=lambda: "dead_letter" in [notice["kind"] for notice in relay.alerts()])
 
 
 def test_an_outage_alone_is_no_reason_to_replace_it(relay: Relay) -> None:

@@ -76,7 +76,7 @@ def test_recovery_does_not_spin_in_the_second_before_a_row_is_due(relay: Relay) 
         "UPDATE rowpost.Ledger SET NextAttempt = DATEADD(millisecond, 900, DATEADD(second, 100, CAST(CONVERT(nvarchar(19), "
         "SYSUTCDATETIME(), 126) AS datetime2(7))))"
     )
-    instance = "/runtime/webhooks/durabletask/instances/recovery-dbo_Orders"
+    instance = relay.recovery()
     answer = relay.stack.host.request("POST", f"{instance}/raiseEvent/wake", json={})  # type: ignore[union-attr]
     assert answer.status_code == 202
     before = len(relay.posts(1))

@@ -119,13 +119,13 @@ def test_recovery_keeps_its_history_short_and_ends_with_nothing_open(relay: Rela
     relay.reject(1)
     relay.insert(1)
     relay.advance(hours=11)
-    status = relay.get("/runtime/webhooks/durabletask/instances/recovery-dbo_Orders?showHistory=true")
+    status = relay.get(f"{relay.recovery()}?showHistory=true")
     assert status["runtimeStatus"] == "Running"
     assert len(status["historyEvents"]) < 12
     assert status["customStatus"]["round"] >= 10
     relay.accept_all()
     relay.advance(hours=2)
-    assert relay.get("/runtime/webhooks/durabletask/instances/recovery-dbo_Orders")["runtimeStatus"] == "Completed"
+    assert relay.get(relay.recovery())["runtimeStatus"] == "Completed"
 
 
 def test_status_tells_what_waits_and_why(relay: Relay) -> None:
@@ -136,11 +136,11 @@ def test_status_tells_what_waits_and_why(relay: Relay) -> None:
     assert (status["retrying"], status["held"], status["dead"], status["last_status"]) == (1, 0, 0, 422)
     relay.advance(hours=2)
     status = relay.status()
-    assert (status["pending"], status["retrying"], status["held"], status["dead"]) == (0, 0, 1, 0)
+    assert (status["waiting"], status["pending"], status["retrying"], status["detached"], status["dead"]) == (1, 0, 0, 1, 0)
     assert status["round"] >= 5
     assert status["next_attempt"] > relay.time.now().isoformat()[:19]
     assert status["last_error"] == "HTTP 422 Unprocessable Entity"
-    assert status["recovery"] == {"instance": "recovery-dbo_Orders", "status": "Running"}
+    assert status["recovery"] == {"instance": relay.recovery().rpartition("/")[2], "status": "Running"}
 
 
 def test_finished_orchestrations_are_removed_after_the_configured_time(make_relay: Callable[..., Relay]) -> None:

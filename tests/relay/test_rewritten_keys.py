@@ -48,7 +48,7 @@ def events(relay: Relay, operation: str) -> int:
 
 def at_rest(relay: Relay) -> bool:
     status = relay.status()
-    return not (status["pending"] or status["in_flight"] or relay.ledger() or relay.alerts())
+    return not (status["waiting"] or relay.ledger() or relay.alerts())
 
 
 @pytest.mark.parametrize("kind", PAIRS)

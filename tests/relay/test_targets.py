@@ -81,8 +81,8 @@ def test_a_table_goes_to_two_targets_and_neither_waits_for_the_other(make_relay:
     assert relay.advance(10, until=lambda: all(relay.accepted(order) for order in range(1, 11)))
     relay.advance(hours=2)
     api, lake = relay.get("/api/status")["relays"]
-    assert (api["relay"], api["target"], api["held"], api["circuit_breaker"]["state"]) == ("dbo.Orders", "api", 0, "closed")
-    assert (lake["relay"], lake["table"], lake["target"], lake["held"]) == ("dbo.Orders@lake", "dbo.Orders", "lake", 10)
+    assert (api["relay"], api["target"], api["waiting"], api["circuit_breaker"]["state"]) == ("dbo.Orders", "api", 0, "closed")
+    assert (lake["relay"], lake["table"], lake["target"], lake["waiting"]) == ("dbo.Orders@lake", "dbo.Orders", "lake", 10)
     assert lake["circuit_breaker"]["openings"] >= 5
     assert set(waiting(relay)) == {"dbo.Orders@lake"}
     relay.stack.downstream.set_mode("up")

@@ -17,7 +17,7 @@ from devtools.sim.inside.manners import Bytes, Manners
 from devtools.sim.inside.network import Network
 from devtools.sim.inside.scheduler import MICROSECONDS, Scheduler, Strand
 from devtools.sim.inside.sockets import Sockets
-from devtools.sim.inside.waiting import threading_for
+from devtools.sim.inside.waiting import Deadlines, threading_for
 from emulators.http_server import Answer, Request
 from rowpost.http.client import Client
 from tests.harness.raw_server import RawServer
@@ -68,6 +68,7 @@ def inside(monkeypatch: pytest.MonkeyPatch, answers: list[Bytes]) -> tuple[list[
     for module in (rowpost.http.connections, rowpost.http.exchange):
         monkeypatch.setattr(module, "socket", sockets.module())
     monkeypatch.setattr(rowpost.http.exchange, "threading", threading_for(lambda: scheduler))
+    monkeypatch.setattr(rowpost.http.exchange, "_deadlines", Deadlines(lambda: scheduler))
     outcomes: list[str] = []
 
     def post_all() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from tests.harness.running_relay import PAUSED, Relay, body_of, changed_config
+from tests.harness.running_relay import CONFIG, PAUSED, Relay, body_of, changed_config
 
 MINUTE = 60
 
@@ -134,3 +135,17 @@ def test_a_stall_is_seen_although_what_waits_changes_again_and_again(relay: Rela
         relay.advance(MINUTE)
     assert len(relay.alerts("stalled")) == 1
     assert len(relay.posts(1)) > 1
+
+
+def test_a_number_that_the_trigger_cannot_read_is_told_with_its_column(make_relay: Callable[..., Relay]) -> None:
+    table = "CREATE TABLE dbo.Orders (OrderId int NOT NULL PRIMARY KEY, Small decimal(28, 4) NULL, Wide decimal(38, 10) NULL)"
+    relay = make_relay(CONFIG.replace('table = "dbo.Orders"', 'table = "dbo.Orders"\nsend = ["Small"]'), table)
+    assert "Wide can hold numbers of more than 28 digits" in relay.host_log()
+    relay.execute("INSERT INTO dbo.Orders VALUES (1, 1, 1), (2, 2, 79228162514264337593)")
+    relay.execute("INSERT INTO dbo.Orders VALUES (3, 3, 3)")
+    assert relay.advance(16 * MINUTE, until=lambda: all(relay.accepted(order) is not None for order in (1, 2, 3)))
+    (told,) = relay.alerts()
+    assert (told["kind"], told["columns"]) == ("stalled", ["Wide"])
+    assert "columns Wide" in told["text"] and told["text"].index("28 digits") < told["text"].index("restart")
+    relay.execute("INSERT INTO dbo.Orders VALUES (4, 4, 4)")
+    assert relay.advance(MINUTE, until=lambda: relay.accepted(4) is not None), "and the trigger goes on behind it"

@@ -59,12 +59,13 @@ def test_the_watchdog_restarts_a_recovery_that_is_gone(relay: Relay) -> None:
     relay.reject(1)
     relay.insert(1)
     relay.advance(hours=1)
-    instance = "/runtime/webhooks/durabletask/instances/recovery-dbo_Orders"
+    instance = relay.recovery()
     assert relay.stack.host.request("POST", f"{instance}/terminate?reason=gone").status_code == 202  # type: ignore[union-attr]
     relay.advance(1)
     assert relay.get(instance)["runtimeStatus"] == "Terminated"
     relay.advance(6 * 60)
-    assert relay.get(instance)["runtimeStatus"] == "Running"
+    assert relay.recovery() != instance, "no id is used twice"
+    assert relay.get(relay.recovery())["runtimeStatus"] == "Running"
 
 
 def test_rows_handed_out_again_and_again_without_an_outcome_are_adopted(relay: Relay) -> None:
@@ -73,9 +74,7 @@ def test_rows_handed_out_again_and_again_without_an_outcome_are_adopted(relay: R
     relay.insert(1)
     relay.advance(5)
     relay.execute("DELETE FROM rowpost.Ledger")
-    relay.execute(
-        f"UPDATE {LEASES} SET _az_func_AttemptCount = 5, _az_func_LeaseExpirationTime = SYSDATETIME()"
-    )
+    relay.execute(f"UPDATE {LEASES} SET _az_func_AttemptCount = 5, _az_func_LeaseExpirationTime = SYSDATETIME()")
     relay.stack.downstream.set_mode("up")
     assert relay.advance(hours=1, until=lambda: relay.accepted(1) is not None)
     relay.advance(60)

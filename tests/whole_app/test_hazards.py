@@ -56,9 +56,7 @@ def test_c_the_last_built_in_attempt_in_flight_is_still_counted_as_unprocessed(r
         connection = relay.stack.sql.connect(application="watcher")
         for attempt in range(2, 6):
             relay.stack.downstream.wait_for(lambda n=attempt: len(relay.posts(1)) >= n, 60)  # type: ignore[misc]
-            counts.append(
-                connection.execute(f"SELECT MAX(_az_func_AttemptCount) FROM {LEASES}").fetchone()[0]
-            )
+            counts.append(connection.execute(f"SELECT MAX(_az_func_AttemptCount) FROM {LEASES}").fetchone()[0])
         connection.close()
         watched.set()
 

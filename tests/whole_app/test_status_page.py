@@ -27,7 +27,9 @@ def watched(host: FunctionsHost) -> Iterator[None]:
     def run() -> None:
         with requests.Session() as session:
             while not ended.is_set():
-                for path in ("state", "triggers", "instance?id=recovery-dbo_Orders"):
+                state = session.get(f"{host.url}{CONSOLE_PATH}/state", timeout=30).json()
+                instances = [f"instance?id={item['id']}" for item in state["durable"]["instances"]]
+                for path in ("triggers", *instances):
                     session.get(f"{host.url}{CONSOLE_PATH}/{path}", timeout=30)
 
     thread = threading.Thread(target=run)
@@ -101,7 +103,7 @@ def test_an_outage_is_seen_as_it_happens(tmp_path: Path, relay: Relay) -> None:
         browser.wait_for(has("#lines .line.error", "BatchFailed"))
         browser.wait_for(has("#functions-table td", "BatchFailed"))
         assert "customer 7" not in browser.text("body")
-        browser.click("[data-instance='recovery-dbo_Orders']")
+        browser.click("[data-instance^='recovery-dbo_Orders-']")
         browser.wait_for(has("#history-table td", "survey_relay"))
         browser.wait_for(has("#history-table td", "TimerCreated"))
         assert "Running" in browser.text("#instance-about")

@@ -30,7 +30,7 @@ def test_an_outage_of_one_is_not_the_business_of_the_other(relay: Relay) -> None
         assert relay.advance(10, until=lambda: all(relay.accepted(order) for order in range(1, 8)))
         relay.advance(hours=3)
         assert {text for (text,) in relay.execute("SELECT Relay FROM rowpost.Ledger")} == {"dbo.Orders@b"}
-        assert relay.status()["held"] == 0 and relay.status()["circuit_breaker"]["state"] == "closed"
+        assert relay.status()["waiting"] == 0 and relay.status()["circuit_breaker"]["state"] == "closed"
         assert len(relay.posts()) == 7 and relay.alerts() == []
         other.downstream.set_mode("up")
         assert relay.advance(360, until=lambda: relay.execute("SELECT Relay FROM rowpost.Ledger") == [])

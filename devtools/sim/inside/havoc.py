@@ -172,7 +172,7 @@ class Havoc:
 
     def _watch(self, site: Site, instance: str, execution: str | None, since: float) -> None:
         """Wait until a recovery that hangs is replaced; that it did is the trouble of its relay."""
-        lane = next(lane for lane in site.lanes if instance == f"recovery-{lane.relay.slug}")
+        lane = next(lane for lane in site.lanes if instance.startswith(f"recovery-{lane.relay.slug}-"))
         while self._execution(site, instance) == execution and not self.world.ended:
             self.record.troubles[:] = [each for each in self.record.troubles if (each.kind, each.since) != (_kind(lane), since)]
             self.record.troubles.append(Trouble(_kind(lane), since, self.scheduler.seconds()))

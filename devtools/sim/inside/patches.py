@@ -29,7 +29,7 @@ import rowpost.http.exchange
 import rowpost.target.delivery
 from devtools.sim.inside.scheduler import Scheduler
 from devtools.sim.inside.sockets import Sockets
-from devtools.sim.inside.waiting import Pool, threading_for, wait_for
+from devtools.sim.inside.waiting import Deadlines, Pool, threading_for, wait_for
 
 _history: ModuleType = sys.modules[HistoryEvent.__module__]
 _client: ModuleType = sys.modules[_client_class.__module__]
@@ -109,6 +109,7 @@ def _put(patches: _Patches, running: Running) -> None:
     poller = sys.modules.get("azure.core.polling._poller")
     if poller is not None:
         patches.put(poller, "threading", threading_module)
+    patches.put(rowpost.http.exchange, "_deadlines", Deadlines(current))
     patches.put(rowpost.target.delivery, "ThreadPoolExecutor", lambda *args, **kwargs: Pool(current, *args, **kwargs))
     patches.put(
         rowpost.target.delivery,

@@ -17,6 +17,7 @@ from emulators.functions_host.app.indexing import IndexedFunction
 from emulators.functions_host.app.invocation import FunctionFailed, Invoker
 from emulators.functions_host.console import CONSOLE_PATH, Console
 from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, ManagementApi
+from emulators.functions_host.http.faults import Faults
 from emulators.functions_host.http.keys import Keys
 from emulators.functions_host.http.routes import Route
 from emulators.functions_host.settings import ConfigurationError, section
@@ -79,7 +80,7 @@ class HttpFront:
         self._invoker, self._management, self._trigger_by_hand = invoker, management, trigger_by_hand
         self._keys, self._enable_auth, self._clock, self._logger = keys, enable_auth, clock, logger
         self._console = console
-        self._durable_calls = 0
+        self._durable_calls, self._faults = 0, Faults()
         self._runners: list[web.ServerRunner] = []
 
     async def start(self, port: int, rpc_port: int) -> tuple[int, int]:
@@ -120,7 +121,7 @@ class HttpFront:
         if not request.path.lower().startswith(RPC_PATH + "/"):
             return web.Response(status=404)
         self._durable_calls += 1
-        return await self._management.handle(request)
+        return await self._faults.around(request, self._management.handle)
 
     @staticmethod
     def _given_key(request: web.BaseRequest) -> str | None:
@@ -244,6 +245,8 @@ class HttpFront:
             return web.json_response(
                 {"state": "Running", "version": "4.0.0.0", "versionDetails": "emulator", "durableCalls": self._durable_calls}
             )
+        if [part.lower() for part in parts] == ["host", "durablefaults"] and request.method in ("POST", "DELETE"):
+            return self._faults.control(request.method, json.loads(await request.content.read() or b"{}"))
         if len(parts) == 2 and parts[0].lower() == "functions" and request.method == "POST":
             try:
                 text = json.loads(await request.content.read() or b"{}").get("input")

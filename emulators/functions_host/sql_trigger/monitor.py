@@ -21,7 +21,7 @@ from emulators.clock import Clock
 from emulators.functions_host.sql_trigger.connection import Connection
 from emulators.functions_host.sql_trigger.connection_string import OdbcConnection
 from emulators.functions_host.sql_trigger.errors import DatabaseError
-from emulators.functions_host.sql_trigger.payload import Change, changes_json
+from emulators.functions_host.sql_trigger.payload import Change, beyond_dotnet, changes_json
 from emulators.functions_host.sql_trigger.statements import Statements, key_rows
 
 RENEWAL_SECONDS = 15
@@ -224,7 +224,10 @@ class ChangeMonitor:
             self._wake_at = self._clock.now() + timedelta(microseconds=microseconds) + _HAIR
         if not found:
             return
-        if self._stopping:
+        unreadable = any(beyond_dotnet(value) for values in found for value in values)
+        if unreadable:
+            self._logger.error("Failed to read the changes of table %s: OverflowException: Conversion overflows.", self._table)
+        if unreadable or self._stopping:
             await self._consumer_connection.roll_back()
             return
         rows = [self._row(values) for values in found]

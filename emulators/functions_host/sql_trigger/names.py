@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 
 from emulators.functions_host.sql_trigger.errors import ListenerError
+from emulators.reserved_words import RESERVED
 
 _PART = re.compile(
     r"""\s*(?:
         \[(?P<bracketed>(?:[^\]]|\]\])+)\]
       | "(?P<quoted>(?:[^"]|"")+)"
-      | (?P<plain>[^\s.\[\]"']+)
+      | (?P<plain>[^\W\d][\w@$\#]*)
     )\s*""",
     re.VERBOSE,
 )
@@ -51,6 +52,8 @@ class TableName:
                 parts.append(match["bracketed"].replace("]]", "]"))
             elif match["quoted"] is not None:
                 parts.append(match["quoted"].replace('""', '"'))
+            elif match["plain"].upper() in RESERVED:
+                raise ListenerError(f"'{text}' is not a table name: '{match['plain']}' is a reserved word, put it in brackets.")
             else:
                 parts.append(match["plain"])
             position = match.end()

@@ -124,6 +124,15 @@ def rewrite_date_like(text: str) -> str:
         return text
 
 
+def beyond_dotnet(value: Any) -> bool:
+    """Whether a number is more than System.Decimal holds, 96 bits and 28 places: SqlClient throws when it reads the row."""
+    if not isinstance(value, Decimal):
+        return False
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    return int("".join(map(str, digits))) * 10 ** max(0, exponent) >= 2**96 or exponent < -28
+
+
 def value_token(value: Any, type_name: str) -> str:
     """A column's value as JSON.
 

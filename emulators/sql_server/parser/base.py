@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators.sql_server.parser.keywords import RESERVED
+from emulators.reserved_words import RESERVED
 from emulators.sql_server.parser.lexer import Token, tokenize
 from emulators.sql_server.parser.tree import Name
 from emulators.sql_server.values.datatypes import type_from_syntax

@@ -53,14 +53,18 @@ def test_lease_table_name(chosen: str | None, quoted: str) -> None:
         ("dbo.Orders", "[dbo].[Orders]"),
         ("[dbo].[a.b]]c]", "[dbo].[a.b]]c]"),
         ('"my schema" . "x""y"', '[my schema].[x"y]'),
-        ("dbo.User", "[dbo].[User]"),
+        ("dbo.[User]", "[dbo].[User]"),
+        ("dbo.Größe", "[dbo].[Größe]"),
+        ("_a.b$c", "[_a].[b$c]"),
     ],
 )
 def test_table_names(text: str, quoted: str) -> None:
     assert TableName.parse(text).quoted == quoted
 
 
-@pytest.mark.parametrize("text", ["", "a.b.c", "dbo.", "[open", "a b", "dbo..x"])
+@pytest.mark.parametrize(
+    "text", ["", "a.b.c", "dbo.", "[open", "a b", "dbo..x", "dbo.Order Lines", "dbo.User", "table.x", "dbo.a-b", "dbo.1a"]
+)
 def test_bad_table_names(text: str) -> None:
     with pytest.raises(ListenerError):
         TableName.parse(text)

@@ -10,14 +10,16 @@ since its target works again or an operator says so), lease_lost (the trigger do
 Parameters: 1. @delays, a JSON array of objects: r, rounds so far; s, seconds until the next. 2. @steps, the last r. 3. @window, the
 retry window in seconds. 4. @detach, rounds after which a lease is released. 5. @attempts, the built-in attempts. 6. @after and
 7. @after_lost, where the chunk before ended; '' at first.
-Result set: how many rows were planned; where the chunk ended, NULL if there was none: of all events, of lease_lost.
+Result set: where the chunk ended if it was full, else NULL: of the other events, of lease_lost; 1 if what was planned may ask for more
+from the start: an exhausted row that was ordered, probes of a half-open breaker; how many rows were given up.
 Locks: while the chunk is written: the trigger's lock, the leases and the records of the chunk.
 If the connection dies: the chunk is planned wholly or not at all; the next look goes on.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @delays nvarchar(max) = ?, @steps int = ?, @window int = ?, @detach int = ?, @attempts int = ?;
-DECLARE @after char(64) = ?, @after_lost char(64) = ?, @end char(64), @end_lost char(64), @lock int, @planned int = 0;
+DECLARE @after char(64) = ?, @after_lost char(64) = ?, @end char(64), @end_lost char(64), @lock int, @found int, @again int = 0;
+DECLARE @dead int = 0;
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME(), @last bigint = {cursor};
 DECLARE @openings int, @open_until datetime2(7), @closed_at datetime2(7), @ordered datetime2(7);
 SELECT @ordered = RetryOrdered FROM rowpost.Relays WHERE Relay = {relay};
@@ -60,8 +62,9 @@ SELECT c.KeyHash, c.Event, CASE WHEN c.Wait >= d.s THEN c.Wait ELSE d.s END, c.S
          WHERE x.Event IS NOT NULL
          ORDER BY x.KeyHash) c
   JOIN OPENJSON(@delays) WITH (r int '$.r', s int '$.s') d ON d.r = CASE WHEN c.Rounds < @steps THEN c.Rounds ELSE @steps END;
-SELECT @end = MAX(KeyHash) FROM @rows;
-IF @end IS NULL
+SELECT @found = COUNT(*) FROM @rows;
+IF @found = {chunk_rows} SELECT @end = MAX(KeyHash) FROM @rows;
+IF @found < {chunk_rows}
 BEGIN
     INSERT INTO @rows (KeyHash, Event, Seconds, State, LastFailure, NextAttempt)
     SELECT TOP ({chunk_rows}) g.KeyHash, 'lease_lost', 0, g.State, g.LastFailure, g.NextAttempt
@@ -73,9 +76,15 @@ BEGIN
        AND g.KeyHash > @after_lost
        AND g.NextAttempt < DATEADD(second, -{lapsed_seconds}, @utc)
        AND {lost_to_the_trigger}
+       AND NOT EXISTS (SELECT 1 FROM @rows r WHERE r.KeyHash = g.KeyHash)
      ORDER BY g.KeyHash;
-    SELECT @end_lost = MAX(KeyHash) FROM @rows;
+    IF @@ROWCOUNT = {chunk_rows} SELECT @end_lost = MAX(KeyHash) FROM @rows WHERE Event = 'lease_lost';
 END;
+IF EXISTS (SELECT 1
+             FROM @rows
+            WHERE (@openings >= @attempts AND @open_seconds = 0)
+               OR (Event = 'planned' AND (LastFailure < @ordered OR LastFailure < @closed_at)))
+    SET @again = 1;
 -- The breaker is half-open: besides rows that are due some probe the target, those that failed least for their own sake.
 IF @openings >= @attempts
    AND @open_seconds = 0
@@ -132,7 +141,7 @@ BEGIN
       JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = r.KeyHash
      CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
       LEFT JOIN {leases} l ON {same_key_l_k};
-    SET @planned = @@ROWCOUNT;
+    SET @dead = (SELECT COUNT(*) FROM @rows WHERE Event = 'window_over');
     COMMIT;
 END;
-SELECT @planned, @end, @end_lost;
+SELECT @end, @end_lost, @again, @dead;

@@ -1,9 +1,10 @@
 /*
-What an operator asks first of a table: what is pending, what fails, why, and when it is tried again.
+What an operator asks first of a relay: what waits and where, what fails, why, and when it is tried again.
 
-Result sets: 1. rows that the trigger would hand out now, rows in hand, the lowest version of a change that was never handed out, the
-newest version; 2. the ledger by state, the highest round, the oldest failure, the next attempt (UTC); 3. the circuit breaker and the
-gap; 4. the last failure.
+Result sets: 1. rows that wait, and dead letters, by where they are: the state of the record, or what the lease says of rows without a
+live record; each row once, but a dead letter whose row has changed again; 2. the lowest version of a change that was never handed
+out, the newest version; 3. the highest round, the oldest failure, the next attempt (UTC); 4. the circuit breaker and the gap; 5. the
+last failure.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -11,33 +12,58 @@ DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint;
 -- A trigger that has never started has no lease table: all that is tracked is untouched.
 IF OBJECT_ID({leases_literal}, N'U') IS NULL
 BEGIN
-    SELECT COUNT(*), 0, MIN(c.SYS_CHANGE_VERSION), CHANGE_TRACKING_CURRENT_VERSION() FROM CHANGETABLE(CHANGES {table}, @last) c;
+    WITH known AS (SELECT k.*, CASE g.State WHEN 'dead' THEN g.ChangeVersion ELSE {redelivered_version} END AS UpTo
+                     FROM rowpost.Ledger g
+                    CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+                    WHERE g.Relay = {relay})
+    SELECT x.Place, COUNT(*)
+      FROM (SELECT g.State AS Place FROM rowpost.Ledger g WHERE g.Relay = {relay}
+            UNION ALL
+            SELECT 'pending' FROM CHANGETABLE(CHANGES {table}, @last) c
+             WHERE NOT EXISTS (SELECT 1 FROM known k WHERE {same_key_c_k} AND k.UpTo >= c.SYS_CHANGE_VERSION)) x
+     GROUP BY x.Place;
+    SELECT MIN(c.SYS_CHANGE_VERSION), CHANGE_TRACKING_CURRENT_VERSION() FROM CHANGETABLE(CHANGES {table}, @last) c;
 END
 ELSE
 BEGIN
     SET @last = {cursor};
-    SELECT COUNT(CASE WHEN (l._az_func_AttemptCount IS NULL OR l._az_func_AttemptCount < 5)
-                           AND ((l._az_func_LeaseExpirationTime IS NULL
-                                 AND (l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION))
-                                OR l._az_func_LeaseExpirationTime < @now) THEN 1 END),
-           COUNT(CASE WHEN l._az_func_AttemptCount > 0 AND l._az_func_LeaseExpirationTime >= @now THEN 1 END),
-           MIN(CASE WHEN l._az_func_LeaseExpirationTime IS NULL
+    -- One statement, so that a row that goes from one place to another is counted at one of them.
+    WITH known AS (SELECT k.*, CASE g.State WHEN 'dead' THEN g.ChangeVersion ELSE {redelivered_version} END AS UpTo
+                     FROM rowpost.Ledger g
+                    CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+                    WHERE g.Relay = {relay})
+    SELECT x.Place, COUNT(*)
+      FROM (SELECT g.State AS Place FROM rowpost.Ledger g WHERE g.Relay = {relay}
+            UNION ALL
+            SELECT {place_of_lease}
+              FROM CHANGETABLE(CHANGES {table}, @last) c
+              LEFT JOIN {leases} l ON {same_key_l_c}
+             WHERE (l.{first_key} IS NULL
+                    OR l._az_func_LeaseExpirationTime IS NOT NULL
+                    OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION)
+               AND NOT EXISTS (SELECT 1 FROM known k WHERE {same_key_c_k} AND k.UpTo >= c.SYS_CHANGE_VERSION)
+            UNION ALL
+            -- Handed out or parked, and now unknown to change tracking: the retention was over, or the table was truncated.
+            SELECT {place_of_lease}
+              FROM {leases} l
+             WHERE l._az_func_LeaseExpirationTime IS NOT NULL
+               AND l._az_func_AttemptCount <> 0
+               AND l._az_func_ChangeVersion < {redelivered_version}
+               AND NOT EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, @last) c WHERE {same_key_c_l})
+               AND NOT EXISTS (SELECT 1 FROM known k WHERE {same_key_l_k} AND k.UpTo >= l._az_func_ChangeVersion)) x
+     GROUP BY x.Place;
+    SELECT MIN(CASE WHEN l._az_func_LeaseExpirationTime IS NULL
                          AND (l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION)
                     THEN c.SYS_CHANGE_VERSION END),
            CHANGE_TRACKING_CURRENT_VERSION()
       FROM CHANGETABLE(CHANGES {table}, @last) c
       LEFT JOIN {leases} l ON {same_key_l_c};
 END;
-SELECT SUM(CASE g.State WHEN 'retrying' THEN 1 ELSE 0 END),
-       SUM(CASE g.State WHEN 'exhausted' THEN 1 ELSE 0 END),
-       SUM(CASE g.State WHEN 'held' THEN 1 ELSE 0 END),
-       SUM(CASE g.State WHEN 'detached' THEN 1 ELSE 0 END),
-       SUM(CASE g.State WHEN 'dead' THEN 1 ELSE 0 END),
-       MAX(CASE WHEN g.State <> 'dead' THEN g.Rounds END),
-       CONVERT(nvarchar(40), MIN(CASE WHEN g.State <> 'dead' THEN g.FirstFailure END), 126),
-       CONVERT(nvarchar(40), MIN(CASE WHEN g.State <> 'dead' THEN g.NextAttempt END), 126)
+SELECT MAX(g.Rounds),
+       CONVERT(nvarchar(40), MIN(g.FirstFailure), 126),
+       CONVERT(nvarchar(40), MIN(g.NextAttempt), 126)
   FROM rowpost.Ledger g
- WHERE g.Relay = {relay};
+ WHERE g.Relay = {relay} AND g.State <> 'dead';
 SELECT t.Openings,
        CONVERT(nvarchar(40), t.OpenUntil, 126),
        CASE WHEN t.OpenUntil > SYSUTCDATETIME() THEN 1 ELSE 0 END,
