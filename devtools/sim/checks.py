@@ -96,6 +96,10 @@ def quiet(record: Record) -> Iterator[Violation]:
 def order(record: Record) -> Iterator[Violation]:
     """(2) No older version is accepted after a newer one, unless as a repeat of that event, or by a worker without its lease; and
     each retry of a change has the same id."""
+    conflicting = record.counters["conflicting"]
+    # What change tracking has forgotten has no version any more: it travels under the one that the ledger knows.
+    if conflicting and not record.choices and not record.plan.pace and not record.cleaned:
+        yield Violation("order", f"{conflicting} times two contents came with the same version")
     for text, posts in posts_by_row(record).items():
         seen: set[str | None] = set()
         ids: dict[int | None, str | None] = {}
