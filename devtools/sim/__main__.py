@@ -69,6 +69,8 @@ def _run(options: argparse.Namespace, first: int, directory: Path) -> int:
         extra += f" --features {' '.join(sorted(features))}" if features != FEATURES else ""
         extra += f" --mutant {options.mutant}" if options.mutant else ""
         print(f"\nreplay it: python dev.py sim --seed {seed}{extra}")
+    if tally.dimensions:
+        print(tally.table())
     print(f"{policy}: {tally}; {seconds:.0f} s; {len(failures)} failed")
     if options.report is not None:
         document = {**tally.to_json(), "first_seed": first, "policy": policy, "wire": options.wire, "mutant": options.mutant}

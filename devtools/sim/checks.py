@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from devtools.sim.besides import overdue, repeats, strangers, told_of_trouble, unreadable
+from devtools.sim.consumer import one_content, same_as_the_database
+from devtools.sim.contents import fresh
 from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
@@ -18,12 +22,18 @@ from rowpost.rules.lifecycle import allowed
 
 
 def check(record: Record) -> list[Violation]:
-    """All violations of a run."""
+    """All violations of a run: each relay is judged on its own."""
+    if record.restores:  # versions have begun again: what counts is what a consumer has in the end
+        return [violation for rule in (one_content, same_as_the_database, harness) for violation in rule(record)]
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
         rules += [patience, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, harness]
-    return [violation for rule in rules for violation in rule(record)]
+        rules += [fresh, overdue, repeats, unreadable, told_of_trouble]
+    found = [violation for rule in rules for violation in rule(record)]
+    for other in record.others:
+        found += [replace(v, text=f"{other.lane}: {v.text}", lane=other.lane) for rule in rules for v in rule(other)]
+    return [*found, *strangers(record)]
 
 
 def delivered(record: Record) -> Iterator[Violation]:
@@ -72,7 +82,8 @@ def quiet(record: Record) -> Iterator[Violation]:
     for entry in live:
         yield Violation("quiet", f"{entry['RowKey']} is still {entry['State']} (rounds {entry['Rounds']})", entry["RowKey"])
     for each in record.instances:
-        if each["runtimeStatus"] in ("Running", "Pending", "ContinuedAsNew", "Failed"):
+        hangs = each["instanceId"] in record.hung and each["runtimeStatus"] != "Failed"
+        if each["runtimeStatus"] in ("Running", "Pending", "ContinuedAsNew", "Failed") and not hangs:
             yield Violation("quiet", f"orchestration {each['instanceId']} is {each['runtimeStatus']}")
     for text, version in record.open_changes:
         yield Violation("quiet", f"{text}: change {version} lies beyond the cursor {record.cursor} and is not released", text)

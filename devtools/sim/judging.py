@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from devtools.sim.lane import MAIN, Lane
 from devtools.sim.record import Record, key_text
 from emulators.downstream.attempt import Attempt
 
@@ -22,6 +23,7 @@ class Violation:
     rule: str
     text: str
     key: str | None = None
+    lane: Lane = MAIN
 
     def __str__(self) -> str:
         return f"[{self.rule}] {self.text}"
@@ -52,6 +54,8 @@ def disturbed(record: Record, begin: float, end: float) -> bool:
     early = begin - SETTLES_SECONDS
     if any(since <= end and back >= early for since, back, _ in record.kills + record.stalls):
         return True
+    if troubled(record, begin, end):
+        return True
     if len({name for since, back, name in record.deaf if since <= end and back >= begin - _STALL_SECONDS}) == record.plan.hosts:
         return True
     if record.every_commit:
@@ -64,6 +68,16 @@ def disturbed(record: Record, begin: float, end: float) -> bool:
     if any(at <= end and at + (_HOUR if minutes < 0 else 0) >= early for at, minutes in record.shifts):
         return True  # when the clock goes back, leases last an hour longer
     return any(early <= at <= end for at in record.commands)
+
+
+def troubled(record: Record, begin: float, end: float, *but: str) -> bool:
+    """Whether something of the dimensions kept the relay from its work between two instants, or shortly before; ``but`` are kinds
+    that do not count."""
+    name = record.lane.relay.name
+    kinds = {"denied", "hidden", "unreadable", f"hang {name}", f"unconfigured {name}"} - set(but)
+    return any(
+        trouble.kind in kinds and trouble.since <= end and trouble.until >= begin - SETTLES_SECONDS for trouble in record.troubles
+    )
 
 
 def lapsed(record: Record, at: float, event_id: str | None = None) -> bool:

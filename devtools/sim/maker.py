@@ -6,28 +6,37 @@ import random
 from dataclasses import replace
 from typing import Any
 
+from devtools.sim.dimensions import DIMENSIONS, EVERYWHERE, draw
+from devtools.sim.lane import MAIN, Lane
 from devtools.sim.plan import OFFSETS_MINUTES, Action, Plan, Policy, Settings, consistent, key_of
 
 MINUTE = 60.0
 KILLS = ("now", "effect", "effect", "effect", "durable", "post", "post", "claim", "settle", "survey", "redeliver", "release")
-ALL_FEATURES = frozenset({"clean", "resync"})  # change tracking forgets; an operator has a table sent again
-FEATURES = ALL_FEATURES  # in a plan, unless some are left out
+_ACTIONS = frozenset({"clean", "resync"})  # change tracking forgets; an operator has a table sent again
+ALL_FEATURES = _ACTIONS | frozenset(DIMENSIONS)
+FEATURES = _ACTIONS | EVERYWHERE  # in a plan, unless some are left out
 
 
 def make_plan(seed: int, policy: Policy = "rowpost", features: frozenset[str] = FEATURES) -> Plan:
     """The scenario of a seed; ``features`` names kinds of actions that not every app is made for."""
-    return _Maker(random.Random(f"rowpost/{seed}"), seed, policy, features).make()
+    return Maker(random.Random(f"rowpost/{seed}"), seed, policy, features).make()
 
 
-class _Maker:
+class Maker:
+    """A plan in the making."""
+
     def __init__(self, rng: random.Random, seed: int, policy: Policy, features: frozenset[str]) -> None:
         self.rng, self.seed, self.policy, self.features = rng, seed, policy, features
         self.actions: list[Action] = []
         self.alive: set[int] = set()
         self.stamp = 0
         self.lasting: list[dict[str, Any]] = []
+        self.lanes: tuple[Lane, ...] = (MAIN,)
+        self.starts: tuple[float, ...] = (0.0, 0.0)
+        self.length = 0.0
 
     def make(self) -> Plan:
+        """The whole plan."""
         rng = self.rng
         self.length = rng.choice([15, 15, 15, 15, 30, 30, 30, 60, 60, 150]) * MINUTE
         self.settings = self._settings()
@@ -47,12 +56,27 @@ class _Maker:
             self._end_triggers(random.Random(f"triggers/{self.seed}"))
             self._shift_into_work(random.Random(f"shifts/{self.seed}"))
             self._meet_renewals(random.Random(f"renewals/{self.seed}"))
-        actions = consistent(sorted(self.actions, key=lambda action: action.at))
         offset = rng.choice(OFFSETS_MINUTES)
         pace = rng.choice([0.0, 0.002, 0.02, 0.02, 0.2])
-        return Plan(self.seed, self.policy, offset, self.hosts, self.settings, actions, tuple(self.lasting), self.length, pace)
+        had = draw(self, self.seed, self.features) if self.policy == "rowpost" else frozenset()
+        actions = consistent(sorted(self.actions, key=lambda action: action.at))
+        return Plan(
+            *(self.seed, self.policy, offset, self.hosts, self.settings, actions, tuple(self.lasting), self.length, pace),
+            *(self.lanes, had, self.starts),
+        )
+
+    def touch(self, at: float, number: int, do: str = "update") -> None:
+        """Plan a change of a row, which is inserted if it is not there."""
+        self.stamp += 1
+        if do == "spoil" and not self._is_there(number, at):
+            self.add(at, "change", ops=[{"do": "insert", "id": number, "stamp": self.stamp}])
+            at, self.stamp = at + 0.2, self.stamp + 1
+        elif not self._is_there(number, at):
+            do = "insert"
+        self.add(at, "change", ops=[{"do": do, "id": number, "stamp": self.stamp}])
 
     def add(self, at: float, kind: str, /, **values: Any) -> None:
+        """Plan an action."""
         self.actions.append(Action(round(at, 1), kind, values))
 
     def _settings(self) -> Settings:
@@ -262,9 +286,10 @@ class _Maker:
     def _is_there(self, number: int, at: float) -> bool:
         there = False
         for action in sorted(self.actions, key=lambda each: each.at):
-            for op in action.values["ops"] if action.kind == "change" and action.at <= at else ():
+            ops = action.values["ops"] if action.kind == "change" and action.at <= at and "table" not in action.values else ()
+            for op in ops:
                 if number in (op["id"], op.get("to")):
-                    there = op["do"] in ("insert", "update", "unwatched") or op.get("to") == number
+                    there = op["do"] in ("insert", "update", "unwatched", "spoil") or op.get("to") == number
         return there
 
     def _rule(self) -> dict[str, Any]:

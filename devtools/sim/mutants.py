@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from typing import Any
 
+import orchestrators.instances
+import rowpost.http.answers
 import rowpost.notices.channels
 import rowpost.recovery.survey
+import rowpost.relay.claim
+import rowpost.relay.reading
 import rowpost.rules.answer
 import rowpost.target.event
 import triggers.watchdog
+from orchestrators.recoveries import ensure_recovery
 from rowpost.database import statements
+from rowpost.database.connection import DatabaseError
+from rowpost.database.names import literal
+from rowpost.database.table import Table
 from rowpost.notices.channel import SENT
+from rowpost.rules.answer import Answer, classify
 from rowpost.rules.backoff import Backoff
 from rowpost.rules.circuit_breaker import CircuitBreaker
 from rowpost.rules.fate import Fate
+from rowpost.target.delivery import Deliverer
 
 Replacement = tuple[Any, str, Any]  # object, attribute, what stands there instead
 
@@ -142,7 +154,76 @@ def _untold(kind: str) -> list[Replacement]:
 
 def _new_id_each_time() -> list[Replacement]:
     numbers = itertools.count()
-    return [(rowpost.target.event, "event_id", lambda table, key, version, epoch: f"{next(numbers):032x}")]
+    return [(rowpost.target.event, "event_id", lambda *_: f"{next(numbers):032x}")]
+
+
+def _fragment(name: str, value: Callable[[Table], str]) -> Replacement:
+    """The same text in the place of a fragment in all statements."""
+    original = Table.fragments.func
+    changed = functools.cached_property(lambda table: original(table) | {name: literal(value(table))})
+    changed.__set_name__(Table, "fragments")
+    return Table, "fragments", changed
+
+
+def _ledger_by_table() -> list[Replacement]:
+    original = statements.body
+
+    def changed(name: str) -> str:
+        text = original(name)
+        return text if name in ("register_relay", "check_relay") else text.replace("{relay}", "{relayed_table}")
+
+    return [(statements, "body", changed)]
+
+
+def _delete_what_is_missing() -> list[Replacement]:
+    return [(module, "obstacle", lambda missing: "") for module in (rowpost.relay.reading, rowpost.relay.claim)]
+
+
+def _without_bisection() -> list[Replacement]:
+    def read_at_once(read: Callable[[Any], None], keys: Any, into: Any) -> None:
+        try:
+            read(keys)
+        except DatabaseError as failure:
+            if not failure.by_a_row:
+                raise
+            into.unreadable.update((key["number"], failure.reason) for key in keys)
+
+    return [(module, "halve", read_at_once) for module in (rowpost.relay.reading, rowpost.relay.claim)]
+
+
+def _wake_what_hangs() -> list[Replacement]:
+    async def wake(client: Any, app: Any, relay: Any) -> None:
+        await ensure_recovery(client, app, relay)
+
+    return [(triggers.watchdog, "replace_recovery", wake), *_say_nothing("_do_the_work_of_recovery")]
+
+
+def _exceptions_take_the_batch() -> list[Replacement]:
+    def request(self: Any, event: Any) -> Answer:
+        headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
+        reply = self._client.post(self._config.url, event.body, headers)
+        return classify(reply.status, reply.headers)
+
+    return [(Deliverer, "_request", request)]
+
+
+def _interim_is_final() -> list[Replacement]:
+    def head(self: Any) -> tuple[bytes, int, bool]:
+        while True:
+            self._left = rowpost.http.answers.HEAD_BYTES
+            version, status = self._status_line()
+            clean = self._read_fields()
+            if status != HTTPStatus.CONTINUE:
+                return version, status, clean
+
+    return [(rowpost.http.answers.WholeAnswer, "_final_head", head)]
+
+
+def _say_nothing(place: str) -> list[Replacement]:
+    async def nothing(*_: Any) -> None:
+        """Nobody is told."""
+
+    return [(triggers.watchdog, place, nothing)]
 
 
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
@@ -164,5 +245,17 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-dead-letter-notice": lambda: _untold("dead_letter"),
     "no-recovered-notice": lambda: _untold("recovered"),
     "new-id-each-time": _new_id_each_time,  # a retry has another id than the first try
+    "breaker-by-relay": lambda: [_fragment("target", lambda table: table.name)],  # each relay has a circuit breaker of its own
+    "ledger-by-table": _ledger_by_table,  # what is remembered of a relay is kept under the name of its table
+    "delete-what-is-missing": _delete_what_is_missing,  # a row that is not there is posted as deleted, whatever is known of it
+    "no-bisection": _without_bisection,  # a row that cannot be read fails all that are read with it
+    "wake-what-hangs": _wake_what_hangs,  # a recovery that does not move is woken, and never replaced
+    "one-id-for-all-tries": lambda: [  # whoever tells in the place of one who hangs has the same instance id
+        (orchestrators.instances, "telling_id", lambda notice, number, generation: f"{notice}-r{number}")
+    ],
+    "exceptions-take-the-batch": _exceptions_take_the_batch,  # what a library raises at one answer leaves the whole batch unsettled
+    "interim-is-final": _interim_is_final,  # the first answer is taken for the final one, if it is not 100
+    "unable-untold": lambda: _say_nothing("_tell_of_problem"),  # nobody is told of a relay that cannot run
+    "rest-untold": lambda: _say_nothing("_tell_what_is_left"),  # nor of one that is not configured, nor does anybody tell again
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from devtools.sim.plan import COLUMNS, TABLE
+from devtools.sim.contents import Contents
+from devtools.sim.lane import MAIN
 from devtools.sim.record import Look, Record, Wanted, key_text
-from devtools.sim.scenario import LEASES, change_sql
+from devtools.sim.scenario import change_sql
 from emulators.downstream.api import Downstream
 from emulators.email_service.service import EmailService
 
@@ -18,49 +19,70 @@ _LEDGER = ["RowKey", "State", "ChangeVersion", "Attempts", "Rounds", "FirstFailu
 
 
 class Observer:
-    """Fills a record.
+    """Fills the record of one relay.
 
     Args:
-        record: of the run.
+        record: of the relay.
         execute: runs a statement as an administrator.
-        downstream, email: the emulators.
+        downstream: its target.
+        email: the mail service.
         now: seconds since the start.
+        alerts: the API that people's webhook leads to; without it, the target.
     """
 
     def __init__(
-        self, record: Record, execute: Execute, downstream: Downstream, email: EmailService, now: Callable[[], float]
+        self,
+        record: Record,
+        execute: Execute,
+        downstream: Downstream,
+        email: EmailService,
+        now: Callable[[], float],
+        alerts: Downstream | None = None,
     ) -> None:
         self.record, self.execute, self.downstream, self.email, self.now = record, execute, downstream, email, now
-        self.settings = record.plan.settings
+        self.alerts = alerts or downstream
+        self.unheard = record.unanswered  # numbers of attempts at ``alerts`` whose answer came too late
+        self.settings, self.lane = record.plan.settings, record.lane
+        self._mine = "1 = 1" if record.plan.policy == "naive" else f"Relay = N'{self.lane.relay.name}'"
         self.execute_all: Callable[[str], list[list[tuple[Any, ...]]]] = lambda sql: [execute(sql)]
         self._sql: str | None = None
+        self._contents = Contents(self.settings)
+        record.history = self._contents.history
         self.latest: dict[str, int] = {}  # the version of the last change of each row, watched or not
 
     def change(self, ops: list[dict[str, Any]], run: Callable[[Statements], Any]) -> None:
         """Change rows in one transaction, which ``run`` runs, and note what the API must know in the end."""
-        statements, touched = change_sql(self.settings, ops)
+        statements, touched = change_sql(self.settings, ops, self.lane.table)
         run(statements)
         ((version,),) = self.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")
+        self.note(touched, int(version), ops)
+
+    def note(self, touched: list[tuple[str, bool, bool]], version: int, ops: list[dict[str, Any]]) -> None:
+        """Note a transaction: what the API must know of its rows in the end."""
         record, now = self.record, self.now()
+        self._contents.apply(ops, version)
         for text, deleted, counts in touched:
-            record.changes.append((now, text, int(version), counts))
-            self.latest[text] = int(version)
+            record.changes.append((now, text, version, counts))
+            self.latest[text] = version
             if counts:
                 record.excused.pop(text, None)
             if counts or text not in record.wanted:
-                record.wanted[text] = Wanted(int(version), deleted, now)
+                record.wanted[text] = Wanted(version, deleted, now)
 
     def cursor(self) -> int | None:
         """The trigger's cursor, None before its first start."""
-        ((cursor,),) = self.execute(
-            f"SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}')"
-        )
+        ((cursor,),) = self.execute(self._cursor_sql)
         return None if cursor is None else int(cursor)
+
+    @property
+    def _cursor_sql(self) -> str:
+        table = f"SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{self.lane.table}')"
+        return table if self.lane == MAIN and not self.record.others else f"{table} AND UserFunctionID = '{self.lane.function}'"
 
     def look(self) -> Look:
         """A checkpoint: the cursor and the ledger, and whether the cursor has passed a row that nobody will deliver."""
         cursor = self.cursor()
-        rows = self.execute("SELECT RowKey, State, ChangeVersion, Attempts, Rounds FROM rowpost.Ledger")
+        rows = self.execute(f"SELECT RowKey, State, ChangeVersion, Attempts, Rounds FROM rowpost.Ledger WHERE {self._mine}")
         ledger = {row[0]: (row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows}
         look = Look(self.now(), cursor, ledger)
         self._note_missed(look)
@@ -72,6 +94,9 @@ class Observer:
         parts = self.execute_all(self._close_look())
         rows, leases, state = parts[1:]
         look = Look(self.now(), parts[0][0][0], {row[0]: tuple(row[1:]) for row in rows})
+        if self.settings.computed:
+            look.errors = {row[0]: row[7] for row in rows if row[7] is not None}
+            look.ledger = {text: entry[:6] for text, entry in look.ledger.items()}
         width = len(self.settings.key_columns)
         for row in leases:
             key = key_text(dict(zip(self.settings.key_columns, row[:width], strict=True)))
@@ -94,21 +119,22 @@ class Observer:
             openings = "Openings" if known else "0"
             keys = ", ".join(self.settings.key_columns)
             self._sql = f"""
-SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}');
+{self._cursor_sql};
 SELECT RowKey, State, ChangeVersion, Attempts, Rounds, DATEDIFF_BIG(second, SYSUTCDATETIME(), NextAttempt),
-       DATEDIFF_BIG(second, SYSUTCDATETIME(), NotBefore)
-  FROM rowpost.Ledger;
+       DATEDIFF_BIG(second, SYSUTCDATETIME(), NotBefore){", LastError" if self.settings.computed else ""}
+  FROM rowpost.Ledger WHERE {self._mine};
 SELECT {keys}, _az_func_ChangeVersion, _az_func_AttemptCount,
-       DATEDIFF_BIG(millisecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{LEASES};
+       DATEDIFF_BIG(millisecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{self.lane.leases};
 SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SYSUTCDATETIME())
-  FROM rowpost.Relays CROSS JOIN rowpost.Targets;"""
+  FROM rowpost.Relays r JOIN rowpost.Targets t ON t.App = N'{self.lane.site}' AND t.Target = N'{self.lane.target}'
+ WHERE {self._mine};"""
         return self._sql
 
     def excuse(self, version: int) -> None:
         """Note the rows whose changes up to a version are forgotten: nobody knows of them any more."""
         look = self.look_closely()
         for text, wanted in self.record.wanted.items():
-            known = self.downstream.find(TABLE, json.loads(text))
+            known = self.downstream.find(self.lane.table, json.loads(text))
             entry = look.ledger.get(text)
             arrived = known is not None and (known.version or 0) >= wanted.version
             if self.latest[text] <= version and not arrived and (entry is None or entry[1] < wanted.version):
@@ -119,7 +145,7 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
         for text, wanted in self.record.wanted.items():
             if cursor is None or self.latest[text] > cursor or text in self.record.excused:
                 continue  # the trigger will hand out its latest change, or nobody knows of it any more
-            known = self.downstream.find(TABLE, json.loads(text))
+            known = self.downstream.find(self.lane.table, json.loads(text))
             entry = ledger.get(text)
             if known is not None and (known.version or 0) >= wanted.version:
                 continue
@@ -130,8 +156,13 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
 
     def live(self) -> int:
         """How many records of the ledger are still to be worked on."""
-        ((live,),) = self.execute("SELECT COUNT(*) FROM rowpost.Ledger WHERE State <> 'dead' OR Noticed = 0")
+        ((live,),) = self.execute(f"SELECT COUNT(*) FROM rowpost.Ledger WHERE {self._mine} AND (State <> 'dead' OR Noticed = 0)")
         return int(live)
+
+    def waiting(self) -> int:
+        """How many rows are not delivered and have failed."""
+        ((rows,),) = self.execute(f"SELECT COUNT(*) FROM rowpost.Ledger WHERE {self._mine} AND State <> 'dead'")
+        return int(rows)
 
     def open_changes(self) -> list[tuple[str, int]]:
         """Tracked changes beyond the cursor that the trigger has not released."""
@@ -139,10 +170,9 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
         keys = ", ".join(f"c.{name}" for name in names)
         match = " AND ".join(f"l.{name} = c.{name}" for name in names)
         rows = self.execute(
-            f"""DECLARE @last bigint =
-              (SELECT MIN(LastSyncVersion) FROM az_func.GlobalState WHERE UserTableID = OBJECT_ID(N'{TABLE}'));
-            SELECT {keys}, c.SYS_CHANGE_VERSION FROM CHANGETABLE(CHANGES {TABLE}, @last) c
-            LEFT JOIN az_func.{LEASES} l ON {match}
+            f"""DECLARE @last bigint = ({self._cursor_sql});
+            SELECT {keys}, c.SYS_CHANGE_VERSION FROM CHANGETABLE(CHANGES {self.lane.table}, @last) c
+            LEFT JOIN az_func.{self.lane.leases} l ON {match}
             WHERE l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion <> c.SYS_CHANGE_VERSION
                OR l._az_func_LeaseExpirationTime IS NOT NULL OR l._az_func_AttemptCount <> 0"""
         )
@@ -152,23 +182,26 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
         """Everything that the checks need at the end; ``instances`` are the orchestrations."""
         record, api = self.record, self.downstream
         for attempt in api.attempts():
-            if attempt.path == "/rows":
+            if attempt.path == "/rows" and attempt.table in (self.lane.table, None):
                 record.attempts.append(attempt)
-            elif attempt.path == "/alerts" and attempt.outcome in ("noted", "accepted", "repeated"):
+        for attempt in self.alerts.attempts():
+            told = attempt.body.get("relay", self.lane.relay.name) if isinstance(attempt.body, dict) else self.lane.relay.name
+            heard = attempt.path == "/alerts" and attempt.outcome in ("noted", "accepted", "repeated")
+            if heard and told == self.lane.relay.name:
                 record.alerts.append((record.at(attempt.at), attempt.body))
-                record.unheard[str(attempt.event_id)] += attempt.status is None or attempt.number in record.unanswered
+                record.unheard[str(attempt.event_id)] += attempt.status is None or attempt.number in self.unheard
         for message in self.email.messages():
             for address in message.recipients:
                 record.mails.append((record.at(message.at), address, message.plain_text or ""))
         record.counters = api.counters()
-        record.state = {key_text(state.key): state for state in api.state(TABLE) if isinstance(state.key, dict)}
-        names = [*self.settings.key_columns, *COLUMNS]
-        for row in self.execute(f"SELECT {', '.join(names)} FROM {TABLE}"):
+        record.state = {key_text(state.key): state for state in api.state(self.lane.table) if isinstance(state.key, dict)}
+        names = [*self.settings.key_columns, *self.settings.columns]
+        for row in self.execute(f"SELECT {', '.join(names)} FROM {self.lane.table}"):
             values = dict(zip(names, row, strict=True))
             record.rows[key_text({name: values[name] for name in self.settings.key_columns})] = values
-        for row in self.execute(f"SELECT {', '.join(_LEDGER)} FROM rowpost.Ledger"):
+        for row in self.execute(f"SELECT {', '.join(_LEDGER)} FROM rowpost.Ledger WHERE {self._mine}"):
             record.ledger.append(dict(zip(_LEDGER, row, strict=True)))
-        record.leases = [tuple(row) for row in self.execute(f"SELECT * FROM az_func.{LEASES}")]
+        record.leases = [tuple(row) for row in self.execute(f"SELECT * FROM az_func.{self.lane.leases}")]
         record.open_changes = self.open_changes()
         record.cursor = self.cursor()
         record.instances = instances

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from devtools.sim.lane import MAIN, TABLE, Lane
+
 Policy = Literal["rowpost", "naive"]
-TABLE = "dbo.Orders"
 COLUMNS = ("Note", "Total", "Extra", "Secret")
+COMPUTED = ("Divisor", "Ratio")  # a row whose divisor is 0 cannot be read
 OFFSETS_MINUTES = (0, 330, -480)  # of the server's time zone; over the wire each has a server of its own
 WIRE_KINDS = frozenset({"change", "api", "rules", "sql", "database", "mail", "kill", "command"})
 WIRE_KILLS = frozenset({"now", "post", "claim", "settle", "survey", "redeliver", "release"})
@@ -37,11 +40,17 @@ class Settings:
     detach_after_rounds: int = 5
     probe: int = 300
     timeout: int = 5
+    computed: bool = False  # whether the table has a computed column that can fail
 
     @property
     def ceiling(self) -> tuple[str, ...]:
         """The columns besides the key that may leave."""
-        return COLUMNS if self.send is None else self.send
+        return self.columns if self.send is None else self.send
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table besides the key."""
+        return COLUMNS + COMPUTED if self.computed else COLUMNS
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -85,17 +94,45 @@ class Plan:
     lasting_rules: tuple[dict[str, Any], ...]
     length: float
     pace: float = 0.0  # the longest time, in seconds, that a message takes one way (in process; the wire takes none)
+    lanes: tuple[Lane, ...] = (MAIN,)  # the relays; the first app is the one that actions are about, unless they say otherwise
+    dimensions: frozenset[str] = frozenset()  # what the world of this seed has besides, see devtools/sim/dimensions
+    starts: tuple[float, ...] = (0.0, 0.0)  # when each app starts
+
+    def hosts_of(self, app: int) -> int:
+        """How many workers an app has; the first app's numbers come first."""
+        return self.hosts if app == 0 else 1
+
+    @property
+    def workers(self) -> int:
+        """How many workers all apps have."""
+        return sum(self.hosts_of(app) for app in {lane.app for lane in self.lanes})
+
+    def of_lane(self, lane: Lane) -> Plan:
+        """What concerns one relay: its target, its table, the workers of its app."""
+        if self.lanes == (MAIN,):
+            return self
+        kept = []
+        for action in self.actions:
+            values = dict(action.values)
+            if values.pop("target", "api") == lane.target and values.pop("table", TABLE) in (lane.table, TABLE):
+                kept.append(replace(action, values=values))
+        lasting = self.lasting_rules if lane.target == "api" else ()
+        return replace(self, actions=tuple(kept), lasting_rules=lasting, hosts=self.hosts_of(lane.app))
 
     def without(self, indexes: set[int]) -> Plan:
         """The plan without some of its actions."""
         return replace(self, actions=consistent(a for i, a in enumerate(self.actions) if i not in indexes))
 
     def for_wire(self) -> Plan:
-        """What the wire can play of it: two workers at most, each with a hub of its own, killed at a statement or a post."""
+        """What the wire can play of it: two workers at most, each with a hub of its own, killed at a statement or a post.
+
+        It has one relay, and of the dimensions only what they change in time.
+        """
         actions = []
         for action in self.actions:
             values = dict(action.values)
-            if action.kind not in WIRE_KINDS or values.get("do") == "resync":
+            elsewhere = values.get("target", MAIN.target) != MAIN.target or values.get("table", TABLE) != TABLE
+            if action.kind not in WIRE_KINDS or values.get("do") == "resync" or elsewhere:
                 continue
             if action.kind == "kill":
                 values["host"] %= 2
@@ -105,26 +142,36 @@ class Plan:
             if action.kind == "rules":
                 values["rules"] = [rule for rule in values["rules"] if rule.get("status") != 207]
             actions.append(replace(action, values=values))
-        return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0)
+        settings = replace(self.settings, computed=False)
+        alone = {"lanes": (MAIN,), "dimensions": frozenset(), "starts": (0.0, 0.0)}
+        return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0, settings=settings, **alone)
 
     def silent(self) -> Plan:
         """The same app on the same table, and nothing happens."""
-        return replace(self, actions=(), lasting_rules=(), hosts=1)
+        return replace(self, actions=(), lasting_rules=(), hosts=1, starts=(0.0, 0.0))
 
     def __str__(self) -> str:
         head = f"seed {self.seed} ({self.policy}): {self.hosts} host(s), server at UTC{self.offset_minutes:+d} min, {self.settings}"
+        if self.dimensions:
+            head += f"\ndimensions: {', '.join(sorted(self.dimensions))}; relays: {'; '.join(map(str, self.lanes))}"
         lasting = f"lasting rules: {json.dumps(self.lasting_rules)}" if self.lasting_rules else "no lasting rules"
         return "\n".join([head, lasting, *map(str, self.actions), f"{clock_text(self.length)}  everything up; runs until quiet"])
 
 
 def consistent(actions: Iterable[Action]) -> tuple[Action, ...]:
     """Actions as they are when others are left out: a change of a row that is not there any more is left out too."""
-    alive: set[int] = set()
+    tables: defaultdict[str, set[int]] = defaultdict(set)
     kept: list[Action] = []
+    saved: dict[str, set[int]] = {}
     for action in actions:
+        if action.kind == "backup":
+            saved = {table: set(alive) for table, alive in tables.items()}
+        elif action.kind == "restore" and saved:
+            tables = defaultdict(set, {table: set(alive) for table, alive in saved.items()})
         if action.kind != "change":
             kept.append(action)
             continue
+        alive = tables[action.values.get("table", TABLE)]
         ops = []
         for op in action.values["ops"]:
             inserts = op["do"] == "insert"
@@ -136,7 +183,7 @@ def consistent(actions: Iterable[Action]) -> tuple[Action, ...]:
             if op["do"] in ("insert", "move"):
                 alive.add(op.get("to", op["id"]))
         if ops:
-            kept.append(replace(action, values={"ops": ops}))
+            kept.append(replace(action, values={**action.values, "ops": ops}))
     return tuple(kept)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from devtools.sim.lane import MAIN, Lane
 from devtools.sim.plan import Plan
 from emulators.downstream.attempt import Attempt
 
@@ -33,12 +34,26 @@ class Look:
     ledger: dict[str, tuple[Any, ...]]
     """By key text: state, version, attempts, rounds; in process also seconds to the next attempt, and to NotBefore."""
     missed: list[str] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)  # of the records, where rows can be spoiled
     leases: dict[str, tuple[int, int, float | None]] = field(default_factory=dict)
     """By key text: version, count, seconds to its end."""
     open_seconds: float | None = None  # until the circuit breaker is half-open; None: it is closed, half-open, or there is none
     openings: int = 0  # how often it opened since it was closed
     worked_at: float | None = None  # when the target last showed that it works, after failures: who waited for it is due since
     base: int | None = None  # the version that the masks behind ``watch`` begin at
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that keeps the app from its work for a while.
+
+    Kinds: ``unreadable`` (a row that the trigger cannot read), ``denied`` (a right is withdrawn, or the database refuses the app),
+    ``hang`` (an orchestration does not move), ``unconfigured`` (the relay is not in relay.toml).
+    """
+
+    kind: str
+    since: float
+    until: float
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,8 @@ class Record:
     mails: list[tuple[float, str, str]] = field(default_factory=list)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     changes: list[tuple[float, str, int, bool]] = field(default_factory=list)  # at, key, version, whether it must be posted
+    history: dict[str, list[tuple[int, dict[str, Any] | None]]] = field(default_factory=dict, repr=False)
+    """By key: from which version on the row was so; None: deleted. See contents.py."""
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     looks: list[Look] = field(default_factory=list)
@@ -92,6 +109,15 @@ class Record:
     deaf: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker: its trigger had ended without a word
     miscounted: list[str] = field(default_factory=list)  # where the app's numbers are not those of the world
     struck: list[float] = field(default_factory=list)  # when a planned fault of the database struck
+    lane: Lane = MAIN
+    others: list[Record] = field(default_factory=list, repr=False)  # of the plan's other relays
+    of_target: list[Record] = field(default_factory=list, repr=False)  # of the relays of the same app and target, this one too
+    strangers: list[str] = field(default_factory=list)  # what was found at, or with, somebody whose it is not
+    took: Counter[str] = field(default_factory=Counter)  # how often what a dimension brings really had an effect
+    spoiled: list[tuple[float, str]] = field(default_factory=list)  # when rows became such that nobody can read them
+    troubles: list[Trouble] = field(default_factory=list)
+    restores: list[float] = field(default_factory=list)  # when the database went back to a backup
+    hung: dict[str, float] = field(default_factory=dict)  # orchestrations that were made to hang: since when
 
     def at(self, instant: str) -> float:
         """Seconds after the start of an ISO 8601 instant."""

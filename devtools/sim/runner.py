@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from devtools.sim.checks import check
+from devtools.sim.dimensions import DIMENSIONS
 from devtools.sim.fleet import Fleet
 from devtools.sim.inside.arena import Arena
 from devtools.sim.inside.world import InsideWorld
@@ -44,20 +45,28 @@ class Tally:
     overwritten: int = 0
     workers: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    dimensions: Counter[str] = field(default_factory=Counter)  # in how many seeds
+    took: Counter[str] = field(default_factory=Counter)  # how often what a dimension brings really had an effect
+    took_seeds: Counter[str] = field(default_factory=Counter)  # and in how many seeds
 
     def add(self, record: Record) -> None:
         """Count one run."""
         self.seeds += 1
-        self.rows += len(record.wanted)
+        records = [record, *record.others]
+        apps = {each.lane.app: each for each in records}.values()
+        self.rows += sum(len(each.wanted) for each in records)
         self.changes += len(record.changes)
-        self.posts += len(record.attempts)
-        self.crashes += sum(how != "database" for _, _, how in record.kills)
-        self.stalls += len(record.stalls)
+        self.posts += sum(len(each.attempts) for each in records)
+        self.crashes += sum(how != "database" for each in apps for _, _, how in each.kills)
+        self.stalls += sum(len(each.stalls) for each in apps)
         self.effects += len(record.effects)
         self.hours += (record.quiet_at or record.plan.length) / 3600
         self.overwritten += record.counters.get("conflicting", 0)
         self.workers[str(record.plan.hosts)] += 1
         self.faults += record.faults
+        self.dimensions.update(record.plan.dimensions)
+        self.took += record.took
+        self.took_seeds.update(name for name, count in record.took.items() if count)
 
     def merge(self, other: Tally) -> None:
         """Add what another process has counted."""
@@ -71,6 +80,14 @@ class Tally:
             f"{self.crashes} workers crashed, {self.stalls} frozen, {self.hours:.0f} virtual hours; injected: {faults or 'nothing'}"
         )
 
+    def table(self) -> str:
+        """What the dimensions did, as a table of a page."""
+        lines = ["| dimension | seeds |", "|---|---|"]
+        lines += [f"| {name}: {DIMENSIONS[name].what} | {count:,} |" for name, count in sorted(self.dimensions.items())]
+        lines += ["", "| what really had an effect | times | seeds |", "|---|---|---|"]
+        lines += [f"| {name} | {count:,} | {self.took_seeds[name]:,} |" for name, count in sorted(self.took.items())]
+        return "\n".join(lines)
+
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
         document = asdict(self)
@@ -79,6 +96,7 @@ class Tally:
             "hours": round(self.hours, 1),
             "faults": dict(sorted(self.faults.items())),
             "workers": dict(self.workers),
+            **{name: dict(sorted(getattr(self, name).items())) for name in ("dimensions", "took", "took_seeds")},
         }
 
 

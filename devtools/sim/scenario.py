@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from devtools.sim.plan import COLUMNS, TABLE, Settings, key_of
+from devtools.sim.lane import MAIN, TABLE, Lane
+from devtools.sim.plan import COLUMNS, Settings, key_of
 from devtools.sim.record import key_text
-from rowpost.config.sections import RelayConfig, RetryConfig, TargetConfig
+from rowpost.config.sections import RetryConfig, TargetConfig
 
-LEASES = RelayConfig(table=TABLE).lease_table("rowpost-local")
+APP_USER = """CREATE LOGIN relay WITH PASSWORD = N'Relay!2026'; CREATE USER relay FOR LOGIN relay;
+ALTER ROLE rowpost_app ADD MEMBER relay;"""  # who the app is while rights are withdrawn
 RECIPIENTS = ("a@example.com", "b@example.com")
 STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can meet: application, pattern
     "claim": ("rowpost", r"-- rowpost: claim\.sql"),
@@ -21,16 +23,24 @@ STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can 
 }
 
 
-def relay_toml(settings: Settings) -> str:
-    """The configuration of a plan."""
-    lines = ["[[targets]]", 'name = "api"', 'url = "%DOWNSTREAM_URL%"', f'timeout = "{settings.timeout}s"', 'batch_budget = "30s"']
-    lines += [f'probe = "{settings.probe}s"'] if _has(TargetConfig, "probe") else []
-    lines += [
-        f"concurrency = {settings.concurrency}",
-        f"breaker_failures = {settings.breaker_failures}",
-        "[targets.headers]",
-        'X-Api-Key = "%DOWNSTREAM_API_KEY%"',
-    ]
+def address_setting(target: str) -> str:
+    """The app setting that holds the address of a target."""
+    return "DOWNSTREAM_URL" if target == MAIN.target else f"DOWNSTREAM_URL_{target.upper()}"
+
+
+def relay_toml(settings: Settings, lanes: tuple[Lane, ...] = (MAIN,)) -> str:
+    """The configuration of a plan, or of one app of it."""
+    lines: list[str] = []
+    for target in dict.fromkeys(lane.target for lane in lanes):
+        lines += ["[[targets]]", f'name = "{target}"', f'url = "%{address_setting(target)}%"', f'timeout = "{settings.timeout}s"']
+        lines += ['batch_budget = "30s"']
+        lines += [f'probe = "{settings.probe}s"'] if _has(TargetConfig, "probe") else []
+        lines += [
+            f"concurrency = {settings.concurrency}",
+            f"breaker_failures = {settings.breaker_failures}",
+            "[targets.headers]",
+            'X-Api-Key = "%DOWNSTREAM_API_KEY%"',
+        ]
     lines += ["[notifications]", f'after = "{settings.notify_after}s"', f"after_rounds = {settings.notify_after_rounds}"]
     lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
     if settings.email:
@@ -45,10 +55,12 @@ def relay_toml(settings: Settings) -> str:
     lines += [f"factor = {settings.factor}", f'max_delay = "{settings.max_delay}s"', f'window = "{settings.window}s"']
     lines += [f'rejected = "{settings.rejected}"']
     lines += [f"detach_after_rounds = {settings.detach_after_rounds}"] if _has(RetryConfig, "detach_after_rounds") else []
-    lines += ["[[relays]]", f'table = "{TABLE}"']
     keys = list(settings.key_columns)
-    lines += [f"send = {json.dumps(keys + list(settings.send))}"] if settings.send is not None else []
-    lines += [f"watch = {json.dumps(list(settings.watch))}"] if settings.watch is not None else []
+    for lane in lanes:
+        lines += ["[[relays]]", f'table = "{lane.table}"', f'target = "{lane.target}"']
+        lines += [f'name = "{lane.name}"'] if lane.name else []
+        lines += [f"send = {json.dumps(keys + list(settings.send))}"] if settings.send is not None else []
+        lines += [f"watch = {json.dumps(list(settings.watch))}"] if settings.watch is not None else []
     return "\n".join(lines) + "\n"
 
 
@@ -56,16 +68,20 @@ def _has(section: type[Any], name: str) -> bool:
     return name in section.__struct_fields__
 
 
-def table_sql(settings: Settings) -> str:
-    """The script of the user's table."""
+def table_sql(settings: Settings, table: str = TABLE) -> str:
+    """The script of a table of the user's."""
     region = "Region nvarchar(10) NOT NULL, " if settings.key == "pair" else ""
+    computed = "Divisor int NOT NULL DEFAULT 1, Ratio AS 100 / Divisor, " if settings.computed else ""
     return (
-        f"CREATE TABLE {TABLE} ({region}Id int NOT NULL, Note nvarchar(40) NULL, Total decimal(20, 4) NULL, Extra int NULL, "
-        f"Secret nvarchar(40) NULL, CONSTRAINT PK_Orders PRIMARY KEY ({', '.join(settings.key_columns)}));"
+        f"CREATE TABLE {table} ({region}Id int NOT NULL, Note nvarchar(40) NULL, Total decimal(20, 4) NULL, Extra int NULL, "
+        f"Secret nvarchar(40) NULL, {computed}"
+        f"CONSTRAINT PK_{table.partition('.')[2]} PRIMARY KEY ({', '.join(settings.key_columns)}));"
     )
 
 
-def change_sql(settings: Settings, ops: list[dict[str, Any]]) -> tuple[list[tuple[str, list[Any]]], list[tuple[str, bool, bool]]]:
+def change_sql(
+    settings: Settings, ops: list[dict[str, Any]], table: str = TABLE
+) -> tuple[list[tuple[str, list[Any]]], list[tuple[str, bool, bool]]]:
     """One transaction: its statements with their parameters, and for each row that it touches the key, whether it is gone, and
     whether that must be posted."""
     touched: list[tuple[str, bool, bool]] = []
@@ -77,23 +93,25 @@ def change_sql(settings: Settings, ops: list[dict[str, Any]]) -> tuple[list[tupl
         if op["do"] == "insert":
             values = {**key, **_values(op["stamp"])}
             statements.append(
-                (f"INSERT INTO {TABLE} ({', '.join(values)}) VALUES ({', '.join(map(_mark, values))});", [*values.values()])
+                (f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(map(_mark, values))});", [*values.values()])
             )
             touched.append((text, False, True))
-        elif op["do"] in ("update", "unwatched"):
+        elif op["do"] in ("update", "unwatched", "spoil"):
             values = _values(op["stamp"])
-            names = COLUMNS if op["do"] == "update" else ("Extra", "Secret")
+            names = ("Extra", "Secret") if op["do"] == "unwatched" else COLUMNS
             assignments = ", ".join(f"{name} = {_mark(name)}" for name in names)
+            if settings.computed and op["do"] != "unwatched":
+                assignments += f", Divisor = {0 if op['do'] == 'spoil' else 1}"
             parameters = [*(values[name] for name in names), *key.values()]
-            statements.append((f"UPDATE {TABLE} SET {assignments} WHERE {where};", parameters))
-            touched.append((text, False, op["do"] == "update" or settings.watch is None))
+            statements.append((f"UPDATE {table} SET {assignments} WHERE {where};", parameters))
+            touched.append((text, False, op["do"] != "unwatched" or settings.watch is None))
         elif op["do"] == "delete":
-            statements.append((f"DELETE FROM {TABLE} WHERE {where};", [*key.values()]))
+            statements.append((f"DELETE FROM {table} WHERE {where};", [*key.values()]))
             touched.append((text, True, True))
         else:
             other = key_of(settings, op["to"])
             assignments = ", ".join(f"{name} = ?" for name in other)
-            statements.append((f"UPDATE {TABLE} SET {assignments} WHERE {where};", [*other.values(), *key.values()]))
+            statements.append((f"UPDATE {table} SET {assignments} WHERE {where};", [*other.values(), *key.values()]))
             touched += [(text, True, True), (key_text(other), False, True)]
     statements.append(("COMMIT;", []))
     return statements, touched

@@ -19,6 +19,7 @@ _SLACK_SECONDS = 2
 _CLAIMED_SECONDS = 10  # a settlement goes by what the claim saw of the circuit breaker, so long before at most
 _UNKNOWN = 90  # the count of failures is not known any more
 _LATE_SECONDS = 75  # a hand-out, and one look of the trigger
+_HANGS_SECONDS = 2400  # until the watchdog has replaced what does not move
 _LONGEST_RETRY_AFTER_SECONDS = 900
 _STALLED_SECONDS = 900  # a protective hold, a round of the watchdog, a lease
 _BATCH_SECONDS = 45  # batch_budget of the plans, and an answer that is waited for
@@ -295,7 +296,11 @@ def breaker(record: Record) -> Iterator[Violation]:
     if not record.every_commit:
         return
     failed = sorted(
-        (at, text) for text, posts in posts_by_row(record).items() for at, attempt in posts if transient(record, attempt)
+        (at, f"{fellow.lane.relay.name} {text}")
+        for fellow in record.of_target or [record]
+        for text, posts in posts_by_row(fellow).items()
+        for at, attempt in posts
+        if transient(fellow, attempt)
     )
     closed = 0.0
     for before, look in pairwise(record.looks):
@@ -323,6 +328,7 @@ def stalled(record: Record) -> Iterator[Violation]:
     limit = plan.length + max(settings.max_delay, _LONGEST_RETRY_AFTER_SECONDS, settings.probe) + _STALLED_SECONDS
     limit += max((60.0 * -minutes for _, minutes in record.shifts if minutes < 0), default=0.0)
     limit += max((back - plan.length for _, back, _ in record.stalls if back > plan.length), default=0.0)
+    limit += max((_HANGS_SECONDS for since in record.hung.values() if since > plan.length - _HANGS_SECONDS), default=0.0)
     lasting = {key_text(rule["match"]["key"]) for rule in plan.lasting_rules}
     told: set[str] = set()
     for look in record.looks:

@@ -20,13 +20,15 @@ _CRASHES_SHOWN, _EFFECTS_SHOWN = 4, 6
 def story(record: Record, violations: list[Violation]) -> str:
     """The plan, and a timeline of at most two rows that the violations name."""
     lines = [str(record.plan), ""]
-    rows = list(dict.fromkeys(violation.key for violation in violations if violation.key))[:_ROWS_SHOWN]
-    for text in rows:
-        lines += [f"--- {text}", *timeline(record, text), ""]
+    named = list(dict.fromkeys((violation.lane, violation.key) for violation in violations if violation.key))[:_ROWS_SHOWN]
+    for lane, text in named:
+        of_lane = next((each for each in [record, *record.others] if each.lane == lane), record)
+        lines += [f"--- {text}" + (f" ({lane})" if record.others else ""), *timeline(of_lane, text), ""]
+    rows = [text for _, text in named]
     lines += crashes(record)
     for at, notice in record.alerts:
         lines.append(f"{clock_text(at)}  notice {notice.get('kind')} {notice.get('id')}")
-    lines += [f"ledger at the end: {entry}" for entry in record.ledger]
+    lines += [f"ledger at the end: {entry}" for each in [record, *record.others] for entry in each.ledger]
     lines += [f"lease at the end: {lease}" for lease in record.leases if any(str(value) in "".join(rows) for value in lease[:1])]
     lines.append(f"cursor at the end: {record.cursor}; counters of the API: {record.counters}")
     return "\n".join([*lines, "", *(str(violation) for violation in violations)])
@@ -72,8 +74,13 @@ def timeline(record: Record, text: str) -> list[str]:
         events.append((at, f"the server's local time jumps by {minutes} min"))
     for at in record.struck:
         events.append((at, "a fault of the database strikes"))
+    for trouble in record.troubles:
+        events.append((trouble.since, f"trouble begins: {trouble.kind}"))
+        events.append((trouble.until, f"trouble ends: {trouble.kind}"))
+    for name, since in record.hung.items():
+        events.append((since, f"{name} hangs"))
     for action in record.plan.actions:
-        if action.kind in ("api", "rules", "sql", "command", "clean", "database"):
+        if action.kind in ("api", "rules", "sql", "command", "clean", "database", "backup", "restore"):
             events.append((action.at, f"{action.kind}: {action.values}"))
     breaker: float | None = None
     for look in record.looks:

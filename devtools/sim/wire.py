@@ -18,10 +18,11 @@ from typing import Any
 import requests
 
 from devtools.sim.fleet import Fleet
+from devtools.sim.lane import MAIN, TABLE
 from devtools.sim.observer import Observer, Statements
-from devtools.sim.plan import TABLE, Action, Plan
+from devtools.sim.plan import Action, Plan
 from devtools.sim.record import Choice, Record
-from devtools.sim.scenario import LEASES, STATEMENTS, relay_toml, table_sql
+from devtools.sim.scenario import STATEMENTS, relay_toml, table_sql
 from devtools.stack import Stack
 from emulators.clock import VirtualTime
 from emulators.launch import FunctionsHost
@@ -96,7 +97,7 @@ class WireWorld:
             app = NAIVE_APP
             settings |= {
                 "NAIVE_TABLE": TABLE,
-                "NAIVE_LEASES": LEASES,
+                "NAIVE_LEASES": MAIN.leases,
                 "NAIVE_KEY": json.dumps(self.settings.key_columns),
                 "NAIVE_ODBC": f"{self.stack.sql.odbc_connection_string};APP=rowpost",
             }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.harness.running_relay import Relay
+from collections.abc import Callable
+
+from tests.harness.running_relay import Relay, changed_config
 
 
 def detached_rows(relay: Relay) -> None:
@@ -31,6 +33,33 @@ def test_a_new_recovery_runs_after_one_that_hung(relay: Relay) -> None:
     assert relay.advance(900, until=lambda: host.request("GET", relay.recovery()).json().get("runtimeStatus") == "Running")
     relay.stack.downstream.set_mode("up")
     assert relay.advance(900, until=lambda: relay.ledger() == [])
+
+
+def suspended_with_an_alarm(relay: Relay) -> None:
+    """People were told of an outage; then somebody suspends the recovery, while the trigger holds the rows."""
+    relay.stack.downstream.set_mode("down", path="/rows")
+    relay.insert(1, 2)
+    assert relay.advance(hours=1, until=lambda: [notice["kind"] for notice in relay.alerts()] == ["alarm"])
+    host = relay.stack.host
+    assert host is not None
+    assert host.request("POST", f"{relay.recovery()}/suspend?reason=tried").status_code in (200, 202)
+    relay.advance(1)
+
+
+def test_people_hear_of_the_end_of_an_incident_though_recovery_hangs(relay: Relay) -> None:
+    suspended_with_an_alarm(relay)
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(hours=2, until=lambda: relay.ledger() == [])
+    assert relay.advance(hours=1, until=lambda: [notice["kind"] for notice in relay.alerts()] == ["alarm", "recovered"])
+
+
+def test_people_hear_of_dead_letters_though_recovery_hangs(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(max_delay='"1h"\nrejected = "dead_letter"'))
+    suspended_with_an_alarm(relay)
+    relay.stack.downstream.set_rules([{"match": {"path": "/rows"}, "status": 422}])
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(hours=3, until=lambda: {state for _, state, *_ in relay.ledger()} == {"dead"}), relay.ledger()
+    assert relay.advance(hours=1, until=lambda: "dead_letter" in [notice["kind"] for notice in relay.alerts()])
 
 
 def test_an_outage_alone_is_no_reason_to_replace_it(relay: Relay) -> None:

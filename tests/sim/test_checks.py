@@ -113,6 +113,18 @@ def test_an_older_version_after_a_newer_one_is_seen(healthy: Record) -> None:
     assert "order" in broken(healthy, attempts=[*healthy.attempts, stale])
 
 
+def test_old_data_under_a_newer_version_is_seen(healthy: Record) -> None:
+    versions = sorted(version for _, text, version, _ in healthy.changes if text == '{"Id":1}')
+    first = next(attempt for attempt in healthy.attempts if attempt.key == {"Id": 1})
+    assert "fresh" in broken(healthy, attempts=[replace(first, version=versions[1]), *healthy.attempts[1:]])
+
+
+def test_newer_data_under_an_older_version_is_no_matter(healthy: Record) -> None:
+    versions = sorted(version for _, text, version, _ in healthy.changes if text == '{"Id":1}')
+    last = [attempt for attempt in healthy.attempts if attempt.key == {"Id": 1}][-1]
+    assert "fresh" not in broken(healthy, attempts=[*healthy.attempts, replace(last, version=versions[0])])
+
+
 def test_an_alarm_that_came_twice_is_seen(healthy: Record) -> None:
     assert [notice["kind"] for _, notice in healthy.alerts] == ["alarm", "recovered"]
     assert broken(healthy, alerts=healthy.alerts * 2) == {"notices"}

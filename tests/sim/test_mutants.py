@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from devtools.sim.maker import make_plan
+from devtools.sim.dimensions import DIMENSIONS
+from devtools.sim.maker import FEATURES, make_plan
 from devtools.sim.mutants import MUTANTS
 from devtools.sim.plan import Action, Plan, Settings
 from devtools.sim.runner import Runner
@@ -80,7 +81,7 @@ BY_SEED = {
     "trust-the-trigger": 301872,
     "post-behind-the-breaker": 8021,
     "count-all-failures": 8000,
-    "settle-stale": 8054,
+    "settle-stale": 8102,
     "dead-at-once": 8002,
     "rounds-stand-still": 8000,
     "deaf-to-retry-after": 8008,
@@ -90,6 +91,19 @@ BY_SEED = {
     "no-recovered-notice": 8002,
     "new-id-each-time": 8000,
 }
+BY_DIMENSION = {  # seeds that have the dimension in which the defect shows
+    "breaker-by-relay": 20001,
+    "ledger-by-table": 20002,
+    "delete-what-is-missing": 20011,
+    "no-bisection": 20035,
+    "wake-what-hangs": 20031,
+    "one-id-for-all-tries": 20026,
+    "exceptions-take-the-batch": 20015,
+    "interim-is-final": 20015,
+    "unable-untold": 20024,
+    "rest-untold": 20122,
+}
+PLAIN = FEATURES - set(DIMENSIONS)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +131,17 @@ def test_a_scenario_finds_the_defect_and_nothing_else(runner: Runner, mutant: st
 @pytest.mark.parametrize("mutant", sorted(BY_SEED))
 def test_a_seed_finds_the_defect(runner: Runner, mutant: str) -> None:
     runner.mutant = mutant
-    assert runner.run(make_plan(BY_SEED[mutant]))[1]
+    assert runner.run(make_plan(BY_SEED[mutant], features=PLAIN))[1]
+
+
+@pytest.mark.parametrize("mutant", sorted(BY_DIMENSION))
+def test_a_dimension_finds_the_defect_and_nothing_else(runner: Runner, mutant: str) -> None:
+    plan = make_plan(BY_DIMENSION[mutant])
+    runner.mutant = None
+    assert runner.run(plan)[1] == []
+    runner.mutant = mutant
+    assert runner.run(plan)[1]
 
 
 def test_each_defect_is_looked_for() -> None:
-    assert set(MUTANTS) == set(SCENARIOS) | set(BY_SEED) | SURVIVES
+    assert set(MUTANTS) == set(SCENARIOS) | set(BY_SEED) | set(BY_DIMENSION) | SURVIVES

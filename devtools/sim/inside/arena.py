@@ -13,8 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from devtools.sim.lane import MAIN
 from devtools.sim.plan import Plan
 from emulators.clock import Clock
+from emulators.sql_server.catalogue.model import Catalogue
 from emulators.sql_server.engine.database import Database
 from emulators.sql_server.storage.locks import LockManager
 
@@ -37,21 +39,25 @@ class Arena:
     def __init__(self, parent: Path | None = None) -> None:
         where = parent or (_MEMORY if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else None)
         self.directory = Path(tempfile.mkdtemp(prefix="rowpost-sim-", dir=where))
-        self._databases: OrderedDict[str, tuple[Database, sqlite3.Connection]] = OrderedDict()
+        self._databases: OrderedDict[str, tuple[Database, sqlite3.Connection, int]] = OrderedDict()
 
     @staticmethod
     def shape(plan: Plan) -> str:
         """Plans of one shape share a database."""
-        return f"{plan.policy}-{plan.settings.key}"
+        lanes = "" if plan.lanes == (MAIN,) else "".join(f"-{lane.app}{lane.table}{lane.target}" for lane in plan.lanes)
+        return f"{plan.policy}-{plan.settings.key}{'-computed' * plan.settings.computed}{lanes}"
 
     def fresh(self, shape: str) -> Database | None:
         """The database of a shape as it was when it was kept; None if none was kept yet."""
         found = self._databases.get(shape)
         if found is None:
             return None
-        database, template = found
+        database, template, version = found
         self.reset(database)
         template.backup(database._keeper)
+        if database.catalogue.version != version:  # a seed has changed rights or the like
+            database.catalogue = Catalogue.load(database._keeper)
+            self._databases[shape] = (database, template, database.catalogue.version)
         return database
 
     def new(self, shape: str) -> Database:
@@ -65,7 +71,7 @@ class Arena:
         """Remember a database as it is now."""
         template = sqlite3.connect(":memory:")
         database._keeper.backup(template)
-        self._databases[shape] = (database, template)
+        self._databases[shape] = (database, template, database.catalogue.version)
 
     @staticmethod
     def reset(database: Database) -> None:
@@ -82,7 +88,7 @@ class Arena:
 
     def close(self) -> None:
         """Remove the files."""
-        for database, template in self._databases.values():
+        for database, template, _ in self._databases.values():
             database.close()
             template.close()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -224,6 +224,15 @@ class Worker:
 
         self.loop.call_soon(lambda: self._work.spawn(run()))
 
+    def order(self, what: str, instance: str) -> None:
+        """An operator's order to Durable Functions about an instance, such as to suspend it."""
+
+        async def run() -> None:
+            url = f"http://hub{WEBHOOK_PATH}/instances/{instance}/{what}"
+            await self.management.handle(cast(Any, DurableRequest("POST", url, None)))
+
+        self.loop.call_soon(lambda: self._work.spawn(run()))
+
     async def _answer(self, method: str, path: str, body: Any) -> tuple[int, str]:
         below = path.removeprefix("/api/")
         for function in self.functions:

@@ -15,6 +15,7 @@ from yarl import URL
 from devtools.sim.inside.member import Member
 from devtools.sim.inside.scheduler import Scheduler
 from emulators.functions_host.durable.engine import Effects, Engine
+from emulators.functions_host.durable.history import EXECUTION_STARTED, Event
 from emulators.functions_host.durable.store import ActivityItem, Store
 
 _TAKE_OVER_SECONDS = (1.0, 40.0)  # until the lease of a dead or frozen worker's partition is noticed to have ended
@@ -28,6 +29,7 @@ class HubStore(Store):
         super().__init__(Path(":memory:"))
         self._scheduler, self._pause = scheduler, pause
         self._depth = 0
+        self.lost_starts: list[tuple[str, Callable[[str], None]]] = []  # of ids that begin so the next start is lost; who is told
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -40,6 +42,16 @@ class HubStore(Store):
         with super().transaction():
             yield
         self._scheduler.effect("durable done", self._pause())
+
+    def post(self, instance_id: str, execution_id: str | None, event: Event) -> None:
+        """Queue an event; the message of a start can be lost."""
+        if self.lost_starts and event["EventType"] == EXECUTION_STARTED:
+            for entry in self.lost_starts:
+                if instance_id.startswith(entry[0]):
+                    self.lost_starts.remove(entry)
+                    entry[1](instance_id)
+                    return
+        super().post(instance_id, execution_id, event)
 
 
 class HubEngine(Engine):

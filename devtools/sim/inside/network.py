@@ -31,11 +31,34 @@ class Network:
         self._scheduler, self._pause = scheduler, pause
         self._services: dict[str, Service] = {}
         self.requests = 0
-        self.unanswered: Callable[[str], None] = lambda authority: None  # told when a client does not wait for the answer
+        # Told when a client does not learn what was answered: to whom, and the number of the attempt there.
+        self.unanswered: Callable[[str, int], None] = lambda authority, number: None
+        self.numbered: Callable[[str], int] = lambda authority: 0  # the number of the latest attempt at a service
 
     def serve(self, authority: str, service: Service) -> None:
         """Let a service answer what is sent to an authority."""
         self._services[authority] = service
+
+    def listens(self, authority: str) -> bool:
+        """Whether somebody answers there."""
+        return authority in self._services
+
+    def ask(self, authority: str, request: Request) -> tuple[Answer | None, float, int]:
+        """Let a service answer: its answer, or None for a reset; after how many seconds; the number of the attempt."""
+        strand = self._scheduler.current
+        assert strand is not None
+        self.requests += 1
+        strand.answering, strand.delay = True, 0.0
+        answer: Answer | None
+        try:
+            answer = self._services[authority](request)
+        except BadRequest as error:
+            answer = Answer(400, {"error": str(error)})
+        except Hangup:
+            answer = None
+        finally:
+            strand.answering = False
+        return answer, strand.delay, self.numbered(authority)
 
     def send(self, adapter: HTTPAdapter, request: requests.PreparedRequest, timeout: Any = None, **_: Any) -> requests.Response:
         """HTTPAdapter.send.
@@ -46,8 +69,7 @@ class Network:
         """
         scheduler = self._scheduler
         parts = urlsplit(str(request.url))
-        service = self._services.get(parts.netloc)
-        if service is None:
+        if not self.listens(parts.netloc):
             raise requests.ConnectionError(f"nobody listens at {parts.netloc}", request=request)
         body = request.body or b""
         headers = request.headers.copy()
@@ -62,24 +84,13 @@ class Network:
         limit = timeout[1] if isinstance(timeout, tuple) else timeout
         told = f"{request.method} {parts.path} {request.headers.get('Idempotency-Key', '')}"
         scheduler.effect("http", self._pause(), told)
-        self.requests += 1
-        strand = scheduler.current
-        assert strand is not None
-        strand.answering, strand.delay = True, 0.0
-        try:
-            answer = service(arrived)
-        except BadRequest as error:
-            answer = Answer(400, {"error": str(error)})
-        except Hangup:
-            answer = Answer(0)
-        finally:
-            strand.answering = False
-        if limit is not None and strand.delay > float(limit):
-            self.unanswered(parts.netloc)
+        answer, delay, number = self.ask(parts.netloc, arrived)
+        if limit is not None and delay > float(limit):
+            self.unanswered(parts.netloc, number)
             scheduler.effect("http answer", float(limit), f"{told}: none in time")
             raise requests.ReadTimeout("no answer in time", request=request)
-        scheduler.effect("http answer", max(strand.delay, self._pause()), f"{told}: {answer.status or 'reset'}")
-        if answer.status == 0:
+        scheduler.effect("http answer", max(delay, self._pause()), f"{told}: {answer.status if answer else 'reset'}")
+        if answer is None:
             raise requests.ConnectionError(ProtocolError("Connection aborted."), request=request)
         content = answer.encoded()
         sent = {"Date": format_datetime(scheduler.now(), usegmt=True), "Content-Length": str(len(content)), **answer.headers}

@@ -24,9 +24,12 @@ from requests.adapters import HTTPAdapter
 
 import emulators.functions_host.app.invocation as invocation
 import emulators.functions_host.durable.engine as engine
+import rowpost.http.connections
+import rowpost.http.exchange
 import rowpost.target.delivery
 from devtools.sim.inside.scheduler import Scheduler
-from devtools.sim.inside.waiting import Pool, threading_for, wait_for
+from devtools.sim.inside.sockets import Sockets
+from devtools.sim.inside.waiting import Deadlines, Pool, threading_for, wait_for
 
 _history: ModuleType = sys.modules[HistoryEvent.__module__]
 _client: ModuleType = sys.modules[_client_class.__module__]
@@ -42,6 +45,7 @@ class Running(Protocol):
     noise: random.Random  # for ids and keys
     connect: Callable[..., Any]
     send: Callable[..., Any]
+    sockets: Sockets | None  # of a seed whose HTTP goes through sockets; else what the app's adapters send is answered directly
     durable_request: Callable[..., Any]
 
 
@@ -93,7 +97,11 @@ def _put(patches: _Patches, running: Running) -> None:
     patches.put(uuid, "uuid4", lambda: uuid.UUID(int=noise.getrandbits(128), version=4))
     patches.put(os, "urandom", noise.randbytes)
     patches.put(pyodbc, "connect", running.connect)
-    patches.put(HTTPAdapter, "send", lambda adapter, request, **options: running.send(adapter, request, **options))
+    if running.sockets is None:
+        patches.put(HTTPAdapter, "send", lambda adapter, request, **options: running.send(adapter, request, **options))
+    else:
+        for module in (rowpost.http.connections, rowpost.http.exchange):
+            patches.put(module, "socket", running.sockets.module())
     threading_module = threading_for(current)
     for name, module in list(sys.modules.items()):
         if name.startswith("rowpost.") and getattr(module, "threading", None) is not None:
@@ -101,6 +109,7 @@ def _put(patches: _Patches, running: Running) -> None:
     poller = sys.modules.get("azure.core.polling._poller")
     if poller is not None:
         patches.put(poller, "threading", threading_module)
+    patches.put(rowpost.http.exchange, "_deadlines", Deadlines(current))
     patches.put(rowpost.target.delivery, "ThreadPoolExecutor", lambda *args, **kwargs: Pool(current, *args, **kwargs))
     patches.put(
         rowpost.target.delivery,

@@ -18,8 +18,9 @@ from devtools.sim.inside.scheduler import Scheduler, Strand
 from devtools.sim.inside.waiting import Condition
 from emulators.sql_server.engine.database import Database, Session
 from emulators.sql_server.values.results import Column, Parameter, ResultSet, SqlError, SqlType
-from emulators.sql_server.wire.faults import Faults
+from emulators.sql_server.wire.faults import Fault, Faults
 
+APPLICATIONS = ("rowpost", "functions-host")  # the app, and its trigger
 _SERVER = "rowpost-sql-emulator"
 _DRIVER = "[Microsoft][ODBC Driver 18 for SQL Server]"
 _FATAL_SEVERITY = 20
@@ -129,6 +130,9 @@ class SqlServer:
         self.connections: dict[Connection, None] = {}
         self.watchers: list[Callable[[str, str], None]] = []  # told of each batch that ran: application, text
         self.struck: Callable[[str], None] = lambda action: None  # told of each fault that strikes
+        self.failed: Callable[[str, int], None] = lambda application, number: None  # told of each error of a statement or a login
+        self.app_user = self.user  # who the app and its trigger are
+        self.refuses: Fault | None = None  # what every login of the app and its trigger meets
         self.statements = 0
 
     def connect(self, text: str, autocommit: bool = False, timeout: int = 0, **_: Any) -> Connection:
@@ -144,8 +148,11 @@ class SqlServer:
         if fault is not None:
             self.struck(fault.action)
             raise server_error(fault.error(0, self.user, self.database.name, _SERVER), "SQLDriverConnect")
+        if self.refuses is not None and application in APPLICATIONS:
+            self.failed(application, self.refuses.number)
+            raise server_error(self.refuses.error(0, self.user, self.database.name, _SERVER), "SQLDriverConnect")
         strand = self.scheduler.current
-        session = self.database.open_session(self.user, application, "host", None)
+        session = self.database.open_session(self.app_user if application in APPLICATIONS else self.user, application, "host", None)
         connection = Connection(self, session, application, strand.owner if strand is not None else None)
         self.connections[connection] = None
         self.scheduler.effect("logged in", self.pause(), application)
@@ -298,6 +305,7 @@ class Connection:
             return results, None
         if expired:
             return results, odbc_error("HYT00", "Query timeout expired", function)
+        server.failed(self.application, problem.number)
         if problem.severity >= _FATAL_SEVERITY:
             self.sever()
         return results, server_error(problem, function)

@@ -204,6 +204,17 @@ def wait_for(current: Callable[[], Scheduler], futures: Iterable[Future[Any]], t
         scheduler.park()
 
 
+class Deadlines:
+    """The thread that ends exchanges whose time is up, in virtual time."""
+
+    def __init__(self, current: Callable[[], Scheduler]) -> None:
+        self._current = current
+
+    def add(self, seconds: float, exchange: Any) -> None:
+        """Let an exchange expire in so many seconds, unless it is over by then."""
+        self._current().after(seconds, lambda: None if exchange.over else exchange.expire())
+
+
 def threading_for(current: Callable[[], Scheduler]) -> types.SimpleNamespace:
     """The module threading, with what waits replaced."""
     names = dict(vars(threading))

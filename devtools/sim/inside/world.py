@@ -5,77 +5,42 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import math
 import os
 import random
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import pyodbc
 
 from devtools.sim.counting import count_rows
 from devtools.sim.inside.arena import FIRST_INSTANT, Arena
 from devtools.sim.inside.clock import Pollers, SimClock
+from devtools.sim.inside.doom import Doom
 from devtools.sim.inside.host import Worker
-from devtools.sim.inside.hub import Hub
+from devtools.sim.inside.manners import Manners
 from devtools.sim.inside.network import Network
 from devtools.sim.inside.patches import patched
+from devtools.sim.inside.person import Person
 from devtools.sim.inside.scheduler import MICROSECONDS, Crash, Scheduler, Strand
-from devtools.sim.inside.sql import Connection, SqlServer
+from devtools.sim.inside.site import API_KEY, MAIL, Site, authority
+from devtools.sim.inside.sockets import Sockets
+from devtools.sim.inside.sql import APPLICATIONS, Connection, SqlServer
 from devtools.sim.inside.waiting import Condition
 from devtools.sim.observer import Observer
-from devtools.sim.plan import TABLE, Action, Plan
-from devtools.sim.record import Choice, Record
-from devtools.sim.scenario import LEASES, STATEMENTS, relay_toml, table_sql
+from devtools.sim.plan import Action, Plan
+from devtools.sim.record import Record
+from devtools.sim.scenario import APP_USER, table_sql
 from emulators.downstream.api import Downstream
 from emulators.email_service.service import EmailService
-from emulators.functions_host.settings import AppSettings, load_host_json
 from emulators.sql_server.engine.database import Database
-from emulators.sql_server.storage.locks import LockManager, LockTimeout
-from emulators.sql_server.values.datetimes import instant_text
-from emulators.sql_server.values.results import SqlError
+from emulators.sql_server.storage.locks import LockManager
 from infra.prepare_database import prepare
 from rowpost.config.loading import load_config
 
-ROOT = Path(__file__).resolve().parents[3]
-NAIVE_APP = Path(__file__).resolve().parents[1] / "naive_app"
-_API, _MAIL = "api.example", "mail.example"
-_API_KEY = "local-key"
-_QUIET_STEP_SECONDS = 120.0
-_WATCHDOG_SECONDS = 660.0  # two rounds of the watchdog
+_TOLD_ERRORS = (229, 3906, 8134, 18456)  # that only dimensions bring
 _COLD_START_SECONDS = (0.5, 4.0)
 _LOOK_AFTER = re.compile(r"\b(?:UPDATE|DELETE) g\b|\b(?:INSERT INTO|UPDATE(?: TOP \(\d+\))?|DELETE FROM) rowpost\.")
 _LOGGER = logging.getLogger("devtools.sim.host")
-
-
-class _Doom:
-    """A kill or a stall that waits for its effect."""
-
-    def __init__(self, action: Action) -> None:
-        self.action = action
-        values = action.values
-        self.left = int(values["skip"])
-        how, late = values["how"], bool(values.get("late"))
-        self.kinds: frozenset[str] | None = None
-        self.pattern: re.Pattern[str] | None = None
-        if how == "post":
-            self.kinds = frozenset({"http answer" if late else "http"})
-        elif how == "durable":
-            self.kinds = frozenset({"durable done"} if late else {"durable", *(["durable call"] if action.kind == "stall" else [])})
-        elif how != "effect":
-            self.kinds = frozenset({"sql answer" if late else "sql"})
-            self.pattern = re.compile(STATEMENTS[how][1])
-
-    def strikes(self, kind: str, detail: str) -> bool:
-        if self.kinds is not None and kind not in self.kinds:
-            return False
-        if self.pattern is not None and not self.pattern.search(detail):
-            return False
-        self.left -= 1
-        return self.left < 0
 
 
 class InsideWorld:
@@ -88,8 +53,8 @@ class InsideWorld:
 
     def __init__(self, arena: Arena, plan: Plan) -> None:
         self.plan, self.arena = plan, arena
-        self.record = Record(plan, every_commit=True)
-        self.record.start = FIRST_INSTANT
+        self.records = _records(plan)
+        self.record = self.records[0]
         rng = random.Random(f"steps/{plan.seed}")
         self.noise = random.Random(f"noise/{plan.seed}")
         self.scheduler = scheduler = Scheduler(rng, FIRST_INSTANT)
@@ -98,24 +63,34 @@ class InsideWorld:
         self.pollers = Pollers(scheduler)
         self.clock = SimClock(scheduler, self.pollers)
         self.condition = Condition(scheduler)
-        self.downstream = Downstream(self.clock)
-        self.downstream.set_settings(auth={"header": "X-Api-Key", "value": _API_KEY, "path": "/rows"})
         self.email = EmailService(self.clock)
         self.network = Network(scheduler, self.pause)
-        self.network.serve(_API, self.downstream._answer)
-        self.network.serve(_MAIL, self.email._answer)
+        self.network.serve(MAIL, self.email._answer)
+        self.targets: dict[str, Downstream] = {}
+        for lane in plan.lanes:
+            self._serve(lane.target)
         self.network.unanswered = self._unanswered
+        self.network.numbered = self._numbered
         self.send = self.network.send
-        self.hub = Hub(scheduler, self.pause)
-        self.workers: list[Worker | None] = [None] * plan.hosts
-        self._died: dict[int, tuple[float, str]] = {}
-        self._dooms: dict[int, list[_Doom]] = {number: [] for number in range(plan.hosts)}
+        manners = Manners(random.Random(f"manners/{plan.seed}"), scheduler)
+        through_sockets = "answers" in plan.dimensions
+        self.sockets = Sockets(self.network, scheduler, self.pause, manners, self._took) if through_sockets else None
+        self.sites = [Site(arena, plan, number, scheduler, self.pause) for number in sorted({lane.app for lane in plan.lanes})]
+        self.workers: list[Worker | None] = [None] * plan.workers
+        self.waits: set[int] = {site.number for site in self.sites if plan.starts[site.number] > 0}  # apps not started yet
+        self.dooms: dict[int, list[Doom]] = {number: [] for number in range(plan.workers)}
+        self.over = False  # whether everything is up again
+        self.ended = False
+        self.died: dict[int, tuple[float, str]] = {}
         self._restart_after: dict[int, float] = {}
-        self._over = False
-        self._ended = False
-        self._cursor: int | None = None
-        self._status: str | None = None  # the statement by which the app counts its rows
-        self._person_connection: Connection | None = None
+        self._cursors: dict[int, int | None] = {}
+        self._status: dict[int, str] = {}  # by which statement the app counts the rows of each relay
+
+    def _serve(self, target: str) -> None:
+        if target not in self.targets:
+            api = self.targets[target] = Downstream(self.clock)
+            api.set_settings(auth={"header": "X-Api-Key", "value": API_KEY, "path": "/rows"})
+            self.network.serve(authority(target), api._answer)
 
     # --- the run ---
 
@@ -136,54 +111,92 @@ class InsideWorld:
         return self.record
 
     def _run(self) -> None:
-        config = self.arena.settings_file("relay.toml", relay_toml(self.plan.settings))
-        self.settings = self._app_settings(config)
         if self.plan.settings.email:
             import azure.communication.email  # noqa: F401  # before its poller is given other threads
-        database = self.arena.fresh(Arena.shape(self.plan)) or self._prepared(config)
-        self._use(database)
+        self._use(self.arena.fresh(Arena.shape(self.plan)) or self._prepared())
+        person = Person(self)
         with patched(self):
             try:
-                for number in range(self.plan.hosts):
-                    self._start_worker(number)
-                self.scheduler.spawn(Strand(None, self._person))
-                self.scheduler.run_until(self.scheduler.start + 90 * 86400 * MICROSECONDS, lambda: self._ended)
+                for site in self.sites:
+                    self._begin(site)
+                self.scheduler.spawn(Strand(None, person.live))
+                self.scheduler.run_until(self.scheduler.start + 90 * 86400 * MICROSECONDS, lambda: self.ended)
                 for worker in self.workers:
                     self._note_deaf(worker)
-                self.observer.collect(self._instances())
-                self._note_choice()
-                self.record.open_timers = self.hub.store._db.execute("SELECT COUNT(*) FROM timers").fetchone()[0]
+                self._collect()
                 self._tell_problems()
             finally:
                 self._end()
 
+    def _begin(self, site: Site) -> None:
+        """Start the workers of an app, at its time."""
+        late = self.plan.starts[site.number]
+        for number in self.numbers(site):
+            if not late:
+                self.start_worker(number)
+                continue
+            self.died[number] = (0.0, "not started")
+            self.scheduler.after(late, functools.partial(self._start_late, site, number))
+
+    def _start_late(self, site: Site, number: int) -> None:
+        self.waits.discard(site.number)
+        for lane, observer in zip(self.plan.lanes, self.observers, strict=True):
+            if lane.app == site.number and observer.record.wanted:
+                self._took("a late start that rows waited for")
+        if self.workers[number] is None and not self.ended:
+            self.start_worker(number)
+
+    def _collect(self) -> None:
+        relays = {lane.relay.name for lane in self.plan.lanes}
+        for observer in self.observers:
+            observer.collect(self.instances(self.site_of(observer.lane.app)))
+            self._note_choice(observer)
+            hub = self.site_of(observer.lane.app).hub
+            observer.record.open_timers = hub.store._db.execute("SELECT COUNT(*) FROM timers").fetchone()[0]
+        for (name,) in self.execute("SELECT DISTINCT Relay FROM rowpost.Ledger") if self.plan.policy == "rowpost" else ():
+            if name not in relays:
+                self.record.strangers.append(f"the ledger has records of {name}, which is no relay")
+        for site in self.sites:
+            own = {lane.relay.name for lane in site.lanes}
+            for attempt in self.targets[site.alerts].attempts():
+                told = attempt.body.get("relay") if attempt.path == "/alerts" and isinstance(attempt.body, dict) else None
+                if told is not None and told not in own:
+                    self.record.strangers.append(f"{site.name} told its people of {told}, which is not its own")
+
     def _end(self) -> None:
-        self._over = True
+        self.over = True
         for worker in self.workers:
             if worker is not None:
                 worker.kill()
+        self.sql.database.catalogue.options.read_only = False
         self.sql.break_all()
-        self._looking.close()
+        self.looking.close()
         Arena.reset(self.sql.database)
-        self.hub.store.close()
+        for site in self.sites:
+            site.hub.store.close()
 
-    def _prepared(self, config: Path) -> Database:
-        """A new database with the user's table, the app's own ones and the trigger's; kept for plans of this shape."""
+    def _prepared(self) -> Database:
+        """A new database with the user's tables, the app's own ones and the trigger's; kept for plans of this shape."""
         shape = Arena.shape(self.plan)
         database = self.arena.new(shape)
         server = SqlServer(database, self.scheduler, lambda: 0.0, self.condition)
         connection: Any = server.connect("APP=person", autocommit=True)
-        connection.execute(table_sql(self.plan.settings))
-        prepare(connection, load_config(config, self.settings.values))
+        for table in dict.fromkeys(lane.table for lane in self.plan.lanes):
+            connection.execute(table_sql(self.plan.settings, table))
+        for site in self.sites:
+            prepare(connection, load_config(site.config, site.settings.values))
+        connection.execute(APP_USER)
         connection.close()
         first = InsideWorld(self.arena, self.plan.silent())
-        first.settings = self.settings
         first._use(database)
         with patched(first):
-            first._start_worker(0)
+            for site in first.sites:
+                first.start_worker(first.numbers(site)[0])
             first.scheduler.run_until(first.scheduler.start + 30 * MICROSECONDS)
-            for table in ("az_func.GlobalState", f"az_func.{LEASES}", "rowpost.Ledger", "rowpost.Relays"):
+            for table in ("az_func.GlobalState", "rowpost.Ledger", "rowpost.Relays"):
                 first.execute(f"DELETE FROM {table}")
+            for lane in self.plan.lanes:
+                first.execute(f"DELETE FROM az_func.{lane.leases}")
             first._end()
         self.arena.keep(shape, database)
         return database
@@ -195,69 +208,79 @@ class InsideWorld:
         self.sql = SqlServer(database, self.scheduler, self.pause, self.condition)
         self.sql.watchers.append(self._ran)
         self.sql.struck = self._struck
+        self.sql.failed = self._failed
         self.connect = self.sql.connect
-        self._looking = database.open_session("sa", "look", "host", None)
-        self.observer = Observer(self.record, self.execute, self.downstream, self.email, self.scheduler.seconds)
-        self.observer.execute_all = self._execute_all
-
-    def _app_settings(self, config: Path) -> AppSettings:
-        connection = f"Server=tcp:sql.example,1433;Database=rowpost;User ID=sa;Password={SqlServer.password};Encrypt=False"
-        values = {
-            "FUNCTIONS_WORKER_RUNTIME": "python",
-            "WEBSITE_SITE_NAME": "rowpost-local",
-            "ODBC_DRIVER": "ODBC Driver 18 for SQL Server",
-            "ROWPOST_CONFIG": str(config),
-            "SqlConnectionString": connection,
-            "DOWNSTREAM_URL": f"http://{_API}/rows",
-            "DOWNSTREAM_API_KEY": _API_KEY,
-            "EMAIL_CONNECTION_STRING": f"endpoint=http://{_MAIL}/;accesskey=cm93cG9zdC1lbXVsYXRvcg==",
-            "EMAIL_SENDER": "rowpost@example.com",
-            "ALERT_WEBHOOK_URL": f"http://{_API}/alerts",
-        }
-        app = ROOT
-        if self.plan.policy == "naive":
-            app = NAIVE_APP
-            key = json.dumps(self.plan.settings.key_columns)
-            values |= {"NAIVE_TABLE": TABLE, "NAIVE_LEASES": LEASES, "NAIVE_KEY": key, "NAIVE_ODBC": "APP=rowpost"}
-        return AppSettings(app, _host_json(app), values)
+        self.looking = database.open_session("sa", "look", "host", None)
+        self.observers: list[Observer] = []
+        for record in self.records:
+            alerts = self.site_of(record.lane.app).alerts
+            api = self.targets[record.lane.target]
+            observer = Observer(record, self.execute, api, self.email, self.scheduler.seconds, self.targets[alerts])
+            observer.unheard = next(each.unanswered for each in self.records if each.lane.target == alerts)
+            observer.execute_all = self._execute_all
+            self.observers.append(observer)
+        self.observer = self.observers[0]
 
     # --- workers ---
 
-    def _start_worker(self, number: int) -> None:
-        worker = Worker(f"w{number}", self.scheduler, self.clock, self.hub, self.settings, self._at_effect, self._on_death, _LOGGER)
+    def site_of(self, app: int) -> Site:
+        """An app by its number."""
+        return next(site for site in self.sites if site.number == app)
+
+    def numbers(self, site: Site) -> range:
+        """The numbers of an app's workers."""
+        first = 0 if site.number == 0 else self.plan.hosts
+        return range(first, first + self.plan.hosts_of(site.number))
+
+    def site_of_worker(self, number: int) -> Site:
+        """The app of a worker."""
+        return next(site for site in self.sites if number in self.numbers(site))
+
+    def start_worker(self, number: int) -> None:
+        """A process begins."""
+        site = self.site_of_worker(number)
+        worker = Worker(f"w{number}", self.scheduler, self.clock, site.hub, site.settings, self._at_effect, self._on_death, _LOGGER)
         self.workers[number] = worker
-        if number in self._died:
-            since, how = self._died.pop(number)
-            self.record.kills.append((since, self.scheduler.seconds(), how))
+        if number in self.died:
+            since, how = self.died.pop(number)
+            self.record_of(number).kills.append((since, self.scheduler.seconds(), how))
+
+    def record_of(self, number: int) -> Record:
+        """A record that shares what happens to the workers of an app with the others of that app."""
+        app = self.site_of_worker(number).number
+        return next(record for record in self.records if record.lane.app == app)
 
     def _at_effect(self, worker: Worker, kind: str, may_freeze: bool, detail: str) -> None:
         self.record.effects.append((self.scheduler.now_us, worker.name, kind, detail))
         number = int(worker.name[1:])
-        dooms = self._dooms[number]
+        dooms = self.dooms[number]
         for doom in dooms:
             if not (may_freeze or doom.action.kind == "kill") or not doom.strikes(kind, detail):
                 continue
             dooms.remove(doom)
-            self._strike(worker, doom.action)
+            self.strike(worker, doom.action)
             if worker.dead:
                 raise Crash
             return
 
-    def _strike(self, worker: Worker, action: Action) -> None:
+    def strike(self, worker: Worker, action: Action) -> None:
+        """Kill a worker, or let it stand still."""
         now = self.scheduler.seconds()
         number = int(worker.name[1:])
         if action.kind == "stall":
             seconds = float(action.values["seconds"])
-            self.record.stalls.append((now, now + seconds, worker.name))
+            self.record_of(number).stalls.append((now, now + seconds, worker.name))
             self.record.faults["stall"] += 1
-            self._note(worker.name, "stall", f"{seconds:.0f} s")
+            self.tell(worker.name, "stall", f"{seconds:.0f} s")
             worker.freeze(seconds)
             return
-        down = 0.0 if self._over else float(action.values["down"])
-        self._died[number] = (now, action.values["how"])
+        down = 0.0 if self.over else float(action.values["down"])
+        self.died[number] = (now, action.values["how"])
         self._restart_after[number] = down
         self.record.faults[f"kill {action.values['how']}"] += 1
-        self._note(worker.name, "crash", f"{action.values['how']}, down {down:.0f} s")
+        if down > 3600:
+            self._took("a stop of more than an hour")
+        self.tell(worker.name, "crash", f"{action.values['how']}, down {down:.0f} s")
         worker.kill()
 
     def _on_death(self, worker: Worker) -> None:
@@ -265,24 +288,28 @@ class InsideWorld:
         self._note_deaf(worker)
         self.sql.break_of(worker)
         self.workers[number] = None
-        if self._ended:
+        if self.ended:
             return
         self._tell_problems(worker)
         self.pollers.nudge()
         low, high = _COLD_START_SECONDS
         start = self._restart_after.get(number, 5.0) + self.scheduler.rng.uniform(low, high)
-        self.scheduler.after(start, lambda: None if self._ended or self.workers[number] else self._start_worker(number))
+        self.scheduler.after(start, lambda: None if self.ended or self.workers[number] else self.start_worker(number))
 
-    def _note_choice(self) -> None:
-        for (text,) in self.execute("SELECT ClientColumns FROM rowpost.Relays") if self.plan.policy == "rowpost" else ():
-            self.record.in_force = json.loads(text) if text else None
-        entity = "SELECT state FROM entities WHERE present = 1 AND entity_id LIKE '@table_columns@%'"
-        rows = self.hub.store._db.execute(entity).fetchall()
-        self.record.known = json.loads(rows[0][0])["columns"] if rows else None
+    def _note_choice(self, observer: Observer) -> None:
+        record, relay = observer.record, observer.lane.relay
+        chosen = f"SELECT ClientColumns FROM rowpost.Relays WHERE Relay = N'{relay.name}'"
+        for (text,) in self.execute(chosen) if self.plan.policy == "rowpost" else ():
+            record.in_force = json.loads(text) if text else None
+        entities = "SELECT entity_id, state FROM entities WHERE present = 1"
+        states = dict(self.site_of(observer.lane.app).hub.store._db.execute(entities).fetchall())
+        own = [state for name, state in states.items() if name.rpartition("@")[2].lower() == relay.slug.lower()]
+        record.known = json.loads(own[0])["columns"] if own else None
 
     def _note_deaf(self, worker: Worker | None) -> None:
         if worker is not None and worker.deaf_since is not None:
-            self.record.deaf.append((worker.deaf_since, self.scheduler.seconds(), worker.name))
+            deaf = (worker.deaf_since, self.scheduler.seconds(), worker.name)
+            self.record_of(int(worker.name[1:])).deaf.append(deaf)
             self.record.faults["trigger ended"] += 1
 
     def _tell_problems(self, *workers: Worker) -> None:
@@ -295,11 +322,24 @@ class InsideWorld:
         self.record.struck.append(self.scheduler.seconds())
         self.record.faults[f"sql {action}"] += 1
 
-    def _unanswered(self, authority: str) -> None:
-        if authority == _API and self.downstream._attempts:
-            self.record.unanswered.add(self.downstream._attempts[-1].number)
+    def _failed(self, application: str, number: int) -> None:
+        if number in _TOLD_ERRORS and application in APPLICATIONS:
+            self.record.took[f"SQL error {number} of {application}"] += 1
 
-    def _note(self, name: str, kind: str, detail: str) -> None:
+    def _took(self, what: str) -> None:
+        self.record.took[what] += 1
+
+    def _numbered(self, to: str) -> int:
+        found = [api for name, api in self.targets.items() if authority(name) == to]
+        return found[0]._counters["events"] if found else 0
+
+    def _unanswered(self, to: str, number: int) -> None:
+        for record in self.records:
+            if authority(record.lane.target) == to:
+                record.unanswered.add(number)
+
+    def tell(self, name: str, kind: str, detail: str) -> None:
+        """Note for the trace what somebody does."""
         self.record.effects.append((self.scheduler.now_us, name, kind, detail))
 
     async def durable_request(self, method: str, url: str, body: Any) -> tuple[int, Any]:
@@ -308,100 +348,7 @@ class InsideWorld:
         assert strand is not None and isinstance(strand.owner, Worker)
         return await strand.owner.durable_request(method, url, body)
 
-    # --- the person ---
-
-    def _person(self) -> None:
-        scheduler = self.scheduler
-        for action in self.plan.actions:
-            scheduler.sleep(max(0.0, action.at - scheduler.seconds()))
-            self._do(action)
-        scheduler.sleep(max(0.0, self.plan.length - scheduler.seconds()))
-        self._mend()
-        limit = self.plan.length + self.plan.settings.window + 2 * self.plan.settings.max_delay + 3600
-        scheduler.sleep(_QUIET_STEP_SECONDS)
-        while not self._quiet() and scheduler.seconds() < limit:
-            scheduler.sleep(_QUIET_STEP_SECONDS)
-        if self._quiet():
-            self.record.quiet_at = scheduler.seconds()
-        self._ended = True
-
-    def _do(self, action: Action) -> None:
-        values, faults = dict(action.values), self.record.faults
-        self._note("-", action.kind, json.dumps(values))
-        if action.kind == "change":
-            self.observer.change(values["ops"], self._execute_surely)
-            self.pollers.nudge()
-        elif action.kind == "api":
-            self.downstream.set_mode(**values)
-            faults[f"api {values['mode']}"] += values != {"mode": "up"}
-        elif action.kind == "rules":
-            self.downstream.set_rules(json.loads(json.dumps(values["rules"])))
-            faults["rule"] += len(values["rules"])
-        elif action.kind == "sql":
-            self.sql.faults.add(_fault(values))
-        elif action.kind == "database":
-            faults["kill database"] += 1
-            self.record.kills.append((scheduler_now := self.scheduler.seconds(), scheduler_now, "database"))
-            self.sql.break_all()
-            self.pollers.nudge()
-        elif action.kind == "mail":
-            self.email.add_fault(**values)
-            faults["mail"] += 1
-        elif action.kind in ("kill", "stall"):
-            self._doom(action)
-        elif action.kind == "clean":
-            self._clean(float(values["minutes"]))
-        elif action.kind == "clock":
-            self._shift(int(values["minutes"]))
-        else:
-            self._command(values)
-
-    def _doom(self, action: Action) -> None:
-        number = int(action.values["host"])
-        worker = self.workers[number]
-        if action.values["how"] == "now":
-            if worker is not None:
-                self.scheduler.after(0.0, lambda: self._strike(worker, action) if not worker.dead else None)
-            return
-        self._dooms[number].append(_Doom(action))
-
-    def _clean(self, minutes: float) -> None:
-        """Change tracking forgets changes that are older, as if its retention were so short."""
-        database = self.sql.database
-        cutoff = instant_text((self.clock.now() - timedelta(minutes=minutes)).replace(tzinfo=None))
-        while True:
-            ((version,),) = self._looking.store.rows('SELECT MAX(version) FROM "$commits" WHERE time < ?', (cutoff,))
-            if version is None:
-                return
-            try:
-                database.cleanup._remove(self._looking, version)
-                break
-            except (LockTimeout, SqlError):  # somebody writes
-                self.scheduler.sleep(0.5)
-        self.record.faults["change tracking cleaned"] += 1
-        self.record.cleaned.append(self.scheduler.seconds())
-        self.observer.excuse(version)
-        self.pollers.nudge()
-
-    def _shift(self, minutes: int) -> None:
-        """The clocks of the server's time zone are changed."""
-        self.sql.database.offset += timedelta(minutes=minutes)
-        self.record.shifts.append((self.scheduler.seconds(), minutes))
-        self.record.faults["clock shift"] += 1
-        self.pollers.nudge()
-
-    def _execute_surely(self, statements: list[tuple[str, list[Any]]]) -> None:
-        """Run a transaction, again until no lock is in the way."""
-        while True:
-            if self._person_connection is None or self._person_connection.broken:
-                self._person_connection = self.sql.connect("APP=person", autocommit=True)
-            try:
-                for sql, parameters in statements:
-                    self._person_connection.execute(sql, *parameters)
-                return
-            except pyodbc.Error:
-                self._person_connection.sever()
-                self.scheduler.sleep(1.0)
+    # --- looking ---
 
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a batch as somebody who only looks (no effect, no waiting): the rows of its last result."""
@@ -416,88 +363,58 @@ class InsideWorld:
 
     @functools.cached_property
     def _looker(self) -> Connection:
-        return Connection(_Silent(self.sql), self._looking, "look", None)
+        return Connection(_Silent(self.sql), self.looking, "look", None)
 
-    def _command(self, values: dict[str, Any]) -> None:
-        live = [worker for worker in self.workers if worker is not None and worker.started]
-        if not live:
-            return
-        worker = live[int(self.scheduler.rng.random() * len(live))]
-        base = f"/api/relays/{TABLE}"
-        begun = self.scheduler.seconds()
-        if values["do"] != "columns":
-            self.record.commands.append(begun)
-        self.record.faults[f"command {values['do']}"] += 1
+    def look_anew(self) -> None:
+        """Connect again after all sessions were ended."""
+        self.looking = self.sql.database.open_session("sa", "look", "host", None)
+        self.__dict__.pop("_looker", None)
 
-        def chosen(choice: tuple[str, ...] | None) -> Callable[[int, str], None]:
-            entry = len(self.record.choices)
-            self.record.choices.append(Choice(begun, math.inf, choice, False))
-
-            def done(status: int, _: str) -> None:
-                self.record.choices[entry] = Choice(begun, self.scheduler.seconds(), choice, status == 202)
-
-            return done
-
-        do = values["do"]
-        if do == "columns" and values["columns"] is not None:
-            worker.request("PUT", f"{base}/columns", {"columns": values["columns"]}, chosen(tuple(values["columns"])))
-        elif do == "columns":
-            worker.request("DELETE", f"{base}/columns", None, chosen(None))
-        else:
-            path = {"retry": "/retry", "replay": "/dead-letters/replay", "resync": "/resync"}[do]
-            worker.request("POST", f"{base}{path}", None, lambda status, text: None)
-
-    # --- the end ---
-
-    def _mend(self) -> None:
-        """Everything is up again, but for what lasts."""
-        self._note("-", "mend", "")
-        self._over = True
-        for dooms in self._dooms.values():
-            dooms.clear()
-        self.sql.faults.clear()
-        self.downstream.set_mode("up")
-        self.downstream.set_rules(json.loads(json.dumps(self.plan.lasting_rules)))
-        self.email.set_faults([])
-        for number, worker in enumerate(self.workers):
-            if worker is None:
-                self.scheduler.after(0, functools.partial(self._revive, number))
-        self.pollers.nudge()
-
-    def _revive(self, number: int) -> None:
-        if self.workers[number] is None and not self._ended:
-            self._start_worker(number)
-
-    def _quiet(self) -> bool:
-        if self.plan.policy == "naive":
-            return self.scheduler.seconds() >= self.plan.length + 2 * 3600
-        if any(worker is None or worker.frozen for worker in self.workers) or self.observer.live():
-            return False
-        if any(self.scheduler.seconds() < at + _WATCHDOG_SECONDS for at in self.record.cleaned):
-            return False  # what was lost is to be told yet
-        running = [each for each in self._instances() if each["runtimeStatus"] in ("Running", "Pending", "ContinuedAsNew")]
-        return not running and not self.observer.open_changes()
-
-    def _instances(self) -> list[dict[str, Any]]:
-        rows = self.hub.store._db.execute("SELECT instance_id, status FROM instances ORDER BY instance_id")
+    def instances(self, site: Site) -> list[dict[str, Any]]:
+        """The orchestrations of an app."""
+        rows = site.hub.store._db.execute("SELECT instance_id, status FROM instances ORDER BY instance_id")
         return [{"instanceId": name, "runtimeStatus": status} for name, status in rows]
 
     def _ran(self, application: str, sql: str) -> None:
         """After each batch: look if it may have moved the cursor, written the ledger, or claimed rows."""
         if application == "functions-host":
-            if "LastSyncVersion =" in sql and (cursor := self.observer.cursor()) != self._cursor:
-                self._cursor = cursor
-                self._look_and_count()
+            for index, observer in enumerate(self.observers if "LastSyncVersion =" in sql else ()):
+                if (cursor := observer.cursor()) != self._cursors.get(index):
+                    self._cursors[index] = cursor
+                    self._look_and_count(index)
         elif application == "rowpost" and _LOOK_AFTER.search(sql):
-            self._look_and_count()
+            for index in range(len(self.observers)):
+                self._look_and_count(index)
         elif application == "rowpost" and sql.startswith("-- rowpost: status.sql"):
-            self._status = sql
-            self._look_and_count()
+            for index, observer in enumerate(self.observers):
+                if f"Relay = N'{observer.lane.relay.name}'" in sql:
+                    self._status[index] = sql
+                    self._look_and_count(index)
 
-    def _look_and_count(self) -> None:
-        look = self.observer.look_closely()
-        if self._status is not None:
-            count_rows(self.observer, look, self._status)
+    def _look_and_count(self, index: int) -> None:
+        look = self.observers[index].look_closely()
+        if index in self._status:
+            count_rows(self.observers[index], look, self._status[index])
+
+
+def _records(plan: Plan) -> list[Record]:
+    """A record for each relay. What happens to all, to an app or to a target is in one list or set that they share."""
+    records = [Record(plan.of_lane(lane), every_commit=True, lane=lane, start=FIRST_INSTANT) for lane in plan.lanes]
+    main = records[0]
+    main.others = records[1:]
+    for record in main.others and records:
+        mine = (record.lane.app, record.lane.target)
+        record.of_target = [each for each in records if (each.lane.app, each.lane.target) == mine]
+    for record in records[1:]:
+        for name in ("faults", "took", "effects", "shifts", "cleaned", "struck", "strangers", "troubles", "hung"):
+            setattr(record, name, getattr(main, name))
+        before = records[: records.index(record)]
+        for other in before:
+            if other.lane.app == record.lane.app:
+                record.kills, record.stalls, record.deaf = other.kills, other.stalls, other.deaf
+            if other.lane.target == record.lane.target:
+                record.unanswered, record.commands = other.unanswered, other.commands
+    return records
 
 
 class _Silent:
@@ -506,14 +423,4 @@ class _Silent:
     def __init__(self, server: SqlServer) -> None:
         self.database, self.scheduler, self.condition = server.database, server.scheduler, server.condition
         self.watchers: list[Any] = []
-
-
-@functools.cache
-def _host_json(app: Path) -> dict[str, Any]:
-    return load_host_json(app)
-
-
-def _fault(values: dict[str, Any]) -> Any:
-    from emulators.sql_server.wire.faults import Fault
-
-    return Fault.from_json(values)
+        self.failed: Callable[[str, int], None] = lambda application, number: None

@@ -1,0 +1,83 @@
+"""A consumer that is as good as the documentation asks: of each row it keeps the state with the greatest sequence.
+
+The sequence orders states by the epoch of the database, then by the change version. A resync says when it has begun and when it is
+completed: then the consumer removes the rows whose sequence is lower than that of the beginning.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from devtools.sim.judging import Violation
+from devtools.sim.plan import clock_text
+from devtools.sim.record import Record, key_text
+from emulators.downstream.attempt import Attempt
+
+_TAKEN = ("accepted", "repeated", "stale", "conflicting")  # whatever the emulator of the API made of it, it was not refused
+_BEGUN, _COMPLETED = "resync.begun", "resync.completed"
+
+
+class Consumer:
+    """What a good consumer knows after the events that it was sent."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any] | None] = {}
+        """By key: the row, or None for one that was deleted."""
+        self._sequences: dict[str, str] = {}
+        self._begun: dict[str, str] = {}
+
+    def take(self, event: dict[str, Any]) -> None:
+        """One event."""
+        kind, sequence, data = str(event.get("type", "")), str(event.get("sequence", "")), event["data"]
+        if kind.endswith(_BEGUN):
+            self._begun[str(data.get("resync"))] = sequence
+        elif kind.endswith(_COMPLETED):
+            begun = self._begun.get(str(data.get("resync")), "")
+            for text in [text for text, known in self._sequences.items() if known < begun]:
+                self.rows[text] = None
+        elif sequence >= self._sequences.get(key_text(data["key"]), ""):
+            self._sequences[key_text(data["key"])] = sequence
+            self.rows[key_text(data["key"])] = data["row"]
+
+
+def one_content(record: Record) -> Iterator[Violation]:
+    """(2) No event id has two contents, on whichever side of a restore."""
+    known: dict[str, tuple[float, str]] = {}
+    if record.choices or record.plan.pace:
+        return  # a later try may carry other columns, or what the row has become since its version was read
+    for at, attempt in _taken(record):
+        content = json.dumps([attempt.body["data"].get("operation"), attempt.body["data"].get("row")], sort_keys=True, default=str)
+        before, other = known.setdefault(str(attempt.event_id), (at, content))
+        if other != content:
+            told = f"{attempt.event_id} of {clock_text(before)} came with another content at {clock_text(at)}"
+            yield Violation("one_content", told, key_text(attempt.key) if isinstance(attempt.key, dict) else None)
+
+
+def same_as_the_database(record: Record) -> Iterator[Violation]:
+    """(1) In the end a consumer that keeps the greatest sequence of each row has what the database has, but for dead letters."""
+    consumer = Consumer()
+    for _, attempt in _taken(record):
+        consumer.take(attempt.body)
+    dead = {entry["RowKey"] for entry in record.ledger if entry["State"] == "dead"}
+    for text in sorted((set(record.rows) | set(consumer.rows)) - dead):
+        row, known = record.rows.get(text), consumer.rows.get(text)
+        if (row is None) != (known is None):
+            yield Violation(
+                "same", f"{text}: the database has {'no row' if row is None else 'a row'}, the consumer the contrary", text
+            )
+        elif row is not None and known is not None:
+            wrong = [name for name, value in known.items() if name in row and _plain(value) != _plain(row[name])]
+            wrong = [name for name in wrong if name in (record.plan.settings.watch or record.plan.settings.ceiling)]
+            if wrong:
+                yield Violation("same", f"{text}: the consumer has other values of {wrong}", text)
+
+
+def _plain(value: Any) -> str:
+    return f"{float(value):.4f}" if not isinstance(value, str) and value is not None else str(value)
+
+
+def _taken(record: Record) -> list[tuple[float, Attempt]]:
+    found = [(record.at(attempt.at), attempt) for attempt in record.attempts if attempt.outcome in _TAKEN]
+    return [(at, attempt) for at, attempt in found if isinstance(attempt.body, dict) and "data" in attempt.body]
