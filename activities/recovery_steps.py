@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import azure.durable_functions as df
 
-from orchestrators.instances import ensure_recovery, wake_relays_of
+from orchestrators.instances import ensure_recovery, start_resync, start_tellings, wake_relays_of
 from rowpost.app import App
-from rowpost.operations.resync import resync_page
+from rowpost.operations.resync import resync_step
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
 from rowpost.recovery.survey import survey
 
+_log = logging.getLogger("rowpost.resync")
 _PAUSE_SECONDS = 60  # after a redelivery in which nothing succeeded, unless rows are due before
 
 
 def blueprint(app: App) -> df.Blueprint:
-    """``survey_relay`` and ``redeliver_relay`` take ``{"relay": name}``, ``resync_page`` also what the page before said."""
+    """``survey_relay`` and ``redeliver_relay`` take ``{"relay": name}``, ``resync_step`` also ``resync``, its id, and ``start``."""
     functions = df.Blueprint()
 
     @functions.function_name("survey_relay")
@@ -36,14 +38,23 @@ def blueprint(app: App) -> df.Blueprint:
         pause = 0 if settled else min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1))
         return {"pause_seconds": pause, "more": settled > 0 and settled + outcome.failed >= REDELIVER_AT_MOST}
 
-    @functions.function_name("resync_page")
+    @functions.function_name("resync_step")
     @functions.activity_trigger(input_name="request")
     @functions.durable_client_input(client_name="client")
-    async def take_page(request: dict, client: str) -> dict:  # type: ignore[type-arg]
-        page = await asyncio.to_thread(resync_page, app, request["relay"], request["after"], request["since"])
-        relay = app.config.relay(request["relay"])
-        if page["rows"] and relay is not None:
-            await ensure_recovery(client, relay)
-        return page
+    async def make_step(request: dict, client: str) -> dict:  # type: ignore[type-arg]
+        name = request["relay"]
+        step = await asyncio.to_thread(resync_step, app, name, request["resync"], request["start"])
+        relay = app.config.relay(name)
+        if relay is not None:
+            try:
+                if step.queued:
+                    await ensure_recovery(client, relay)
+                if step.told:
+                    await start_tellings(client, app, name)
+                if step.over:
+                    await start_resync(client, app, relay)  # the one that waits for the end of this one
+            except Exception:  # what the step did is written down, and the watchdog comes by
+                _log.exception("%s: what follows from a step of a resync could not be started", name)
+        return {"over": step.over, "pause_seconds": step.pause_seconds}
 
     return functions

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import azure.durable_functions as df
+from msgspec.structs import replace
 
 from rowpost.app import App
 from rowpost.config.sections import Config, RelayConfig
@@ -14,6 +15,7 @@ from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import Telling, record_notice, start_telling, tellings
 from rowpost.notices.channels import recipients
 from rowpost.notices.message import Notice, subject
+from rowpost.operations.resync import Order, next_resync, take_on
 
 _log = logging.getLogger("rowpost.notices")
 WAKE = "wake"
@@ -32,9 +34,9 @@ def recovery_id(relay: RelayConfig) -> str:
     return f"recovery-{relay.slug}"
 
 
-def resync_id(relay: RelayConfig) -> str:
-    """The instance id of the relay's resync: one per relay."""
-    return f"resync-{relay.slug}"
+def resync_id(relay: RelayConfig, order: Order) -> str:
+    """The instance id of the next start of a resync. A finished instance is never started anew: each start has its own id."""
+    return f"resync-{relay.slug}-{order.resync}-s{order.starts + 1}"
 
 
 async def is_live(client: Any, instance_id: str) -> bool:
@@ -70,6 +72,32 @@ async def wake_relays_of(client: Any, config: Config, target: str) -> None:
                 await ensure_recovery(client, relay, start=False)
             except Exception:
                 _log.exception("%s: recovery could not be woken; it looks again by itself", relay.name)
+
+
+async def start_resync(client: Any, app: App, relay: RelayConfig) -> bool:
+    """Start the relay's resync if one is ordered and nobody makes its steps: nobody was started, or the instance is gone or hangs.
+
+    Whether it hangs is judged by the database, which knows when the next step is due: a suspended instance is live too.
+
+    Returns:
+        Whether an instance was started.
+
+    Raises:
+        DatabaseError: the database failed; the watchdog starts it.
+        Exception: the durable backend cannot be reached, or refused; the watchdog starts it.
+    """
+    order = await asyncio.to_thread(next_resync, app, relay.name)
+    if order is None:
+        return False
+    if order.starts and order.due_seconds > -_HANGS_SECONDS:
+        started = resync_id(relay, replace(order, starts=order.starts - 1))
+        if order.due_seconds > -_STARTING_SECONDS or await is_live(client, started):
+            return False
+    if not await asyncio.to_thread(take_on, app, relay.name, order):
+        return False
+    payload = {"relay": relay.name, "resync": order.resync, "start": order.starts + 1}
+    await start_once(client, "resync", resync_id(relay, order), payload)
+    return True
 
 
 async def start_once(client: Any, name: str, instance_id: str, payload: dict[str, Any]) -> None:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from entities.table_columns import entity_id
-from orchestrators.instances import ensure_recovery, is_live, recovery_id, resync_id, start_once
+from orchestrators.instances import ensure_recovery, recovery_id, start_resync
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.operations.columns import ColumnsRefused, check_choice, choose, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
+from rowpost.operations.resync import cancel_resyncs, order_resync
 from rowpost.operations.status import dead_letters, relay_status
 from rowpost.rules.json_text import to_json
 
+_log = logging.getLogger("rowpost.operator_api")
+_START_SECONDS = 10  # to start what was ordered, within a request
 _MAX_BODY_BYTES = 65536
 _DEAD_LETTERS_AT_MOST = 1000
 
@@ -113,29 +118,33 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def start_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            await asyncio.to_thread(app.table, relay.name)  # a table that cannot be relayed is told now
-            instance = resync_id(relay)
-            if await is_live(client, instance):
-                return _error(409, f"a resync of {relay.name} is under way; DELETE this address to stop it")
-            await start_once(client, "resync", instance, {"relay": relay.name})
-            return _json({"relay": relay.name, "instance": instance}, 202)
+            if not await asyncio.to_thread(partial(order_resync, app, relay.name, "ordered by an operator", alone=True)):
+                return _error(409, f"a resync of {relay.name} is ordered or under way; DELETE this address to stop it")
+            return _json({"relay": relay.name, "resync": "ordered", "started": await _started(app, client, relay)}, 202)
 
         return await _answer(app, req, handle)
 
     @functions.function_name("stop_resync")
     @functions.route(route="relays/{relay}/resync", methods=["DELETE"])
-    @functions.durable_client_input(client_name="client")
-    async def stop_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
+    async def stop_resync(req: func.HttpRequest) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            instance = resync_id(relay)
-            if not await is_live(client, instance):
-                return _error(404, f"no resync of {relay.name} is under way")
-            await client.terminate(instance, "stopped by the operator")  # type: ignore[attr-defined]
-            return _json({"relay": relay.name, "instance": instance}, 202)
+            if not await asyncio.to_thread(cancel_resyncs, app, relay.name):
+                return _error(404, f"no resync of {relay.name} is ordered or under way")
+            return _json({"relay": relay.name, "resync": "cancelled"}, 202)
 
         return await _answer(app, req, handle)
 
     return functions
+
+
+async def _started(app: App, client: Any, relay: RelayConfig) -> bool:
+    """Start what was ordered, if that is possible now: the order stands in the database, and the watchdog starts it otherwise."""
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            return await start_resync(client, app, relay)
+    except Exception:
+        _log.exception("%s: the resync could not be started; the watchdog starts it", relay.name)
+        return False
 
 
 async def _choose(app: App, client: Any, relay: RelayConfig, columns: list[str] | None) -> func.HttpResponse:
@@ -149,9 +158,6 @@ async def _status(app: App, client: Any, relay: RelayConfig) -> dict[str, Any]:
     recovery = await client.get_status(instance)
     running = recovery.runtime_status.name if recovery is not None and recovery.runtime_status is not None else None
     entry: dict[str, Any] = {"recovery": {"instance": instance, "status": running}}
-    resync = await client.get_status(resync_id(relay))
-    if resync is not None and resync.runtime_status is not None:
-        entry["resync"] = {"status": resync.runtime_status.name, "progress": resync.custom_status}
     try:
         return await asyncio.to_thread(relay_status, app, relay.name) | entry
     except ConfigError as error:

@@ -1,7 +1,9 @@
 """What the downstream API remembers: the latest state of each row, by change version, and what became of every event.
 
-It behaves as a careful consumer does: a version lower than the last accepted one is dropped, and the same event twice
-counts as a repeat. Accepted changes go to a file of JSON lines before the answer leaves, so a kill loses none of them.
+It behaves as a careful consumer does: a version lower than the last accepted one is dropped, and the same event twice counts
+as a repeat. At the end of a resync it removes each row of the table whose version is lower than that of the resync, and drops
+such versions from then on. Accepted changes go to a file of JSON lines before the answer leaves, so a kill loses none of
+them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import simplejson
 
 from emulators.http_server import to_json
 
-ACCEPTED, REPEATED, STALE, NOTED = "accepted", "repeated", "stale", "noted"
+ACCEPTED, REPEATED, STALE, NOTED, RESYNCED = "accepted", "repeated", "stale", "noted", "resynced"
+_BEGUN, _COMPLETED = "resync-begun", "resync-completed"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Change:
             table, key = table or name, key if key is not None else rest or None
         operation = data.get("operation")
         if operation is None and envelope:
-            operation = {"upserted": "upsert", "deleted": "delete"}.get(str(event.get("type")).rpartition(".")[2])
+            kinds = {"row.upserted": "upsert", "row.deleted": "delete", "resync.begun": _BEGUN, "resync.completed": _COMPLETED}
+            operation = kinds.get(str(event.get("type")).partition(".")[2])
         version = data.get("version", event.get("rowpostversion"))
         event_id = event.get("id") if envelope else data.get("id")
         return cls(
@@ -66,6 +70,11 @@ class Change:
     @property
     def is_row(self) -> bool:
         return self.table is not None and self.key is not None
+
+    @property
+    def is_resync(self) -> bool:
+        """Whether it tells of the beginning or the end of a resync of a table."""
+        return self.table is not None and self.version is not None and self.operation in (_BEGUN, _COMPLETED)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -94,7 +103,8 @@ def canonical(value: Any) -> str:
 
 class Store:
     """Thread-safe. Counters: accepted, repeated (same idempotency key again), stale (lower version: dropped), noted
-    (documents that are no row change), conflicting (same version of a row, other content).
+    (documents that are no row change), resynced (beginnings and ends of resyncs), conflicting (same version of a row, other
+    content).
 
     Args:
         file: JSON lines of what was accepted; None: memory only. An incomplete last line (a kill) is dropped.
@@ -105,6 +115,7 @@ class Store:
         self.counters: Counter[str] = Counter()
         self._rows: dict[tuple[str, str], RowState] = {}
         self._seen: set[str] = set()
+        self._floors: dict[str, int] = {}  # by table: what is older was removed by a resync
         self._path = file
         self._file: TextIO | None = None
         if file is not None:
@@ -126,9 +137,9 @@ class Store:
             self._file = self._path.open("a", encoding="utf-8", newline="\n")
 
     def apply(self, change: Change, at: str) -> str:
-        """Accept one change at the ISO 8601 instant ``at``; returns accepted, repeated, stale or noted."""
+        """Accept one change at the ISO 8601 instant ``at``; returns accepted, repeated, stale, resynced or noted."""
         with self.lock:
-            if self._file is not None and change.is_row:
+            if self._file is not None and (change.is_row or change.is_resync):
                 kept = {name: value for name, value in asdict(change).items() if name != "document"}
                 self._file.write(to_json({"at": at, "change": kept}) + "\n")
                 self._file.flush()
@@ -137,6 +148,8 @@ class Store:
     def _apply(self, change: Change, at: str) -> str:
         outcome = self._outcome(change)
         self.counters[outcome] += 1
+        if outcome == RESYNCED and change.operation == _COMPLETED:
+            self._remove_older(change, at)
         if not change.is_row:
             return outcome
         if change.idempotency_key is not None:
@@ -161,10 +174,22 @@ class Store:
             )
         return outcome
 
+    def _remove_older(self, change: Change, at: str) -> None:
+        """The end of a resync: what it has not sent does not exist."""
+        assert change.table is not None and change.version is not None
+        self._floors[change.table] = max(change.version, self._floors.get(change.table, change.version))
+        for state in self._rows.values():
+            if state.table == change.table and state.version is not None and state.version < change.version:
+                state.operation, state.row, state.version, state.at = "delete", None, change.version, at
+
     def _outcome(self, change: Change) -> str:
+        if change.is_resync:
+            return RESYNCED
         if not change.is_row:
             return NOTED
         known = self._rows.get(change.place)
+        if change.version is not None and change.version < self._floors.get(str(change.table), change.version):
+            return STALE
         if known and change.version is not None and known.version is not None and change.version < known.version:
             return STALE
         if change.idempotency_key is not None and change.idempotency_key in self._seen:
@@ -195,6 +220,7 @@ class Store:
             self.close()
             self.counters.clear()
             self._rows.clear()
+            self._floors.clear()
             self._seen.clear()
             if self._path is not None:
                 self._path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
 from rowpost.database.table import Table, quoted_name, trigger_id
 
-SCHEMA_VERSION = 4  # of the app's own tables: the last of infra/sql/migrations/
+SCHEMA_VERSION = 5  # of the app's own tables: the last of infra/sql/migrations/
 ALL = "*"  # in `watch`: each update counts
 _TRACK_COLUMNS = (
     "when all is delivered, ALTER TABLE it to DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it "

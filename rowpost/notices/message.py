@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured"]
+Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured", "resync"]
 About = Literal["target", "row"]
 
 
@@ -13,7 +13,8 @@ class Notice(TypedDict):
 
     ``versions`` are the first and last change version that it is about, if it is about versions and not about rows. ``about`` says
     whether an incident is the target's, or of rows that fail for their own sake. At its end, ``delivered`` and ``given_up`` say
-    what became of its rows, and ``rows`` how many rows of the relay still wait for another reason.
+    what became of its rows, and ``rows`` how many rows of the relay still wait for another reason. ``on_gap`` says
+    what follows a gap besides the notice.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Notice(TypedDict):
     about: NotRequired[About]
     delivered: NotRequired[int]
     given_up: NotRequired[int]
+    on_gap: NotRequired[Literal["resync", "notify"]]
 
 
 def _count(rows: int) -> str:
@@ -46,6 +48,7 @@ def subject(notice: Notice) -> str:
         "dead_letter": f"{rows} given up (dead letters)",
         "recovered": _subject_of_the_end(notice),
         "unable": "cannot be relayed, its changes wait",
+        "resync": f"a resync is incomplete, {rows} given up",
         "unconfigured": f"{rows} wait, and the relay is not in relay.toml",
     }[notice["kind"]]
     return f"[Rowpost] {notice['relay']}: {said}"
@@ -73,6 +76,20 @@ def _body_of_the_end(notice: Notice) -> str:
     return f"{text}The present state: GET /api/status."
 
 
+def _repair(notice: Notice) -> str:
+    relay = notice["relay"]
+    if notice.get("on_gap") == "resync":
+        return (
+            "A resync was ordered: it sends the table's present rows, and lets the API remove those that do not exist any more. "
+            f"GET /api/status shows how far it is. If the API does not take the events of a resync, compare deleted rows of "
+            f"{relay} by hand."
+        )
+    return (
+        f"Nothing else is done (on_gap = notify). POST /api/relays/{relay}/resync sends the table's present rows, and lets the API "
+        f"remove those that do not exist any more."
+    )
+
+
 def body(notice: Notice) -> str:
     """The plain text of a notice."""
     relay, reason = notice["relay"], notice["last_error"] or "-"
@@ -84,8 +101,7 @@ def body(notice: Notice) -> str:
     what = {
         "gap": f"SQL Server no longer has the changes {first} to {last} of {relay}, which were not handed out before: "
         f"the change retention was over, the table was truncated, or its change tracking was off. Which rows they were cannot be "
-        f"known any more. Send the table's present rows with POST /api/relays/{relay}/resync; rows that were deleted "
-        f"then must be compared by hand.",
+        f"known any more. {_repair(notice)}",
         "retention": f"The trigger of {relay} has not come to changes {first} to {last}, and more than half of the "
         f"change retention has passed. Mend the trigger, or raise CHANGE_RETENTION, before they are removed.",
         "stalled": f"The trigger of {relay} hands nothing out, though changes {first} to {last} are waiting: it ended "
@@ -95,6 +111,10 @@ def body(notice: Notice) -> str:
         "dead_letter": f"Rows of {relay} could not be delivered within the retry window. They stand in the dead letters; "
         f"mend the cause, then replay them with POST /api/relays/{relay}/dead-letters/replay.",
         "recovered": _body_of_the_end(notice),
+        "resync": f"A resync of {relay} is incomplete: some of its rows were given up, so the API was not told to remove what does "
+        f"not exist. See them with GET /api/relays/{relay}/dead-letters, mend the cause, send them with POST "
+        f"/api/relays/{relay}/dead-letters/replay, then order a resync again with POST /api/relays/{relay}/resync: only that "
+        f"repairs deletes.",
         "unable": f"{relay} cannot be relayed: {reason}. Its changes wait in the database until this is mended. Rowpost looks "
         f"again every few minutes, and tells this once a day.",
         "unconfigured": f"Rows of {relay} wait, and the relay is not in relay.toml any more: nobody delivers them. Put it back "
