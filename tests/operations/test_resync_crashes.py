@@ -279,6 +279,7 @@ def test_a_resync_whose_rows_take_long_gives_way_to_a_later_one(make_relay: Call
     relay.reject(7, status=500)
     order(relay)
     assert relay.advance(600, until=lambda: relay.status()["resync"]["state"] == "settling")
+    relay.advance(310)  # the watchdog has looked
     relay.execute("TRUNCATE TABLE dbo.Orders")
     relay.insert(2, 3)
     assert relay.advance(hours=3, until=lambda: completed(relay)), (relay.status(), relay.ledger(), states(relay))
