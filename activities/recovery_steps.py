@@ -8,10 +8,12 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from orchestrators.instances import start_tellings
 from orchestrators.lives import doubt, verify_first
 from orchestrators.recoveries import ensure_recovery, wake_relays_of
+from orchestrators.resyncs import start_resync
 from rowpost.app import App
-from rowpost.operations.resync import resync_page
+from rowpost.operations.resync import resync_step
 from rowpost.recovery.current import goes_on, looks_again, wait_for_next
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
 from rowpost.recovery.survey import seconds_to_next_look, survey
@@ -23,8 +25,7 @@ _PAUSE_SECONDS = 60  # at least, after a redelivery in which nothing succeeded; 
 
 
 def blueprint(app: App) -> df.Blueprint:
-    """``survey_relay`` and ``redeliver_relay`` take ``{"relay": name, "number": of the recovery}``, ``resync_page`` takes
-    ``{"relay": name}`` and what the page before said."""
+    """The steps of a recovery take ``{"relay": name, "number": its own}``, those of a resync also ``resync`` and ``start``."""
     functions = df.Blueprint()
 
     @functions.function_name("survey_relay")
@@ -60,15 +61,21 @@ def blueprint(app: App) -> df.Blueprint:
             await asyncio.to_thread(looks_again, app, request["relay"], request.get("number", 0), pause)
         return {"pause_seconds": pause, "more": outcome.settled > 0 and outcome.rows >= REDELIVER_AT_MOST}
 
-    @functions.function_name("resync_page")
+    @functions.function_name("resync_step")
     @functions.activity_trigger(input_name="request")
     @functions.durable_client_input(client_name="client")
-    async def take_page(request: dict, client: str) -> dict:  # type: ignore[type-arg]
-        page = await asyncio.to_thread(resync_page, app, request["relay"], request["after"], request["since"])
-        relay = app.config.relay(request["relay"])
-        if page["rows"] and relay is not None:
-            await ensure_recovery(client, app, relay)
-        return page
+    async def make_step(request: dict, client: str) -> dict:  # type: ignore[type-arg]
+        name = request["relay"]
+        step = await asyncio.to_thread(resync_step, app, name, request["resync"], request["start"])
+        relay = app.config.relay(name)
+        if relay is not None:
+            if step.queued:
+                await ensure_recovery(client, app, relay)
+            if step.told:
+                await _tell(client, app, name)
+            if step.over:
+                await start_resync(client, app, relay)  # the one that waits for the end of this one
+        return {"over": step.over, "pause_seconds": step.pause_seconds}
 
     return functions
 
@@ -78,3 +85,10 @@ def _survey(app: App, relay: str) -> dict[str, Any]:
     if found["expired"]:
         _log.info("%s", rows_line(relay, Doer.RECOVERY, Outcome(expired=found["expired"])))
     return found
+
+
+async def _tell(client: Any, app: App, relay: str) -> None:
+    try:
+        await start_tellings(client, app, relay)
+    except Exception:  # what is to be told is written down, and the watchdog comes by
+        _log.exception("%s: nobody could be started to tell people of a resync", relay)

@@ -40,6 +40,7 @@ _SECRET = re.compile(r"key|token|secret|auth|password|code|cookie|signature", re
 _UNKNOWN_PERSON = "unknown@unknown.invalid"
 _UNKNOWN_ADDRESS, _UNKNOWN_MAIL = "https://unknown.invalid", "endpoint=https://unknown.invalid/;accesskey=unknown"
 HIDDEN = "(hidden)"
+_ON_GAP = {"resync": "people are told, and a resync is ordered", "notify": "people are told, and nothing else is done"}
 
 
 class Value(Struct, frozen=True):
@@ -217,6 +218,7 @@ def _relay(relay: RelayConfig, site: str) -> dict[str, Any]:
         "target": relay.target,
         "send": relay.send,
         "watch": relay.watch,
+        "on_gap": relay.on_gap,
         "function": relay.function,
         "lease_table": f"az_func.{relay.lease_table(site)}",
     }
@@ -408,6 +410,7 @@ def as_text(report: Report) -> str:
             lines.append(f"    lease table       {relay['lease_table']}")
             lines.append(f"    sends             {', '.join(relay['send']) if relay['send'] else 'all columns, also later ones'}")
             lines.append(f"    updates count     {', '.join(relay['watch']) if relay['watch'] else 'of any column'}")
+            lines.append(f"    after a gap       {_ON_GAP[relay['on_gap']]}")
             if relay["name"] in asked:
                 lines.append(f"    in the database   {_facts_line(asked[relay['name']])}")
         lines.append("")

@@ -71,7 +71,7 @@ def prepare(
     """
     missing: list[str] = []
     days = math.ceil(config.retry.window.seconds / 86400) + RETENTION_MARGIN_DAYS
-    steps: list[tuple[str, dict[str, str]]] = []
+    steps: list[tuple[str, dict[str, str]]] = [("30-track-table.sql", {"Schema": "rowpost", "Table": "Ticks"})]
     for table in dict.fromkeys(relay.table for relay in config.relays):
         schema, name = table.split(".")
         if connection.execute("SELECT OBJECT_ID(?, N'U')", f"[{schema}].[{name}]").fetchval() is None:

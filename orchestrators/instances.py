@@ -10,7 +10,6 @@ import azure.durable_functions as df
 
 from orchestrators.limits import within_limit
 from rowpost.app import App
-from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import Telling, record_notice, start_telling, tellings
 from rowpost.notices.channels import recipients
@@ -26,11 +25,6 @@ LIVE = {
     df.OrchestrationRuntimeStatus.ContinuedAsNew,
     df.OrchestrationRuntimeStatus.Suspended,
 }
-
-
-def resync_id(relay: RelayConfig) -> str:
-    """The instance id of the relay's resync: one per relay."""
-    return f"resync-{relay.slug}"
 
 
 class StorageFailed(Exception):

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from entities.database_memory import entity_id
-from orchestrators.instances import is_live, resync_id, start_once, tell
+from orchestrators.instances import tell
+from orchestrators.resyncs import start_resync
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.database.lives import advance_life, begin_life, look_at_life
-from rowpost.operations.resync import order_resync, ordered_resync, resync_started
+from rowpost.operations.resync import order_resync
 from rowpost.rules.epoch import Found, Memory, Verdict, Verified, judge, same_mark
 from rowpost.watchdog.epochs import begin_epoch, begin_epochs, epoch_notice, reason_of, record_handled, rewind_cursor
 
@@ -127,22 +128,12 @@ async def see_to_epoch(client: Any, app: App, relay: RelayConfig) -> None:
     if not look.handled or look.rewind_due or look.ahead:
         await asyncio.to_thread(rewind_cursor, app, relay.name)
     if not look.handled:
-        await asyncio.to_thread(order_resync, app, relay.name, reason_of(look))
+        if relay.on_gap == "resync":
+            await asyncio.to_thread(order_resync, app, relay.name, reason_of(look))
         await tell(client, app, epoch_notice(relay, look))
     if not look.handled or look.rewind_due:
         await asyncio.to_thread(record_handled, app, relay.name, look)
-    await _start_ordered_resync(client, app, relay)
-
-
-async def _start_ordered_resync(client: Any, app: App, relay: RelayConfig) -> None:
-    if not await asyncio.to_thread(ordered_resync, app, relay.name):
-        return
-    instance = resync_id(relay)
-    if await is_live(client, instance):  # it is of the former epoch; the next look starts another one
-        await client.terminate(instance, "another resync was ordered")
-        return
-    await start_once(client, "resync", instance, {"relay": relay.name})
-    await asyncio.to_thread(resync_started, app, relay.name)
+    await start_resync(client, app, relay)
 
 
 def _verify(app: App, found: Found, remembered: int) -> None:

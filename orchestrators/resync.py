@@ -1,4 +1,4 @@
-"""Resync of one relay: page after page into the ledger, no faster than recovery delivers them."""
+"""Resync of one relay: step after step, no faster than recovery delivers its rows. How far it has come is in the database."""
 
 from __future__ import annotations
 
@@ -8,37 +8,30 @@ from typing import Any
 
 import azure.durable_functions as df
 
-_PAGES = 20  # of one generation: history stays short
-_PAUSE_SECONDS = 10
+_STEPS = 20  # of one generation: history stays short
+_PAUSE_AFTER_FAILURE_SECONDS = 10
 
 
 def blueprint() -> df.Blueprint:
-    """The orchestration ``resync``; its input is ``{"relay": name}``, and how far it has come."""
+    """The orchestration ``resync``; its input is ``{"relay": name, "resync": id, "start": number}``, and stays so."""
     functions = df.Blueprint()
 
     @functions.function_name("resync")
     @functions.orchestration_trigger(context_name="context")
     def resync(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
-        state: dict[str, Any] = dict(context.get_input() or {})
-        rows = state.get("rows", 0)
-        for _ in range(_PAGES):
-            pause = 0
+        given: dict[str, Any] = dict(context.get_input() or {})
+        for _ in range(_STEPS):
             try:
-                request = {"relay": state["relay"], "after": state.get("after"), "since": state.get("since")}
-                page = yield context.call_activity("resync_page", request)
-                state["after"], state["since"] = page["after"], page["since"]
-                rows += page["rows"]
-                if page["done"]:
-                    return {"relay": state["relay"], "rows": rows}
-                pause = _PAUSE_SECONDS if page["wait"] else 0
-            except Exception as error:  # it goes on a little later, from the page where it was
-                context.set_custom_status({"relay": state["relay"], "rows": rows, "error": type(error).__name__})
-                pause = _PAUSE_SECONDS
-            else:
-                context.set_custom_status({"relay": state["relay"], "rows": rows})
+                step = yield context.call_activity("resync_step", given)
+                if step["over"]:
+                    return None
+                pause = step["pause_seconds"]
+            except Exception as error:  # it goes on a little later, from where the database says that it is
+                context.set_custom_status({"relay": given["relay"], "error": type(error).__name__})
+                pause = _PAUSE_AFTER_FAILURE_SECONDS
             if pause:
                 yield context.create_timer(context.current_utc_datetime + timedelta(seconds=pause))
-        context.continue_as_new({**state, "rows": rows})
+        context.continue_as_new(given)
         return None
 
     return functions

@@ -6,21 +6,22 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from orchestrators.choices import store_choice
-from orchestrators.instances import is_live, resync_id, start_once, status_of
-from orchestrators.limits import within_limit
 from orchestrators.recoveries import ensure_recovery, recovery_state
+from orchestrators.resyncs import start_resync
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.operations.columns import ColumnsRefused, check_choice, choose, chosen_columns, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
+from rowpost.operations.resync import cancel_resyncs, order_resync
 from rowpost.operations.status import dead_letters, relay_status
 from rowpost.relay.batch import Outcome
 from rowpost.relay.rows_line import Doer, rows_line
@@ -112,27 +113,21 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.function_name("start_resync")
     @functions.route(route="relays/{relay}/resync", methods=["POST"])
     @functions.durable_client_input(client_name="client")
-    async def start_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
+    async def order(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            await asyncio.to_thread(app.table, relay.name)  # a table that cannot be relayed is told now
-            instance = resync_id(relay)
-            if await is_live(client, instance):
-                return _error(409, f"a resync of {relay.name} is under way; DELETE this address to stop it")
-            await start_once(client, "resync", instance, {"relay": relay.name})
-            return _json({"relay": relay.name, "instance": instance}, 202)
+            if not await asyncio.to_thread(partial(order_resync, app, relay.name, "ordered by an operator", alone=True)):
+                return _error(409, f"a resync of {relay.name} is ordered or under way; DELETE this address to stop it")
+            return _json({"relay": relay.name, "resync": "ordered", "started": await start_resync(client, app, relay)}, 202)
 
         return await _answer(app, req, handle)
 
     @functions.function_name("stop_resync")
     @functions.route(route="relays/{relay}/resync", methods=["DELETE"])
-    @functions.durable_client_input(client_name="client")
-    async def stop_resync(req: func.HttpRequest, client: str) -> func.HttpResponse:
+    async def cancel(req: func.HttpRequest) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            instance = resync_id(relay)
-            if not await is_live(client, instance):
-                return _error(404, f"no resync of {relay.name} is under way")
-            await client.terminate(instance, "stopped by the operator")  # type: ignore[attr-defined]
-            return _json({"relay": relay.name, "instance": instance}, 202)
+            if not await asyncio.to_thread(cancel_resyncs, app, relay.name):
+                return _error(404, f"no resync of {relay.name} is ordered or under way")
+            return _json({"relay": relay.name, "resync": "cancelled"}, 202)
 
         return await _answer(app, req, handle)
 
@@ -155,22 +150,13 @@ async def _recover(app: App, client: Any, relay: RelayConfig) -> list[str]:
 
 
 async def _status(app: App, client: Any, relay: RelayConfig) -> dict[str, Any]:
-    recovery, resync = await asyncio.gather(recovery_state(client, app, relay), _resync_state(client, relay))
-    entry: dict[str, Any] = {"recovery": recovery} | ({"resync": resync} if resync else {})
+    entry: dict[str, Any] = {"recovery": await recovery_state(client, app, relay)}
     try:
         return await asyncio.to_thread(relay_status, app, relay.name) | entry
     except ConfigError as error:
         return {"relay": relay.name, "problem": str(error)} | entry
     except DatabaseError as error:
         return {"relay": relay.name, "problem": str(error)} | entry
-
-
-async def _resync_state(client: Any, relay: RelayConfig) -> dict[str, Any] | None:
-    try:
-        resync = await within_limit(status_of(client, resync_id(relay)))
-    except Exception:  # of the durable client
-        return {"status": "unknown", "progress": None}
-    return None if resync is None else {"status": resync.runtime_status.name, "progress": resync.custom_status}
 
 
 async def _answer(

@@ -15,12 +15,14 @@ from orchestrators.choices import store_choice
 from orchestrators.instances import start_tellings, tell, tell_without_database, was_told
 from orchestrators.lives import look_at_database, see_to_epoch
 from orchestrators.recoveries import ensure_recovery, replace_recovery, wake_relays_of
+from orchestrators.resyncs import start_resync
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import remove_notices
 from rowpost.operations.columns import unstored_choice
+from rowpost.operations.resync import order_resync, remove_resyncs
 from rowpost.operations.status import relay_status, state_line
 from rowpost.recovery.redeliver import redeliver
 from rowpost.recovery.survey import survey
@@ -70,6 +72,7 @@ def blueprint(app: App) -> df.Blueprint:
         )
         before = (now - timedelta(seconds=config.history.seconds)).replace(tzinfo=None).isoformat()
         await asyncio.to_thread(remove_notices, app.database, app.site, before)
+        await asyncio.to_thread(remove_resyncs, app, before)
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
@@ -127,6 +130,7 @@ async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[st
         _check_trigger,
         partial(_look_after_recovery, overdue),
         _check_retention,
+        _start_resync,
         _store_choice,
         _log_state,
     )
@@ -220,12 +224,24 @@ async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:
 
 
 async def _check_retention(app: App, client: Any, relay: RelayConfig) -> None:
-    """Tell of changes that the change retention has taken, or soon will; first told, then recorded, so that none goes untold."""
+    """Tell of changes that the change retention has taken, or soon will, and order a resync of what may be lost.
+
+    First ordered and told, then recorded, so that none is left out.
+    """
     coverage = await asyncio.to_thread(look_at_retention, app, relay.name)
     if coverage is None:
         return
+    if coverage.gap is not None and relay.on_gap == "resync":
+        first, last = coverage.gap
+        reason = f"changes {first} to {last} may be lost"
+        await asyncio.to_thread(partial(order_resync, app, relay.name, reason, gap=last))
     told = False
     for notice in retention_notices(relay, coverage):
         new = await tell(client, app, notice)
         told |= new and notice["kind"] == "gap"
     await asyncio.to_thread(record_coverage, app, relay.name, coverage, told=told)
+
+
+async def _start_resync(app: App, client: Any, relay: RelayConfig) -> None:
+    """Start what was ordered, and what nobody goes on with any more."""
+    await start_resync(client, app, relay)

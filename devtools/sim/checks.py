@@ -94,8 +94,8 @@ def quiet(record: Record) -> Iterator[Violation]:
 
 
 def order(record: Record) -> Iterator[Violation]:
-    """(2) No older version is accepted after a newer one, unless as a repeat of that event, or by a worker without its lease; and
-    each retry of a change has the same id."""
+    """(2) No older version comes after a newer one, unless as a repeat of that event, by a worker without its lease, or for a row
+    that the API has removed at the end of a resync; and each retry of a change has the same id."""
     conflicting = record.counters["conflicting"]
     # What change tracking has forgotten has no version any more: it travels under the one that the ledger knows.
     if conflicting and not record.choices and not record.plan.pace and not record.cleaned:
@@ -106,10 +106,17 @@ def order(record: Record) -> Iterator[Violation]:
         for at, attempt in posts:
             if ids.setdefault(attempt.version, attempt.event_id) != attempt.event_id:
                 yield Violation("order", f"{text}: version {attempt.version} came with another id at {clock_text(at)}", text)
-            if attempt.outcome == "stale" and attempt.event_id not in seen and not lapsed(record, at, attempt.event_id or ""):
+            late = attempt.outcome == "stale" and attempt.event_id not in seen and not _removed(record, at, attempt.version)
+            if late and not lapsed(record, at, attempt.event_id or ""):
                 yield Violation("order", f"{text}: version {attempt.version} came after a newer one at {clock_text(at)}", text)
             if attempt.outcome in ("accepted", "repeated", "stale"):
                 seen.add(attempt.event_id)
+
+
+def _removed(record: Record, at: float, version: int | None) -> bool:
+    """Whether the API knew from a resync that what it has of that version does not exist any more."""
+    ends = [each for each in record.attempts if each.operation == "resync-completed" and each.outcome == "resynced"]
+    return any(record.at(each.at) <= at and (each.version or 0) > (version or 0) for each in ends)
 
 
 def columns(record: Record) -> Iterator[Violation]:
@@ -181,11 +188,14 @@ def _latest(record: Record, at: float) -> int:
 
 
 def gaps(record: Record) -> Iterator[Violation]:
-    """(1) Of changes that change tracking forgot before anybody could attempt them people were told, with their versions."""
+    """(1) Of changes that change tracking forgot before anybody could attempt them people were told, with their versions; and a
+    resync repairs them."""
     told = [notice["versions"] for _, notice in record.alerts if isinstance(notice, dict) and notice.get("kind") == "gap"]
     for text, version in record.excused.items():
         if _missing(record, text) is not None and not any(first <= version <= last for first, last in told):
             yield Violation("gaps", f"{text}: version {version} was forgotten, and nobody was told", text)
+        if (why := _missing(record, text)) is not None and _removed(record, math.inf, version):
+            yield Violation("gaps", f"{text}: version {version} was forgotten, a later resync was completed, and {why}", text)
     if told and not record.cleaned:
         yield Violation("gaps", f"a gap {told} was told, but nothing was forgotten")
 

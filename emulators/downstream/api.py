@@ -12,7 +12,7 @@ POST rules, GET rules   a list of :class:`Rule`, replaces the present ones; the 
 POST settings           see :class:`Settings`: credentials that are asked for, how batches are answered
 GET state               latest accepted state of each row (``?table=`` of one table)
 GET attempts            attempts with a number above ``?since=``, ``&limit=`` of them at most
-GET counters            requests, events, accepted, repeated, stale, conflicting, noted, refused
+GET counters            requests, events, accepted, repeated, stale, conflicting, resynced, noted, refused
 POST reset              forget everything, answer normally again
 ======================  ================================================================================================
 
@@ -48,7 +48,7 @@ from emulators.downstream.rules import Mode, Rule, Settings
 from emulators.downstream.store import Change, RowState, Store
 from emulators.http_server import Answer, BadRequest, Hangup, HttpServer, Request
 
-_COUNTERS = ("requests", "events", "accepted", "repeated", "stale", "conflicting", "noted", "refused")
+_COUNTERS = ("requests", "events", "accepted", "repeated", "stale", "conflicting", "resynced", "noted", "refused")
 _CLOUD_EVENT, _CLOUD_EVENT_BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
@@ -304,7 +304,7 @@ class Downstream:
 
     def _record(self, request: Request, change: Change, status: int | None, outcome: str) -> None:
         self._counters["events"] += 1
-        if outcome not in ("accepted", "repeated", "stale", "noted"):
+        if outcome not in ("accepted", "repeated", "stale", "resynced", "noted"):
             self._counters["refused"] += 1
         self._attempts.append(
             Attempt(

@@ -1,8 +1,9 @@
 """What the downstream API remembers: the latest state of each row, by change version, and what became of every event.
 
 It behaves as a careful consumer does: a state with a lower epoch than the last accepted one, or with the same epoch and a lower
-version, is dropped, and the same event twice counts as a repeat. Accepted changes go to a file of JSON lines before the answer
-leaves, so a kill loses none of them.
+version, is dropped, and the same event twice counts as a repeat. At the end of a resync it removes each row of the table that is
+older than the beginning of the resync, and drops such states from then on. Accepted changes go to a file of JSON lines before the
+answer leaves, so a kill loses none of them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import simplejson
 
 from emulators.http_server import to_json
 
-ACCEPTED, REPEATED, STALE, NOTED = "accepted", "repeated", "stale", "noted"
+ACCEPTED, REPEATED, STALE, NOTED, RESYNCED = "accepted", "repeated", "stale", "noted", "resynced"
+_BEGUN, _COMPLETED = "resync-begun", "resync-completed"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Change:
             table, key = table or name, key if key is not None else rest or None
         operation = data.get("operation")
         if operation is None and envelope:
-            operation = {"upserted": "upsert", "deleted": "delete"}.get(str(event.get("type")).rpartition(".")[2])
+            kinds = {"row.upserted": "upsert", "row.deleted": "delete", "resync.begun": _BEGUN, "resync.completed": _COMPLETED}
+            operation = kinds.get(str(event.get("type")).partition(".")[2])
         version = data.get("version", event.get("rowpostversion"))
         event_id = event.get("id") if envelope else data.get("id")
         return cls(
@@ -69,6 +72,17 @@ class Change:
     @property
     def is_row(self) -> bool:
         return self.table is not None and self.key is not None
+
+    @property
+    def place_in_time(self) -> tuple[int, int]:
+        """Epoch and version: what is greater is newer. Only of a change that has a version."""
+        assert self.version is not None
+        return self.epoch, self.version
+
+    @property
+    def is_resync(self) -> bool:
+        """Whether it tells of the beginning or the end of a resync of a table."""
+        return self.table is not None and self.version is not None and self.operation in (_BEGUN, _COMPLETED)
 
     @property
     def place(self) -> tuple[str, str]:
@@ -97,8 +111,9 @@ def canonical(value: Any) -> str:
 
 
 class Store:
-    """Thread-safe. Counters: accepted, repeated (same idempotency key again), stale (lower epoch, or the same and a
-    lower version: dropped), noted (documents that are no row change), conflicting (same epoch and version of a row, other content).
+    """Thread-safe. Counters: accepted, repeated (same idempotency key again), stale (lower epoch, or the same and a lower version:
+    dropped), noted (documents that are no row change), resynced (beginnings and ends of resyncs), conflicting (same epoch and
+    version of a row, other content).
 
     Args:
         file: JSON lines of what was accepted; None: memory only. An incomplete last line (a kill) is dropped.
@@ -109,6 +124,7 @@ class Store:
         self.counters: Counter[str] = Counter()
         self._rows: dict[tuple[str, str], RowState] = {}
         self._seen: set[str] = set()
+        self._floors: dict[str, tuple[int, int]] = {}  # by table: what is older was removed by a resync
         self._path = file
         self._file: TextIO | None = None
         if file is not None:
@@ -130,9 +146,9 @@ class Store:
             self._file = self._path.open("a", encoding="utf-8", newline="\n")
 
     def apply(self, change: Change, at: str) -> str:
-        """Accept one change at the ISO 8601 instant ``at``; returns accepted, repeated, stale or noted."""
+        """Accept one change at the ISO 8601 instant ``at``; returns accepted, repeated, stale, resynced or noted."""
         with self.lock:
-            if self._file is not None and change.is_row:
+            if self._file is not None and (change.is_row or change.is_resync):
                 kept = {name: value for name, value in asdict(change).items() if name != "document"}
                 self._file.write(to_json({"at": at, "change": kept}) + "\n")
                 self._file.flush()
@@ -141,6 +157,8 @@ class Store:
     def _apply(self, change: Change, at: str) -> str:
         outcome = self._outcome(change)
         self.counters[outcome] += 1
+        if outcome == RESYNCED and change.operation == _COMPLETED:
+            self._remove_older(change, at)
         if not change.is_row:
             return outcome
         if change.idempotency_key is not None:
@@ -166,13 +184,27 @@ class Store:
             )
         return outcome
 
+    def _remove_older(self, change: Change, at: str) -> None:
+        """The end of a resync: what it has not sent does not exist."""
+        assert change.table is not None
+        floor = change.place_in_time
+        self._floors[change.table] = max(floor, self._floors.get(change.table, floor))
+        for state in self._rows.values():
+            if state.table == change.table and state.version is not None and (state.epoch, state.version) < floor:
+                state.operation, state.row, state.at = "delete", None, at
+                state.epoch, state.version = floor
+
     def _outcome(self, change: Change) -> str:
+        if change.is_resync:
+            return RESYNCED
         if not change.is_row:
             return NOTED
         known = self._rows.get(change.place)
-        comparable = known is not None and known.version is not None and change.version is not None
-        if comparable and (change.epoch, change.version) < (known.epoch, known.version):
-            return STALE
+        if change.version is not None:
+            former = [self._floors.get(str(change.table), (0, 0))]
+            former += [(known.epoch, known.version)] if known is not None and known.version is not None else []
+            if change.place_in_time < max(former):
+                return STALE
         if change.idempotency_key is not None and change.idempotency_key in self._seen:
             return REPEATED
         return ACCEPTED
@@ -201,6 +233,7 @@ class Store:
             self.close()
             self.counters.clear()
             self._rows.clear()
+            self._floors.clear()
             self._seen.clear()
             if self._path is not None:
                 self._path.unlink(missing_ok=True)

@@ -111,6 +111,33 @@ def test_a_deleted_row_still_hides_its_older_versions(api: Downstream) -> None:
     assert latest is not None and (latest.operation, latest.version, latest.row) == ("delete", 12, None)
 
 
+def resync(phase: str, version: int) -> dict[str, Any]:
+    data = {"table": "dbo.Orders", "operation": f"resync-{phase}", "resync": "r", "version": version, "since": version}
+    envelope = {"specversion": "1.0", "id": f"{phase}-{version}", "source": "rowpost", "type": f"rowpost.resync.{phase}"}
+    return {**envelope, "subject": "dbo.Orders", "data": data}
+
+
+def test_the_end_of_a_resync_removes_what_was_not_sent_and_what_comes_late(tmp_path: Path) -> None:
+    with Downstream(clock_from_spec("real"), data=tmp_path / "kept.jsonl") as api:
+        for number in (1, 2, 3):
+            send(api, event(number, 10 + number, Total=number))
+        send(api, resync("begun", 20))
+        send(api, event(2, 20, Total=5))
+        assert len([state for state in api.state() if state.operation != "delete"]) == 3
+        send(api, resync("completed", 20))
+        send(api, resync("completed", 20))  # once more does no harm
+        send(api, event(3, 19, Total=9))
+        send(api, event(4, 19, Total=9))  # of a row that it never had
+        send(api, event(5, 21, Total=9))
+        kept = {state.key["OrderId"]: state.row for state in api.state() if isinstance(state.key, dict)}  # type: ignore[index]
+        assert kept == {1: None, 2: {"OrderId": 2, "Total": 5}, 3: None, 5: {"OrderId": 5, "Total": 9}}
+        assert (api.counters()["resynced"], api.counters()["stale"]) == (3, 2)
+    with Downstream(clock_from_spec("real"), data=tmp_path / "kept.jsonl") as again:
+        assert {state.key["OrderId"]: state.row for state in again.state() if isinstance(state.key, dict)} == kept
+        send(again, event(4, 19, Total=9))
+        assert again.find("dbo.Orders", {"OrderId": 4}) is None
+
+
 def test_numbers_keep_every_digit(api: Downstream) -> None:
     digits = "12345678901234567890.1234567890"
     text = json.dumps(event(1, 10)).replace('"OrderId": 1}}', f'"OrderId": 1, "Total": {digits}}}}}')

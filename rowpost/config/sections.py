@@ -56,7 +56,10 @@ class DatabaseConfig(_Section, frozen=True):
 
 
 class TargetConfig(_Section, frozen=True):
-    """An API that rows are posted to. What is known of its health belongs to it, whatever relay found it out."""
+    """An API that rows are posted to. What is known of its health belongs to it, whatever relay found it out.
+
+    ``resync_events``: whether it takes the events of the beginning and the end of a resync, which are no rows.
+    """
 
     name: str
     url: str
@@ -68,6 +71,7 @@ class TargetConfig(_Section, frozen=True):
     batch_budget: Duration = Duration(90.0)
     breaker_failures: Positive = 5
     probe: Duration = Duration(300.0)
+    resync_events: bool = True
 
 
 class RetryConfig(_Section, frozen=True):
@@ -151,7 +155,7 @@ class RelayConfig(_Section, frozen=True):
     """One tracked table to one target. All that is remembered belongs to the relay, by its name.
 
     ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count. ``name`` is the table's, and
-    ``target`` the only one, unless the file says otherwise.
+    ``target`` the only one, unless the file says otherwise. ``on_gap``: what follows when changes may be lost, besides a notice.
     """
 
     table: str
@@ -160,6 +164,7 @@ class RelayConfig(_Section, frozen=True):
     send: list[str] | None = None
     watch: list[str] | None = None
     leases_table: str | None = None
+    on_gap: Literal["resync", "notify"] = "resync"
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -16,6 +16,7 @@ from rowpost.rules import lease
 from rowpost.rules.answer import NOT_TRIED, TRANSIENT_CLIENT_ERRORS
 from rowpost.rules.fate import UNSETTLED
 from rowpost.rules.lifecycle import TRANSITIONS
+from rowpost.rules.resync import OPEN
 
 SQL = Path(__file__).parent / "sql"
 
@@ -64,6 +65,7 @@ def _transitions() -> dict[str, str]:
 
 COMMON: dict[str, str] = {
     **_transitions(),
+    "open_resyncs": ", ".join(sorted(f"'{state}'" for state in OPEN)),
     "not_tried": NOT_TRIED,
     "unsettled": literal(UNSETTLED),
     "transient_client_errors": ", ".join(map(str, sorted(TRANSIENT_CLIENT_ERRORS))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured", "epoch"]
+Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured", "epoch", "resync"]
 About = Literal["target", "row"]
 
 
@@ -14,7 +14,7 @@ class Notice(TypedDict):
     ``versions`` are the first and last change version that it is about, if it is about versions and not about rows. ``about`` says
     whether an incident is the target's, or of rows that fail for their own sake. At its end, ``delivered`` and ``given_up`` say
     what became of its rows, and ``rows`` how many rows of the relay still wait for another reason. ``epoch`` is the one that has
-    begun.
+    begun. ``on_gap`` says what follows a gap besides the notice.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Notice(TypedDict):
     given_up: NotRequired[int]
     columns: NotRequired[list[str]]
     epoch: NotRequired[int]
+    on_gap: NotRequired[Literal["resync", "notify"]]
 
 
 def _count(rows: int) -> str:
@@ -54,8 +55,9 @@ def subject(notice: Notice) -> str:
         "dead_letter": f"{rows} given up (dead letters)",
         "recovered": _subject_of_the_end(notice),
         "unable": "cannot be relayed, its changes wait",
+        "resync": f"a resync is incomplete, {rows} given up",
         "unconfigured": f"{rows} wait, and the relay is not in relay.toml",
-        "epoch": "change versions have begun again, all rows are sent anew",
+        "epoch": "change versions have begun again",
     }[notice["kind"]]
     return f"[Rowpost] {notice['relay']}: {said}"
 
@@ -96,6 +98,20 @@ def _body_of_a_standstill(notice: Notice) -> str:
     return f"{text}it ended without a word, or fails at every look. Restart the function app; the host's log tells why. {meanwhile}"
 
 
+def _repair(notice: Notice) -> str:
+    relay = notice["relay"]
+    if notice.get("on_gap") == "resync":
+        return (
+            "A resync was ordered: it sends the table's present rows, and lets the API remove those that do not exist any more. "
+            f"GET /api/status shows how far it is. If the API does not take the events of a resync, compare deleted rows of "
+            f"{relay} by hand."
+        )
+    return (
+        f"Nothing else is done (on_gap = notify). POST /api/relays/{relay}/resync sends the table's present rows, and lets the API "
+        f"remove those that do not exist any more."
+    )
+
+
 def body(notice: Notice) -> str:
     """The plain text of a notice."""
     relay, reason = notice["relay"], notice["last_error"] or "-"
@@ -107,8 +123,7 @@ def body(notice: Notice) -> str:
     what = {
         "gap": f"SQL Server no longer has the changes {first} to {last} of {relay}, which were not handed out before: "
         f"the change retention was over, the table was truncated, or its change tracking was off. Which rows they were cannot be "
-        f"known any more. Send the table's present rows with POST /api/relays/{relay}/resync; rows that were deleted "
-        f"then must be compared by hand.",
+        f"known any more. {_repair(notice)}",
         "retention": f"The trigger of {relay} has not come to changes {first} to {last}, and more than half of the "
         f"change retention has passed. Mend the trigger, or raise CHANGE_RETENTION, before they are removed.",
         "stalled": _body_of_a_standstill(notice),
@@ -116,14 +131,17 @@ def body(notice: Notice) -> str:
         "dead_letter": f"Rows of {relay} could not be delivered within the retry window. They stand in the dead letters; "
         f"mend the cause, then replay them with POST /api/relays/{relay}/dead-letters/replay.",
         "recovered": _body_of_the_end(notice),
+        "resync": f"A resync of {relay} is incomplete: some of its rows were given up, so the API was not told to remove what does "
+        f"not exist. See them with GET /api/relays/{relay}/dead-letters, mend the cause, send them with POST "
+        f"/api/relays/{relay}/dead-letters/replay, then order a resync again with POST /api/relays/{relay}/resync: only that "
+        f"repairs deletes.",
         "unable": f"{relay} cannot be relayed: {reason}. Its changes wait in the database until this is mended. Rowpost looks "
         f"again every few minutes, and tells this once a day.",
         "unconfigured": f"Rows of {relay} wait, and the relay is not in relay.toml any more: nobody delivers them. Put it back "
         f"into relay.toml, and delivery goes on; or, if they are not needed, remove its rows from rowpost.Ledger.",
-        "epoch": f"The change versions of {relay} have begun again: {reason}. All rows of the table are sent again under the epoch "
+        "epoch": f"The change versions of {relay} have begun again: {reason}. They are now of the epoch "
         f"{notice.get('epoch', 0)}. A consumer takes an event with a greater epoch for newer, whatever its version is; `sequence` "
-        f"says so as text. Rows that it has, that the table does not have any more, and whose deletion is not sent, must be "
-        f"removed by hand.",
+        f"says so as text. {_repair(notice)}",
     }[notice["kind"]]
     lines = [what, "", f"Relay: {relay}"]
     if "versions" in notice:

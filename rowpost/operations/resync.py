@@ -1,81 +1,334 @@
-"""Resync: an operator's order to send the present state of a whole table, in pages, through the ledger.
+"""Resync: the order to send the present state of a whole table again, and to let the target remove what does not exist.
 
-It repairs what nothing else can: changes that the change retention took away before they were handed out. A page of keys goes into
-the ledger as detached rows that are due, and recovery delivers them like any other: under a lease, at the target's pace, with
-rounds and dead letters.
+It repairs what nothing else can: changes that were lost before they were handed out. A page of keys goes into the ledger as
+detached rows that are due, and recovery delivers them like any other: under a lease, at the target's pace, with rounds and dead
+letters.
+
+The order and its position are in the database (``rowpost.Resyncs``). Whoever makes its steps has nothing to remember: a step begins
+by asking how far the resync has come, and writes down what it did, unless another one was faster.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import logging
+import uuid
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
 
 from rowpost.app import App
+from rowpost.config.errors import ConfigError
+from rowpost.database.describe import load_table
+from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
+from rowpost.database.notices import record_notice
+from rowpost.database.statements import render
+from rowpost.database.table import Table
+from rowpost.notices.channels import recipients
+from rowpost.notices.message import Notice, subject
 from rowpost.rules.json_text import to_json
+from rowpost.rules.resync import ResyncState, Said, after_answer, gives_way, pause_seconds
 from rowpost.rules.row import key_hash, key_text
+from rowpost.target.event import build_resync_event
 
+_log = logging.getLogger("rowpost.resync")
 PAGE_ROWS = 500
 BACKLOG_ROWS = 1000  # no further page while more rows than these are to be delivered
+_SHARE_OF_AGE = 10  # what takes long is looked at seldom: a tenth of what it took so far is waited
+_STAY_SECONDS = 60
+_NO_VERSION = (
+    "the database's change version does not move: changes of rowpost.Ticks are not tracked; run python infra/prepare_database.py"
+)
 
 
-def order_resync(app: App, relay_name: str, reason: str) -> None:
-    """Order that all rows of a relay are sent again; the watchdog starts it. An order that stands already stays.
+class Order(Struct, frozen=True):
+    """A resync that has not ended.
 
-    Raises:
-        DatabaseError: nothing was ordered.
+    Attributes:
+        resync: its id.
+        starts: how often an orchestration was started for it; only the last one may make its steps.
+        due_seconds: until its next step; below zero if it is late.
     """
-    order = "UPDATE rowpost.Relays SET ResyncOrdered = ? WHERE Relay = ?;"
-    app.database.run(order, reason, relay_name)
+
+    resync: str
+    starts: int
+    due_seconds: int
 
 
-def ordered_resync(app: App, relay_name: str) -> bool:
-    """Whether a resync was ordered that was not started yet.
+class Step(Struct, frozen=True):
+    """What came of a step.
+
+    Attributes:
+        over: whether whoever made it is to make no other one.
+        pause_seconds: until the next one.
+        queued: rows that it put into the ledger.
+        told: whether people are to be told of something.
+    """
+
+    over: bool = False
+    pause_seconds: int = 0
+    queued: int = 0
+    told: bool = False
+
+
+class _Seen(Struct, frozen=True):
+    """The result set of ``look_at_resync.sql``, behind the state."""
+
+    epoch: int
+    since: int | None
+    position: str | None
+    pages: int
+    tries: int
+    starts: int
+    taken: bool | None
+    older: int
+    waits_seconds: int | None
+    left: int
+    given_up: int
+    error: str | None
+    open_seconds: int | None
+    next_seconds: int | None
+    age_seconds: int | None
+    begun: str | None
+    now: str
+
+
+def order_resync(app: App, relay_name: str, reason: str, *, gap: int | None = None, alone: bool = False) -> bool:
+    """Write down the order to send a whole table again. The watchdog starts what is ordered; a caller may do so at once.
+
+    An order while another one waits to begin adds nothing. If one is under way, this one follows it.
+
+    Args:
+        app: the app.
+        relay_name: the relay's name.
+        reason: for people.
+        gap: the last version of the gap that is to be repaired: one that began later, or was cancelled, is enough.
+        alone: add nothing either while one is under way.
+
+    Returns:
+        Whether it was added.
 
     Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; the order may stand, and may be repeated.
+    """
+    table = app.table(relay_name)
+    (((now, known),),) = app.database.run("SELECT CONVERT(nvarchar(40), SYSUTCDATETIME(), 126), COUNT(*) FROM rowpost.Resyncs;")
+    resync = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{app.site}/{table.name}/{now}/{known}"))
+    order = (resync, reason[:400], -1 if gap is None else gap, int(alone))
+    (((added,),),) = app.database.run(table.statement("order_resync"), *order)
+    return bool(added)
+
+
+def cancel_resyncs(app: App, relay: str) -> int:
+    """End what is ordered or under way; rows that are in the ledger by then are still sent. Returns how many resyncs were ended.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; it may be repeated.
+    """
+    (((cancelled,),),) = app.database.run(app.table(relay).statement("cancel_resyncs"))
+    return int(cancelled)
+
+
+def next_resync(app: App, relay: str) -> Order | None:
+    """The resync of a relay that is under way, or is to begin; None if there is none.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
         DatabaseError: the database failed.
     """
-    orders = "SELECT COUNT(*) FROM rowpost.Relays WHERE Relay = ? AND ResyncOrdered IS NOT NULL;"
-    (((count,),),) = app.database.run(orders, relay_name)
-    return bool(count)
+    (rows,) = app.database.run(app.table(relay).statement("next_resync"))
+    return Order(*rows[0]) if rows else None
 
 
-def resync_started(app: App, relay_name: str) -> None:
-    """Write down that what was ordered is under way.
+def take_on(app: App, relay: str, order: Order) -> bool:
+    """Take on a resync: whoever made its steps before may not any more. Returns whether the one that is started now may.
 
     Raises:
-        DatabaseError: the database failed; it is started once more, which does no harm.
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; the watchdog finds that nobody makes its steps.
     """
-    app.database.run("UPDATE rowpost.Relays SET ResyncOrdered = NULL WHERE Relay = ?;", relay_name)
+    (((may,),),) = app.database.run(app.table(relay).statement("start_resync"), order.resync, order.starts)
+    return bool(may)
 
 
-def resync_page(app: App, relay: str, after: str | None, since: int | None) -> dict[str, Any]:
-    """Put the keys of the next page into the ledger, unless enough rows wait there already. The same page twice does no harm.
+def remove_resyncs(app: App, before: str) -> int:
+    """Remove the records of resyncs that ended before that instant, but the last one of each relay; returns how many."""
+    return change_in_chunks(app.database, render("remove_resyncs", {"chunk_rows": CHUNK_ROWS}), before)
+
+
+def resync_step(app: App, relay: str, resync: str, start: int) -> Step:
+    """Make the next step of a resync. The same step twice, or by two workers at once, does no harm.
 
     Args:
         app: the app.
         relay: its name.
-        after: the last key of the page before, as canonical JSON; None for the first page.
-        since: the version of the first page; None for the first page.
-
-    Returns:
-        ``rows``: how many; ``after`` and ``since``: for the next page; ``wait``: whether the backlog was too large, and no page was
-        taken; ``done``.
+        resync: the id of the resync.
+        start: which start of it makes the step.
 
     Raises:
         ConfigError: the table cannot be relayed.
-        DatabaseError: the database failed; the page is taken again.
+        DatabaseError: the database failed; the step is made again.
     """
-    page: dict[str, Any] = {"rows": 0, "after": after, "since": since, "wait": False, "done": False}
     if app.config.relay(relay) is None:  # no longer configured
-        return page | {"done": True}
+        return Step(over=True)
     table = app.table(relay)
-    name, parameters = ("resync_first_page", ()) if after is None else ("resync_next_page", (after,))
-    (((live, current),), rows) = app.database.run(table.statement(name, page_rows=PAGE_ROWS), *parameters)
-    if live > BACKLOG_ROWS:
-        return page | {"wait": True}
+    (rows,) = app.database.run(table.statement("look_at_resync"), resync)
     if not rows:
-        app.database.run(table.statement("close_gap"), current if since is None else since)  # a later gap is not repaired by this
-        return page | {"done": True}
-    texts = [key_text(table.key_of(row)) for row in rows]
-    keys = [{"keyHash": key_hash(text), "rowKey": text} for text in texts]
-    app.database.run(table.statement("resync_insert"), to_json(keys), current)
-    return page | {"rows": len(keys), "after": texts[-1], "since": current if since is None else since}
+        return Step(over=True)
+    state, *values = rows[0]
+    return _Resync(app, table, resync, ResyncState(state), _Seen(*values)).step(start)
+
+
+class _Resync:
+    """One resync, as a step has found it."""
+
+    def __init__(self, app: App, table: Table, resync: str, state: ResyncState, seen: _Seen) -> None:
+        self._app, self._table, self._id, self._state, self._seen = app, table, resync, state, seen
+        self._target = app.config.target(table.relay.target)
+
+    def step(self, start: int) -> Step:
+        seen = self._seen
+        if (
+            seen.starts != start or seen.older
+        ):  # another one goes on with it; or it is not its turn, and whoever ends that starts it
+            return Step(over=True)
+        if gives_way(self._state, seen.waits_seconds):
+            return self._end(ResyncState.SUPERSEDED)
+        if self._state is ResyncState.ORDERED:
+            return self._begin()
+        if self._state is ResyncState.BEGUN:
+            return self._announce()
+        return self._page() if self._state is ResyncState.PAGING else self._settle()
+
+    def _begin(self) -> Step:
+        if problem := self._hidden():
+            return self._stay(problem)
+        (((begun,),),) = self._app.database.run(self._table.statement("begin_resync"), self._id)
+        if begun:
+            return Step()
+        return self._stay(_NO_VERSION)
+
+    def _hidden(self) -> str | None:
+        """Why the app may not see all rows of the table as it is now: those would be removed at the target."""
+        try:
+            load_table(self._app.database, self._table.relay, self._app.site, self._app.config)
+        except ConfigError as error:
+            return str(error)
+        return None
+
+    def _pause(self, seconds: int) -> Step:
+        self._move(self._state, seconds, tries=self._seen.tries)
+        return Step(pause_seconds=seconds)
+
+    def _stay(self, problem: str) -> Step:
+        _log.error("%s: the resync %s waits: %s", self._table.name, self._id, problem)
+        self._move(self._state, _STAY_SECONDS, tries=self._seen.tries, problem=problem[:400])
+        return Step(pause_seconds=_STAY_SECONDS)
+
+    def _announce(self) -> Step:
+        if not self._target.resync_events:
+            self._move(ResyncState.PAGING, taken=0, begun="not sent: resync_events is false")
+            return Step()
+        said = self._post("begun")
+        if said.taken is None:
+            self._wait(said, begun=said.text)
+            return Step(pause_seconds=said.pause_seconds)
+        if not said.taken:
+            _log.warning("%s: the target does not take the events of a resync (%s)", self._table.name, said.text)
+        self._move(ResyncState.PAGING, taken=int(said.taken), begun=said.text)
+        return Step()
+
+    def _page(self) -> Step:
+        position = self._seen.position
+        if position is not None and json.loads(position).keys() != {column.name for column in self._table.key}:
+            order_resync(self._app, self._table.name, "the table was made anew while it was sent")
+            return self._end(ResyncState.SUPERSEDED)
+        name, parameters = ("resync_first_page", ()) if position is None else ("resync_next_page", (position,))
+        (((live, current),), rows) = self._app.database.run(self._table.statement(name, page_rows=PAGE_ROWS), *parameters)
+        if live > BACKLOG_ROWS:
+            return self._pause(pause_seconds(self._seen.next_seconds))
+        if not rows:
+            self._move(ResyncState.SETTLING)
+            return Step()
+        texts = [key_text(self._table.key_of(row)) for row in rows]
+        keys = [{"keyHash": key_hash(text), "rowKey": text} for text in texts]
+        page = (self._id, self._seen.pages, to_json(keys), current, texts[-1])
+        (((queued,),),) = self._app.database.run(self._table.statement("queue_page"), *page)
+        return Step(queued=len(keys) if queued else 0)
+
+    def _settle(self) -> Step:
+        seen = self._seen
+        if seen.left:
+            return self._pause(pause_seconds((seen.age_seconds or 0) // _SHARE_OF_AGE))
+        if seen.given_up:
+            told = self._tell()
+            return self._end(ResyncState.INCOMPLETE, told=told)
+        if not seen.taken:
+            return self._end(ResyncState.COMPLETED)
+        if problem := self._hidden():
+            return self._stay(problem)
+        said = self._post("completed")
+        if said.taken is None:
+            self._wait(said, completed=said.text)
+            return Step(pause_seconds=said.pause_seconds)
+        if not said.taken:
+            _log.warning("%s: the target refused the event of the end of a resync (%s)", self._table.name, said.text)
+        return self._end(ResyncState.COMPLETED, said=said)
+
+    def _post(self, phase: Literal["begun", "completed"]) -> Said:
+        """Post an event of the resync, unless the target is known to be down."""
+        assert self._seen.since is not None
+        if (self._seen.open_seconds or 0) > 0:
+            wait = pause_seconds(self._seen.open_seconds)
+            return Said("not tried: the target is known to be down", None, wait, tried=False)
+        target, now = self._target, datetime.fromisoformat(self._seen.now[:26])
+        form = (now, target.source, target.format)
+        event = build_resync_event(self._table.relay.table, self._id, phase, (self._seen.epoch, self._seen.since), *form)
+        (answer,) = self._app.deliverers[target.name].deliver([event])
+        return after_answer(answer, self._seen.tries, self._app.config.retry.backoff, round(target.probe.seconds))
+
+    def _wait(self, said: Said, *, begun: str | None = None, completed: str | None = None) -> None:
+        tries = self._seen.tries + said.tried
+        self._move(self._state, said.pause_seconds, tries=tries, begun=begun, completed=completed)
+
+    def _move(
+        self,
+        to: ResyncState,
+        pause: int = 0,
+        *,
+        tries: int = 0,
+        taken: int = -1,
+        begun: str | None = None,
+        completed: str | None = None,
+        problem: str | None = None,
+    ) -> None:
+        values = (self._id, self._state, to, pause, tries, taken, begun, completed, problem)
+        self._app.database.run(render("move_resync", {}), *values)
+
+    def _end(self, to: ResyncState, *, said: Said | None = None, told: bool = False) -> Step:
+        answer = (None, 0) if said is None else (said.text, int(bool(said.taken)))
+        values = (self._id, self._state, to, self._seen.given_up, *answer)
+        self._app.database.run(self._table.statement("end_resync"), *values)
+        _log.info("%s: the resync %s is %s", self._table.name, self._id, to)
+        return Step(over=True, told=told)
+
+    def _tell(self) -> bool:
+        """Write down that rows of it were given up: people are told, once."""
+        seen, relay = self._seen, self._table.relay
+        notice: Notice = {
+            "id": f"notice-resync-{relay.slug}-{self._id}",
+            "kind": "resync",
+            "relay": relay.name,
+            "rows": seen.given_up,
+            "round": 0,
+            "since": seen.begun,
+            "at": seen.now,
+            "last_error": seen.error,
+        }
+        new = record_notice(self._app.database, self._app.site, notice, recipients(self._app.config.notifications))
+        if new:
+            _log.warning("%s", subject(notice))  # without recipients as well: the log tells it, once
+        return new

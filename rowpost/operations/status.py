@@ -24,9 +24,11 @@ def relay_status(app: App, relay: str) -> dict[str, Any]:
     that these add up to ``waiting``. ``dead`` counts the dead letters. A row that changes again while it waits is one row.
 
     ``circuit_breaker`` is ``open`` while the target is known to be down, ``half-open`` while it is tried again, else ``closed``.
-    ``gap`` is set while changes of these versions may be lost to the change retention. ``version`` is the database's newest change
-    version. ``oldest_untouched`` is the lowest one of a change that was never handed out: whoever knows since when a version
-    exists knows how far the trigger is behind. ``warnings`` are sentences about the database or the configuration.
+    ``gap`` is set while changes of these versions may be lost to the change retention. ``resync`` is the one that is under way,
+    else the last one; its ``events`` are what the target said to those of its beginning and its end. ``version`` is the
+    database's newest change version. ``oldest_untouched`` is the lowest one of a change that was never handed out: whoever knows
+    since when a version exists knows how far the trigger is behind. ``warnings`` are sentences about the database or the
+    configuration.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -38,12 +40,13 @@ def relay_status(app: App, relay: str) -> dict[str, Any]:
 
 def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
     """The result sets of ``status.sql`` as :func:`relay_status` gives them."""
-    places, ((oldest_untouched, version),), ((rounds, first, upcoming),), (target_state,), failures = sets
+    places, ((oldest_untouched, version),), ((rounds, first, upcoming),), (target_state,), failures, resyncs = sets
     rows: dict[str, int] = dict.fromkeys([*PLACES, State.DEAD], 0)
     for place, count in places:
         rows[str(place)] += count
     openings, open_until, is_open, gap_from, gap_to = target_state
     last_error, last_status, last_failure = failures[0] if failures else (None, None, None)
+    resync = _resync(*resyncs[0]) if resyncs else None
     return {
         "relay": table.name,
         "table": table.relay.table,
@@ -64,7 +67,41 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
             "open_until": _utc(open_until) if openings else None,
         },
         "gap": {"first": gap_from, "last": gap_to} if gap_from else None,
+        "resync": resync,
         "warnings": list(table.warnings),
+    }
+
+
+def _resync(
+    resync: str,
+    state: str,
+    reason: str,
+    ordered: str,
+    begun: str | None,
+    ended: str | None,
+    since: int | None,
+    queued: int,
+    given_up: int | None,
+    begun_said: str | None,
+    completed_said: str | None,
+    problem: str | None,
+    left: int,
+    waiting: int,
+) -> dict[str, Any]:
+    return {
+        "id": resync,
+        "state": state,
+        "reason": reason,
+        "ordered_at": _utc(ordered),
+        "begun_at": _utc(begun),
+        "ended_at": _utc(ended),
+        "since": since,
+        "rows_queued": queued,
+        "rows_left": left,
+        "given_up": given_up or 0,
+        "events": {"begun": begun_said, "completed": completed_said},
+        "problem": problem,
+        "another_waits": waiting > 0,
     }
 
 

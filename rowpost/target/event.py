@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -37,6 +37,35 @@ def event_id(table: str, key_text: str, version: int, epoch: int = 0) -> str:
 def sequence(version: int, epoch: int) -> str:
     """What orders the states of a row, as text: by epoch, then by version. Every epoch above 0 is behind 0, as text too."""
     return f"{epoch:010d}.{version:020d}" if epoch else f"{version:020d}"
+
+
+def build_resync_event(
+    table: str,
+    resync: str,
+    phase: Literal["begun", "completed"],
+    place: tuple[int, int],
+    now: datetime,
+    source: str,
+    form: Literal["cloudevents", "plain"],
+) -> Event:
+    """The event of the beginning or of the end of a resync. Both have the version of its beginning.
+
+    At the end a consumer removes each row of the table that has a lower sequence: it was not sent, since it does not exist.
+
+    Args:
+        table: the table's configured name.
+        resync: the id of the resync.
+        phase: which of the two.
+        place: the epoch and the version with which the resync began.
+        now: the time of the event, UTC.
+        source: the CloudEvents source.
+        form: ``cloudevents`` or ``plain``.
+    """
+    epoch, since = place
+    operation = f"resync-{phase}"
+    change = {"table": table, "operation": operation, "resync": resync, "epoch": epoch, "version": since, "since": since}
+    identifier = event_id(table, f"resync {resync} {phase}", since, epoch)
+    return _posted(identifier, f"rowpost.resync.{phase}", table, place, change, now, source, form)
 
 
 def build_event(
@@ -80,19 +109,34 @@ def _event(
     operation = "delete" if values is None else "upsert"
     text = key_text(key)
     change = {"table": table, "operation": operation, "key": key, "epoch": epoch, "version": version, "row": values}
-    identifier = event_id(table, text, version, epoch)
+    kind = f"rowpost.row.{'deleted' if values is None else 'upserted'}"
+    subject = f"{table}/{key_hash(text)[:16]}"
+    return _posted(event_id(table, text, version, epoch), kind, subject, place, change, now, source, form)
+
+
+def _posted(
+    identifier: str,
+    kind: str,
+    subject: str,
+    place: tuple[int, int],
+    data: Mapping[str, Any],
+    now: datetime,
+    source: str,
+    form: Literal["cloudevents", "plain"],
+) -> Event:
+    epoch, version = place
     headers = {"Idempotency-Key": identifier, "Rowpost-Version": str(version), "Rowpost-Epoch": str(epoch)}
     if form == "plain":
-        return Event(identifier, to_json_text(change).encode(), "application/json", headers)
+        return Event(identifier, to_json_text(data).encode(), "application/json", headers)
     event = {
         "specversion": "1.0",
         "id": identifier,
         "source": source,
-        "type": f"rowpost.row.{'deleted' if values is None else 'upserted'}",
-        "subject": f"{table}/{key_hash(text)[:16]}",
+        "type": kind,
+        "subject": subject,
         "time": now.isoformat(timespec="milliseconds").replace("+00:00", "") + "Z",
         "sequence": sequence(version, epoch),  # the CloudEvents extension of that name: ordered as text
         "datacontenttype": "application/json",
-        "data": change,
+        "data": data,
     }
     return Event(identifier, to_json_text(event).encode(), "application/cloudevents+json", headers)

@@ -135,4 +135,5 @@ def epoch_notice(relay: RelayConfig, look: EpochLook) -> Notice:
         "at": look.now,
         "last_error": reason_of(look),
         "epoch": look.epoch,
+        "on_gap": relay.on_gap,
     }

@@ -76,6 +76,7 @@ def retention_notices(relay: RelayConfig, coverage: Coverage) -> list[Notice]:
     if coverage.gap is not None:
         first, last = coverage.gap  # a gap that grows is told once a day
         notices.append({**common, "id": f"notice-gap-{relay.slug}-{first}-{coverage.now[:10]}", "versions": [first, last]})
+        notices[-1]["on_gap"] = relay.on_gap
     if coverage.since is not None:
         daily = f"notice-retention-{relay.slug}-{coverage.now[:10]}"
         notices.append({**common, "id": daily, "kind": "retention", "versions": [coverage.covered + 1, coverage.current]})

@@ -171,6 +171,8 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("notifications.after", "0m", "notifications.after", "duration above zero"),
     # choices
     ("targets.0.format", "%WRONG%", "targets[0].format", "'cloudevents', 'plain'"),
+    ("targets.0.resync_events", "yes", "targets[0].resync_events", "expected `bool`"),
+    ("relays.0.on_gap", "%WRONG%", "relays[0].on_gap", "'resync', 'notify'"),
     ("retry.strategy", "linear", "retry.strategy", "'exponential', 'fixed'"),
     ("retry.rejected", "drop", "retry.rejected", "'retry', 'dead_letter'"),
     # rules between values

@@ -283,6 +283,10 @@ def database(server: SqlServer) -> Iterator[tuple[SqlServer, pyodbc.Connection]]
         connection.execute(f"DROP TABLE IF EXISTS dbo.{table}")
     connection.execute("IF OBJECT_ID(N'rowpost.Relays', N'U') IS NOT NULL DELETE rowpost.Relays")
     connection.execute(
+        "IF EXISTS (SELECT 1 FROM sys.change_tracking_tables WHERE object_id = OBJECT_ID(N'rowpost.Ticks')) "
+        "ALTER TABLE rowpost.Ticks DISABLE CHANGE_TRACKING"
+    )
+    connection.execute(
         "IF EXISTS (SELECT 1 FROM sys.change_tracking_databases WHERE database_id = DB_ID()) "
         "ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF"
     )

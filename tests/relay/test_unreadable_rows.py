@@ -104,7 +104,11 @@ def test_a_row_at_which_the_connection_is_lost(make_relay: Callable[..., Relay],
     assert relay.stack.host is not None
     assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     relay.advance(120)
-    assert sorted(Counter(attempt.key["OrderId"] for attempt in relay.posts()).items()) == [(1, 2), (2, 2), (4, 2)]  # type: ignore[index]
+    assert sorted(Counter(attempt.key["OrderId"] for attempt in relay.posts() if isinstance(attempt.key, dict)).items()) == [
+        (1, 2),
+        (2, 2),
+        (4, 2),
+    ]
     relay.advance(hours=12)
     assert [row[1] for row in relay.ledger()] == ["dead"]
     relay.execute("UPDATE dbo.Orders SET Customer = N'mended' WHERE OrderId = 3")
@@ -160,7 +164,7 @@ def test_the_same_in_a_chunk_of_recovery(make_relay: Callable[..., Relay]) -> No
     assert relay.stack.host is not None
     assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     relay.advance(60)
-    assert sorted(attempt.key["OrderId"] for attempt in relay.posts()[before:]) == [1, 3]  # type: ignore[index]
+    assert sorted(post.key["OrderId"] for post in relay.posts()[before:] if isinstance(post.key, dict)) == [1, 3]
     assert set(reasons(relay)) == {'{"OrderId":2}'}
     relay.execute("UPDATE dbo.Orders SET A = 1 WHERE OrderId = 2")
     assert relay.advance(hours=2, until=lambda: relay.ledger() == [])

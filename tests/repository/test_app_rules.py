@@ -130,7 +130,7 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
         "get_dead_letters": "httpTrigger",
         "replay_dead_letters": "httpTrigger",
         "resync": "orchestrationTrigger",
-        "resync_page": "activityTrigger",
+        "resync_step": "activityTrigger",
         "start_resync": "httpTrigger",
         "stop_resync": "httpTrigger",
         "retry_now": "httpTrigger",

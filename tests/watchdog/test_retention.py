@@ -9,20 +9,21 @@ from tests.harness.running_relay import PAUSED, Relay
 
 
 def test_lost_changes_are_told_with_their_exact_versions_and_a_resync_repairs_them(relay: Relay) -> None:
+    relay.stack.downstream.add_rule(match={"operation": "resync-begun"}, status=503)
     before, after = lose(relay)
     assert relay.accepted(3) is None
     (notice,) = relay.alerts("gap")
     assert (notice["relay"], notice["versions"]) == ("dbo.Orders", [before + 1, after])
-    assert f"{before + 1} to {after}" in notice["text"]
+    assert f"{before + 1} to {after}" in notice["text"] and "A resync was ordered" in notice["text"]
     assert relay.status()["gap"] == {"first": before + 1, "last": after}
-    assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
-    assert relay.advance(60, until=lambda: relay.accepted(3) is not None and (relay.accepted(1) or {}).get("Total") == 77)
+    assert relay.status()["resync"]["reason"] == f"changes {before + 1} to {after} may be lost"
+    relay.accept_all()
+    assert relay.advance(600, until=lambda: relay.accepted(3) is not None and (relay.accepted(1) or {}).get("Total") == 77)
     relay.advance(900)
     assert relay.status()["gap"] is None
     assert relay.ledger() == []
     assert len(relay.alerts("gap")) == 1
-    assert relay.status()["resync"]["status"] == "Completed"
+    assert relay.status()["resync"]["state"] == "completed"
 
 
 def test_without_a_loss_there_is_no_alarm(relay: Relay) -> None:

@@ -25,5 +25,3 @@ IF COL_LENGTH(N'rowpost.Relays', N'TableId') IS NULL ALTER TABLE rowpost.Relays 
 GO
 IF COL_LENGTH(N'rowpost.Relays', N'TrackedSince') IS NULL ALTER TABLE rowpost.Relays ADD TrackedSince nvarchar(100) NULL;
 GO
--- Why all rows of the relay are to be sent again, until that is under way.
-IF COL_LENGTH(N'rowpost.Relays', N'ResyncOrdered') IS NULL ALTER TABLE rowpost.Relays ADD ResyncOrdered nvarchar(400) NULL;

@@ -4,7 +4,7 @@ written down, and nothing else.
 
 Parameters: 1. @known, since when they were kept at the last look; '' if that was not known. 2. @found, what was found now. 3. @anew: 1
 for a new epoch. 4. @epoch, the highest one that is remembered outside the database.
-Locks: the relay's row of rowpost.Relays and its records, until COMMIT.
+Locks: the relay's row of rowpost.Relays, its records and its resyncs, until COMMIT.
 If the connection dies: all is written, or nothing. Of two workers that find the same one writes it.
 */
 SET NOCOUNT ON;
@@ -23,5 +23,11 @@ UPDATE rowpost.Relays
        WatchBase = CASE @anew WHEN 0 THEN WatchBase END
  WHERE Relay = {relay} AND @since = @found AND COALESCE(TrackedSince, N'') = @known;
 IF @@ROWCOUNT = 1 AND @anew = 1
+BEGIN
     UPDATE rowpost.Ledger SET ChangeVersion = 0 WHERE Relay = {relay};
+    -- What a resync has sent is of the former epoch. Another one is ordered.
+    UPDATE rowpost.Resyncs
+       SET State = 'superseded', EndedAt = SYSUTCDATETIME()
+     WHERE Relay = {relay} AND State IN ({open_resyncs});
+END;
 COMMIT;

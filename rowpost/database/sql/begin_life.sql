@@ -5,7 +5,7 @@ ordered still.
 
 Parameters: 1. @app. 2. @seen, the token that was found; '' if there was none. 3. @token, the new one. 4. @found, the mark that
 was found. 5. @epoch and 6. @number, which the new ones must exceed.
-Locks: the rows of the app in rowpost.Lives, rowpost.Relays and rowpost.Ledger, until COMMIT.
+Locks: the rows of the app in rowpost.Lives, rowpost.Relays, rowpost.Ledger and rowpost.Resyncs, until COMMIT.
 If the connection dies: all is written, or nothing. Another worker that found the same token has written it then, and it is not
 written twice.
 */
@@ -54,5 +54,11 @@ BEGIN
       FROM rowpost.Ledger g
       JOIN rowpost.Relays r ON r.Relay = g.Relay
      WHERE r.App = @app;
+    -- What a resync has sent is of the former epoch. Another one is ordered.
+    UPDATE s
+       SET State = 'superseded', EndedAt = SYSUTCDATETIME()
+      FROM rowpost.Resyncs s
+      JOIN rowpost.Relays r ON r.Relay = s.Relay
+     WHERE r.App = @app AND s.State IN ({open_resyncs});
 END;
 COMMIT;

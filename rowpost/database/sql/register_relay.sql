@@ -38,6 +38,7 @@ BEGIN
         UPDATE rowpost.Incidents SET Relay = {relay} WHERE Relay = @former;
         UPDATE rowpost.IncidentRows SET Relay = {relay} WHERE Relay = @former;
         UPDATE rowpost.Notices SET Relay = {relay} WHERE Relay = @former;
+        UPDATE rowpost.Resyncs SET Relay = {relay} WHERE Relay = @former;
     END;
 END;
 -- A relay with a name of its own keeps it when its table is renamed.

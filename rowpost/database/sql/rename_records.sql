@@ -8,6 +8,14 @@ SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @renamed nvarchar(max) = ?;
 BEGIN TRANSACTION;
+-- The record that stays belongs to the resync of the one that goes, and is sent under its version or a later one.
+UPDATE n
+   SET Resync = COALESCE(g.Resync, n.Resync),
+       ChangeVersion = CASE WHEN g.ChangeVersion > n.ChangeVersion THEN g.ChangeVersion ELSE n.ChangeVersion END
+  FROM rowpost.Ledger n
+  JOIN OPENJSON(@renamed) WITH (oldHash char(64) '$.oldHash', keyHash char(64) '$.keyHash') s ON n.KeyHash = s.keyHash
+  JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = s.oldHash
+ WHERE n.Relay = {relay} AND g.Resync IS NOT NULL;
 DELETE g
   FROM rowpost.Ledger g
   JOIN OPENJSON(@renamed) WITH (oldHash char(64) '$.oldHash', keyHash char(64) '$.keyHash') s ON g.KeyHash = s.oldHash

@@ -1,0 +1,11 @@
+/*
+The resync of the relay that is under way, or is to begin: the oldest one that has not ended.
+
+Result set: its id, how often an orchestration was started for it, seconds until its next step is due; no row if there is none.
+Locks: none that last. If the connection dies: nothing was changed.
+*/
+SET NOCOUNT ON;
+SELECT TOP (1) Resync, Starts, DATEDIFF(second, SYSUTCDATETIME(), NextStep)
+  FROM rowpost.Resyncs
+ WHERE Relay = {relay} AND State IN ({open_resyncs})
+ ORDER BY OrderedAt, Resync;

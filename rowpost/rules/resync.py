@@ -1,0 +1,81 @@
+"""The states of a resync, and what follows from what the target says to the events of its beginning and its end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from rowpost.rules.answer import Answer, Verdict
+from rowpost.rules.backoff import Backoff
+
+_PAUSE_AT_LEAST_SECONDS = 10
+_PAUSE_AT_MOST_SECONDS = 300
+_WAITS_AT_MOST_SECONDS = 3600
+
+
+class ResyncState(StrEnum):
+    """How far a resync has come."""
+
+    ORDERED = "ordered"  # it has no version yet
+    BEGUN = "begun"  # the target is to be told so
+    PAGING = "paging"  # its rows go into the ledger, page by page
+    SETTLING = "settling"  # all are there: they are delivered, then the target is told that it is over
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"  # rows of it were given up
+    CANCELLED = "cancelled"  # an operator said so
+    SUPERSEDED = "superseded"  # another one that was ordered later takes its place
+
+
+OPEN = frozenset({ResyncState.ORDERED, ResyncState.BEGUN, ResyncState.PAGING, ResyncState.SETTLING})
+
+
+class Said(Struct, frozen=True):
+    """What follows from an answer to an event of a resync.
+
+    Attributes:
+        text: what the target said, for people.
+        taken: whether it took the event; None if that is not known yet.
+        pause_seconds: until the event is tried again; 0 if it is not.
+        tried: whether the target was asked.
+    """
+
+    text: str
+    taken: bool | None
+    pause_seconds: int = 0
+    tried: bool = True
+
+
+def after_answer(answer: Answer, tries: int, backoff: Backoff, probe_seconds: int) -> Said:
+    """What follows from an answer: taken, refused for good, or to be tried again.
+
+    Args:
+        answer: the target's.
+        tries: how often the event was tried before.
+        backoff: of the app's rounds.
+        probe_seconds: the longest pause, unless the target asks for more.
+    """
+    text = answer.error or f"HTTP {answer.status}"
+    if answer.verdict is Verdict.DELIVERED:
+        return Said(text, taken=True)
+    if answer.verdict is Verdict.REJECTED:
+        return Said(text, taken=False)
+    pause = min(backoff.delay_seconds(tries + 1), probe_seconds)
+    return Said(text, None, max(pause, answer.retry_after_seconds or 0, 1))
+
+
+def gives_way(state: ResyncState, waits_seconds: int | None) -> bool:
+    """Whether a resync ends for the sake of a later one that waits: it has queued nothing yet, or its rows take too long.
+
+    Args:
+        state: how far it has come.
+        waits_seconds: for how long the later one has waited; None if there is none.
+    """
+    if waits_seconds is None:
+        return False
+    return state is ResyncState.BEGUN or (state is ResyncState.SETTLING and waits_seconds >= _WAITS_AT_MOST_SECONDS)
+
+
+def pause_seconds(seconds: int | None) -> int:
+    """How long to wait for what is expected after so many seconds: not too short, and not so long that an order waits for hours."""
+    return max(_PAUSE_AT_LEAST_SECONDS, min(seconds or 0, _PAUSE_AT_MOST_SECONDS))
