@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,7 @@ from rowpost.app import App
 from rowpost.config.connection_string import translate
 from rowpost.database.connection import Database, Row
 from rowpost.operations.orders import replay_dead_letters, retry_now
-from rowpost.operations.resync import PAGE_ROWS, resync_page
+from rowpost.operations.resync import PAGE_ROWS, next_resync, order_resync, resync_step, take_on
 from rowpost.operations.status import relay_status
 from rowpost.recovery.plan import plan
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
@@ -342,7 +343,13 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         self.stack.execute("DELETE FROM rowpost.Ledger")
         after = key_text({"OrderId": count // 2})
         page = min(PAGE_ROWS, self._orders - count // 2)
-        self.measure("resync_page, in the middle", count, lambda: resync_page(app, TABLE, after, 0)["rows"], page, page)
+        order_resync(app, TABLE, "measured")
+        order = next_resync(app, TABLE)
+        assert order is not None and take_on(app, TABLE, order)
+        resync_step(app, TABLE, order.resync, order.starts + 1)  # it begins; what the target says to that is not waited for
+        self.stack.execute("UPDATE rowpost.Resyncs SET State = 'paging', EventsTaken = 0, Position = ?", after)
+        step = partial(resync_step, app, TABLE, order.resync, order.starts + 1)
+        self.measure("resync: a page in the middle", count, lambda: step().queued, page, page)
 
 
 def measure_recovery(
