@@ -80,7 +80,7 @@ BY_SEED = {
     "trust-the-trigger": 301872,
     "post-behind-the-breaker": 8021,
     "count-all-failures": 8000,
-    "settle-stale": 8054,
+    "settle-stale": 124,
     "dead-at-once": 8002,
     "rounds-stand-still": 8000,
     "deaf-to-retry-after": 8008,
