@@ -152,4 +152,5 @@ def test_finished_orchestrations_are_removed_after_the_configured_time(make_rela
     relay.advance(hours=3)
     assert len(relay.get("/runtime/webhooks/durabletask/instances")) >= 2
     relay.advance(hours=24 * 4)
-    assert relay.get("/runtime/webhooks/durabletask/instances") == []
+    left = [each["name"] for each in relay.get("/runtime/webhooks/durabletask/instances")]
+    assert [name for name in left if not name.startswith("@")] == []  # an entity has no end
