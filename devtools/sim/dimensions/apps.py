@@ -24,6 +24,8 @@ def add(maker: Maker, rng: random.Random) -> bool:
     if rng.random() < 0.3:
         maker.starts = (0.0, round(rng.uniform(600, 7200), 1))
         maker.length = max(maker.length, maker.starts[1] + 600)
+        # What change tracking forgets before a relay has ever looked, nobody can know of.
+        maker.actions = [action for action in maker.actions if action.kind != "clean" or action.at > maker.starts[1]]
     for _ in range(rng.choice([0, 1, 2])):
         how, late = rng.choice(["now", "post", "claim", "settle", "survey", "redeliver"]), rng.choice([0, 0.02])
         values = {"how": how, "down": rng.choice([0, 5, 70, 400]), "skip": rng.choice([0, 0, 1]), "late": late}

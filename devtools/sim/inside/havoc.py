@@ -69,13 +69,17 @@ class Havoc:
         before = bool(self._bad)
         for op in ops:
             if op["do"] == "spoil":
-                self._bad.add(op["id"])
-                self.record.spoiled.append((self.scheduler.seconds(), key_text(key_of(self.world.plan.settings, op["id"]))))
+                self._spoil(op["id"])
             elif op["do"] == "move" and op["id"] in self._bad:
-                self._bad = self._bad - {op["id"]} | {op["to"]}
+                self._bad.discard(op["id"])
+                self._spoil(op["to"])
             elif op["do"] != "unwatched":
                 self._bad.discard(op["id"])
         self._mark("unreadable", before, bool(self._bad))
+
+    def _spoil(self, number: int) -> None:
+        self._bad.add(number)
+        self.record.spoiled.append((self.scheduler.seconds(), key_text(key_of(self.world.plan.settings, number))))
 
     def _mark(self, what: str, before: bool, after: bool, kind: str = "") -> None:
         now = self.scheduler.seconds()
