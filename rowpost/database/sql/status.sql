@@ -19,8 +19,10 @@ BEGIN
     SELECT x.Place, COUNT(*)
       FROM (SELECT g.State AS Place FROM rowpost.Ledger g WHERE g.Relay = {relay}
             UNION ALL
-            SELECT 'pending' FROM CHANGETABLE(CHANGES {table}, @last) c
-             WHERE NOT EXISTS (SELECT 1 FROM known k WHERE {same_key_c_k} AND k.UpTo >= c.SYS_CHANGE_VERSION)) x
+            SELECT 'pending'
+              FROM CHANGETABLE(CHANGES {table}, @last) c
+              LEFT JOIN known k ON {same_key_c_k} AND k.UpTo >= c.SYS_CHANGE_VERSION
+             WHERE k.UpTo IS NULL) x
      GROUP BY x.Place;
     SELECT MIN(c.SYS_CHANGE_VERSION), CHANGE_TRACKING_CURRENT_VERSION() FROM CHANGETABLE(CHANGES {table}, @last) c;
 END
@@ -38,19 +40,22 @@ BEGIN
             SELECT {place_of_lease}
               FROM CHANGETABLE(CHANGES {table}, @last) c
               LEFT JOIN {leases} l ON {same_key_l_c}
-             WHERE (l.{first_key} IS NULL
+              LEFT JOIN known k ON {same_key_c_k} AND k.UpTo >= c.SYS_CHANGE_VERSION
+             WHERE k.UpTo IS NULL
+               AND (l.{first_key} IS NULL
                     OR l._az_func_LeaseExpirationTime IS NOT NULL
                     OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION)
-               AND NOT EXISTS (SELECT 1 FROM known k WHERE {same_key_c_k} AND k.UpTo >= c.SYS_CHANGE_VERSION)
             UNION ALL
             -- Handed out or parked, and now unknown to change tracking: the retention was over, or the table was truncated.
             SELECT {place_of_lease}
               FROM {leases} l
-             WHERE l._az_func_LeaseExpirationTime IS NOT NULL
+              LEFT JOIN CHANGETABLE(CHANGES {table}, @last) c ON {same_key_c_l}
+              LEFT JOIN known k ON {same_key_l_k} AND k.UpTo >= l._az_func_ChangeVersion
+             WHERE k.UpTo IS NULL
+               AND c.SYS_CHANGE_VERSION IS NULL
+               AND l._az_func_LeaseExpirationTime IS NOT NULL
                AND l._az_func_AttemptCount <> 0
-               AND l._az_func_ChangeVersion < {redelivered_version}
-               AND NOT EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, @last) c WHERE {same_key_c_l})
-               AND NOT EXISTS (SELECT 1 FROM known k WHERE {same_key_l_k} AND k.UpTo >= l._az_func_ChangeVersion)) x
+               AND l._az_func_ChangeVersion < {redelivered_version}) x
      GROUP BY x.Place;
     SELECT MIN(CASE WHEN l._az_func_LeaseExpirationTime IS NULL
                          AND (l._az_func_ChangeVersion IS NULL OR l._az_func_ChangeVersion < c.SYS_CHANGE_VERSION)
