@@ -10,7 +10,13 @@ import pytest
 from tests.harness.consumer import orders_at_the_consumer, orders_in_the_table, resync_events
 from tests.harness.running_relay import CONFIG, Relay, changed_config
 
-DEAD_LETTERS = CONFIG.replace("[retry]", '[retry]\nrejected = "dead_letter"')
+ON_ORDER = CONFIG.replace('table = "dbo.Orders"', 'table = "dbo.Orders"\non_gap = "notify"')  # by an operator alone
+DEAD_LETTERS = ON_ORDER.replace("[retry]", '[retry]\nrejected = "dead_letter"')
+
+
+@pytest.fixture
+def relay(make_relay: Callable[..., Relay]) -> Relay:
+    return make_relay(ON_ORDER)
 
 
 def order(relay: Relay) -> None:
@@ -29,6 +35,7 @@ def lost_deletion(relay: Relay) -> None:
     relay.execute("ALTER TABLE dbo.Orders DISABLE CHANGE_TRACKING")
     relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 1")
     relay.execute("ALTER TABLE dbo.Orders ENABLE CHANGE_TRACKING WITH (TRACK_COLUMNS_UPDATED = ON)")
+    relay.advance(660)  # the watchdog has seen that the tracking began anew: it is another epoch
 
 
 def test_both_events_frame_the_rows_and_name_the_same_version(relay: Relay) -> None:
@@ -44,11 +51,12 @@ def test_both_events_frame_the_rows_and_name_the_same_version(relay: Relay) -> N
         "table": "dbo.Orders",
         "operation": "resync-begun",
         "resync": relay.status()["resync"]["id"],
+        "epoch": begun.body["data"]["epoch"],
         "version": begun.version,
         "since": begun.version,
     }
     assert completed.body["data"] == begun.body["data"] | {"operation": "resync-completed"}
-    assert begun.body["sequence"] == completed.body["sequence"] == f"{begun.version:020d}"
+    assert begun.body["sequence"] == completed.body["sequence"] == f"{begun.body['data']['epoch']:010d}.{begun.version:020d}"
     assert begun.body["subject"] == "dbo.Orders" and begun.event_id != completed.event_id
     assert all(post.version is not None and begun.version is not None and post.version >= begun.version for post in posts)
     assert orders_at_the_consumer(relay) == orders_in_the_table(relay)
@@ -58,7 +66,7 @@ def test_both_events_frame_the_rows_and_name_the_same_version(relay: Relay) -> N
 
 
 def test_the_plain_format_has_them_too(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(CONFIG.replace("[targets.headers]", 'format = "plain"\n[targets.headers]'))
+    relay = make_relay(ON_ORDER.replace("[targets.headers]", 'format = "plain"\n[targets.headers]'))
     lost_deletion(relay)
     order(relay)
     assert relay.advance(300, until=lambda: state(relay) == "completed")
@@ -113,7 +121,7 @@ def test_while_the_circuit_breaker_is_open_the_events_wait(relay: Relay) -> None
 @pytest.mark.parametrize("how", ["refused", "switched off"])
 def test_an_api_that_does_not_take_the_events_gets_the_rows_without(make_relay: Callable[..., Relay], how: str) -> None:
     off = how == "switched off"
-    relay = make_relay(CONFIG.replace("[targets.headers]", "resync_events = false\n[targets.headers]") if off else CONFIG)
+    relay = make_relay(ON_ORDER.replace("[targets.headers]", "resync_events = false\n[targets.headers]") if off else CONFIG)
     lost_deletion(relay)
     relay.stack.downstream.add_rule(match={"operation": "resync-begun"}, status=422)
     before = len(relay.posts())
