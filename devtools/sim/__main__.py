@@ -11,10 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from devtools.sim.maker import ALL_FEATURES, FEATURES
 from devtools.sim.mutants import MUTANTS
 from devtools.sim.plan import Policy
 from devtools.sim.runner import Runner, Tally, run_all, tasks, tell
+from devtools.sim.seeds import FEATURES
 
 _PROGRESS_SECONDS = 20
 
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--wire", action="store_true", help="real processes, driver and sockets instead of one process")
     parser.add_argument("--jobs", type=int, default=1, help="processes at the same time (default 1)")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with a deliberate defect in the app, to see that it is found")
-    parser.add_argument("--features", nargs="*", choices=sorted(ALL_FEATURES), default=sorted(FEATURES), help="kinds of actions")
+    parser.add_argument("--features", nargs="*", choices=sorted(FEATURES), default=sorted(FEATURES), help="kinds of actions")
     parser.add_argument("--shrink", type=int, default=60, metavar="RUNS", help="how many runs to spend on a smaller failing plan")
     parser.add_argument("--keep-going", action="store_true", help="tell failures and go on to the end")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the tally there as JSON")

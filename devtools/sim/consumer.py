@@ -15,7 +15,7 @@ from devtools.sim.plan import clock_text
 from devtools.sim.record import Record, key_text
 from emulators.downstream.attempt import Attempt
 
-_TAKEN = ("accepted", "repeated", "stale", "conflicting")  # whatever the emulator of the API made of it, it was not refused
+_TAKEN = ("accepted", "repeated", "stale", "conflicting", "resynced")  # whatever became of it, it was not refused
 _BEGUN, _COMPLETED = "resync.begun", "resync.completed"
 
 
@@ -27,6 +27,7 @@ class Consumer:
         """By key: the row, or None for one that was deleted."""
         self._sequences: dict[str, str] = {}
         self._begun: dict[str, str] = {}
+        self._floor = ""  # nothing that is older is taken any more: it was removed
 
     def take(self, event: dict[str, Any]) -> None:
         """One event."""
@@ -35,9 +36,10 @@ class Consumer:
             self._begun[str(data.get("resync"))] = sequence
         elif kind.endswith(_COMPLETED):
             begun = self._begun.get(str(data.get("resync")), "")
+            self._floor = max(self._floor, begun)
             for text in [text for text, known in self._sequences.items() if known < begun]:
                 self.rows[text] = None
-        elif sequence >= self._sequences.get(key_text(data["key"]), ""):
+        elif sequence >= max(self._floor, self._sequences.get(key_text(data["key"]), "")):
             self._sequences[key_text(data["key"])] = sequence
             self.rows[key_text(data["key"])] = data["row"]
 

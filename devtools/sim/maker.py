@@ -1,25 +1,17 @@
-"""One seed becomes one scenario: the same seed gives the same plan for ever."""
+"""A plan in the making: what happens in the world of one seed."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from devtools.sim.dimensions import DIMENSIONS, EVERYWHERE, draw
 from devtools.sim.lane import MAIN, Lane
 from devtools.sim.plan import OFFSETS_MINUTES, Action, Plan, Policy, Settings, consistent, key_of
 
 MINUTE = 60.0
 KILLS = ("now", "effect", "effect", "effect", "durable", "post", "post", "claim", "settle", "survey", "redeliver", "release")
-_ACTIONS = frozenset({"clean", "resync"})  # change tracking forgets; an operator has a table sent again
-ALL_FEATURES = _ACTIONS | frozenset(DIMENSIONS)
-FEATURES = _ACTIONS | EVERYWHERE  # in a plan, unless some are left out
-
-
-def make_plan(seed: int, policy: Policy = "rowpost", features: frozenset[str] = FEATURES) -> Plan:
-    """The scenario of a seed; ``features`` names kinds of actions that not every app is made for."""
-    return Maker(random.Random(f"rowpost/{seed}"), seed, policy, features).make()
 
 
 class Maker:
@@ -35,8 +27,8 @@ class Maker:
         self.starts: tuple[float, ...] = (0.0, 0.0)
         self.length = 0.0
 
-    def make(self) -> Plan:
-        """The whole plan."""
+    def make(self, draw: Callable[[Maker], frozenset[str]]) -> Plan:
+        """The whole plan; ``draw`` puts in what the seed has of dimensions, and names them."""
         rng = self.rng
         self.length = rng.choice([15, 15, 15, 15, 30, 30, 30, 60, 60, 150]) * MINUTE
         self.settings = self._settings()
@@ -58,7 +50,7 @@ class Maker:
             self._meet_renewals(random.Random(f"renewals/{self.seed}"))
         offset = rng.choice(OFFSETS_MINUTES)
         pace = rng.choice([0.0, 0.002, 0.02, 0.02, 0.2])
-        had = draw(self, self.seed, self.features) if self.policy == "rowpost" else frozenset()
+        had = draw(self) if self.policy == "rowpost" else frozenset()
         actions = consistent(sorted(self.actions, key=lambda action: action.at))
         return Plan(
             *(self.seed, self.policy, offset, self.hosts, self.settings, actions, tuple(self.lasting), self.length, pace),

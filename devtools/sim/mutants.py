@@ -20,6 +20,7 @@ import rowpost.rules.answer
 import rowpost.target.event
 import triggers.watchdog
 from orchestrators.recoveries import ensure_recovery
+from rowpost.app import KnownLife
 from rowpost.database import statements
 from rowpost.database.connection import DatabaseError
 from rowpost.database.names import literal
@@ -226,6 +227,16 @@ def _say_nothing(place: str) -> list[Replacement]:
     return [(triggers.watchdog, place, nothing)]
 
 
+def _without_epochs() -> list[Replacement]:
+    event = rowpost.target.event
+    original = event.event_id
+    return [
+        (KnownLife, "goes_on", lambda *_: True),
+        (event, "event_id", lambda table, key, version, epoch=0: original(table, key, version)),
+        (event, "sequence", lambda version, epoch: f"{version:020d}"),
+    ]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -257,5 +268,6 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "interim-is-final": _interim_is_final,  # the first answer is taken for the final one, if it is not 100
     "unable-untold": lambda: _say_nothing("_tell_of_problem"),  # nobody is told of a relay that cannot run
     "rest-untold": lambda: _say_nothing("_tell_what_is_left"),  # nor of one that is not configured, nor does anybody tell again
+    "epoch-ignored": _without_epochs,  # change versions that begin again are taken for those that were before
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

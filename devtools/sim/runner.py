@@ -19,10 +19,10 @@ from devtools.sim.fleet import Fleet
 from devtools.sim.inside.arena import Arena
 from devtools.sim.inside.world import InsideWorld
 from devtools.sim.judging import Violation
-from devtools.sim.maker import FEATURES, make_plan
 from devtools.sim.mutants import mutated
 from devtools.sim.plan import Plan, Policy
 from devtools.sim.record import Record
+from devtools.sim.seeds import FEATURES, make_plan
 from devtools.sim.trace import story
 from devtools.sim.wire import WireWorld
 

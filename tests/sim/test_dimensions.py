@@ -14,10 +14,10 @@ from devtools.sim.dimensions import DIMENSIONS, EVERYWHERE
 from devtools.sim.inside.arena import Arena
 from devtools.sim.inside.world import InsideWorld
 from devtools.sim.lane import MAIN
-from devtools.sim.maker import FEATURES, make_plan
 from devtools.sim.plan import Action, Plan
 from devtools.sim.record import Look, Record, Trouble
 from devtools.sim.runner import Runner, Tally
+from devtools.sim.seeds import FEATURES, make_plan
 from devtools.sim.trace import story
 from tests.sim.test_checks import PLAN, SETTINGS, broken
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from devtools.sim.dimensions import DIMENSIONS
-from devtools.sim.maker import FEATURES, make_plan
 from devtools.sim.mutants import MUTANTS
 from devtools.sim.plan import Action, Plan, Settings
 from devtools.sim.runner import Runner
+from devtools.sim.seeds import FEATURES, make_plan
 
 SETTINGS = Settings(attempts=1, strategy="fixed", first_delay=30, detach_after_rounds=1, breaker_failures=100, concurrency=1)
 SEEDS = range(40)  # which worker gets a row differs from seed to seed
@@ -102,6 +102,7 @@ BY_DIMENSION = {  # seeds that have the dimension in which the defect shows
     "interim-is-final": 20015,
     "unable-untold": 20024,
     "rest-untold": 20122,
+    "epoch-ignored": 20051,
 }
 PLAIN = FEATURES - set(DIMENSIONS)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import rowpost.database.statements
-from devtools.sim.maker import make_plan
 from devtools.sim.runner import Runner
+from devtools.sim.seeds import make_plan
 
 SEED = 700001  # rows of it are in flight, retrying, detached and pending at some look
 

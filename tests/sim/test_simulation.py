@@ -12,8 +12,8 @@ import pytest
 
 from devtools.sim.__main__ import main
 from devtools.sim.judging import Violation
-from devtools.sim.maker import make_plan
 from devtools.sim.runner import Runner, fingerprint
+from devtools.sim.seeds import make_plan
 from devtools.sim.trace import folded, story
 
 FIXED = range(20)

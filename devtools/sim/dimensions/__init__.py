@@ -41,7 +41,6 @@ DIMENSIONS = {  # in the order in which they are drawn; the last ones move what 
     "starts": Dimension(0.08, starts.add, "an app that starts late, or is stopped for more than an hour"),
     "restores": Dimension(0.1, restores.add, "the database goes back to a backup"),
 }
-EVERYWHERE = frozenset(DIMENSIONS) - {"restores"}  # until events carry the epoch of their database
 
 
 def draw(maker: Maker, seed: int, wanted: frozenset[str]) -> frozenset[str]:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from devtools.sim.inside.world import InsideWorld
+from typing import Any
 
 
 class Backups:
@@ -16,7 +13,7 @@ class Backups:
         world: whose database.
     """
 
-    def __init__(self, world: InsideWorld) -> None:
+    def __init__(self, world: Any) -> None:
         self._world = world
         self._file: Path | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyodbc
 
@@ -14,9 +14,6 @@ from devtools.sim.lane import Lane
 from devtools.sim.plan import Action, key_of
 from devtools.sim.record import Trouble, key_text
 from emulators.sql_server.wire.faults import Fault
-
-if TYPE_CHECKING:
-    from devtools.sim.inside.world import InsideWorld
 
 _LIVE = ("Running", "Pending", "ContinuedAsNew")
 _FINISHED = ("Completed", "Failed", "Terminated", "Canceled")
@@ -34,10 +31,10 @@ class Havoc:
     """Does the actions of the dimensions.
 
     Args:
-        world: where.
+        world: where: an InsideWorld, which knows this module.
     """
 
-    def __init__(self, world: InsideWorld) -> None:
+    def __init__(self, world: Any) -> None:
         self.world, self.record, self.scheduler = world, world.record, world.scheduler
         self.backups = Backups(world)
         self._bad: set[int] = set()  # rows that cannot be read at present

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyodbc
 
@@ -23,9 +23,6 @@ from emulators.sql_server.values.datetimes import instant_text
 from emulators.sql_server.values.results import SqlError
 from emulators.sql_server.wire.faults import Fault
 
-if TYPE_CHECKING:
-    from devtools.sim.inside.world import InsideWorld
-
 _QUIET_STEP_SECONDS = 120.0
 _WATCHDOG_SECONDS = 660.0  # two rounds of the watchdog
 _UNTOLD = """SELECT 1 FROM rowpost.NoticeRecipients WHERE State = 'waiting' UNION ALL SELECT 1 FROM rowpost.Incidents"""
@@ -35,10 +32,10 @@ class Person:
     """Does the actions of a plan.
 
     Args:
-        world: where.
+        world: where: an InsideWorld, which knows this module.
     """
 
-    def __init__(self, world: InsideWorld) -> None:
+    def __init__(self, world: Any) -> None:
         self.world, self.plan, self.scheduler = world, world.plan, world.scheduler
         self.record = world.record
         self.havoc = Havoc(world)
