@@ -115,7 +115,7 @@ def schedule(record: Record) -> Iterator[Violation]:
             if disturbed(record, before, at) or shielded(record, before, at) or _target_worked(record, before, at):
                 failed = _UNKNOWN
                 continue
-            if first.version != second.version or any(before <= when <= at for when in changed[text]):
+            if first.version != second.version or any(before < when <= at for when in changed[text]):
                 failed = _UNKNOWN
                 continue
             due = _as_planned(record, text, before, at) if record.every_commit else _as_promised(record, failed, before, first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from tests.harness.consumer import orders_at_the_consumer
 from tests.harness.running_relay import Relay, body_of
 
 
@@ -18,18 +19,8 @@ def contents_by_id(relay: Relay) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for post in relay.posts():
         event = body_of(post)
-        found.setdefault(event["id"], set()).add(repr((event["data"]["operation"], event["data"]["row"])))
+        found.setdefault(event["id"], set()).add(repr((event["data"]["operation"], event["data"].get("row"))))
     return found
-
-
-def greatest_by_sequence(relay: Relay) -> dict[int, Any]:
-    """The rows of a consumer that keeps, of each key, the event with the greatest sequence as text: order → total."""
-    kept: dict[int, dict[str, Any]] = {}
-    for event in documents(relay):
-        order = event["data"]["key"]["OrderId"]
-        if order not in kept or event["sequence"] > kept[order]["sequence"]:
-            kept[order] = event
-    return {order: event["data"]["row"]["Total"] for order, event in kept.items() if event["data"]["row"] is not None}
 
 
 def rows_of(relay: Relay) -> dict[int, Decimal]:
@@ -44,8 +35,8 @@ def check(relay: Relay, gone: frozenset[int] = frozenset()) -> None:
     """No id has two contents, and the consumer has what the database has; besides it may have ``gone``."""
     twice = {event: contents for event, contents in contents_by_id(relay).items() if len(contents) > 1}
     assert twice == {}
-    have = greatest_by_sequence(relay)
-    assert {order: total for order, total in have.items() if order not in gone} == rows_of(relay)
+    have = orders_at_the_consumer(relay)
+    assert {order: total for order, total in have.items() if order not in gone} == {o: float(t) for o, t in rows_of(relay).items()}
     assert relay.ledger() == []
 
 

@@ -352,6 +352,6 @@ def test_texts_are_made_of_the_notices_fields_alone(kind: Kind, mail: EmailServi
     assert send(people, carrying, to()) == SENT
     (message,) = mail.messages()
     assert "row-value" not in f"{message.subject}{message.plain_text}" and "Failing since: -" in str(message.plain_text)
-    counted = {"about", "delivered", "given_up", "columns", "epoch"}
+    counted = {"about", "delivered", "given_up", "columns", "epoch", "on_gap"}
     known = {"id", "kind", "relay", "rows", "round", "since", "at", "last_error", "versions"}
     assert set(Notice.__annotations__) == known | counted

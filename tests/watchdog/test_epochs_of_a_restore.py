@@ -12,7 +12,8 @@ from entities.database_memory import entity_id
 from rowpost.config.connection_string import OdbcConnection
 from rowpost.database.connection import Database
 from rowpost.database.lives import begin_life, look_at_life
-from tests.harness.epochs import check, documents, epoch, greatest_by_sequence
+from tests.harness.consumer import orders_at_the_consumer
+from tests.harness.epochs import check, documents, epoch
 from tests.harness.running_relay import Relay
 
 MEMORY = "/runtime/webhooks/durabletask/entities/database_memory"
@@ -264,4 +265,4 @@ def test_a_database_that_goes_on_has_one_epoch(relay: Relay) -> None:
     relay.stack.reconnect()
     relay.advance(1200)
     assert epoch(relay) == before and relay.alerts() == []
-    assert greatest_by_sequence(relay) == {1: 4}
+    assert orders_at_the_consumer(relay) == {1: 4}

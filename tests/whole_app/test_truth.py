@@ -40,7 +40,7 @@ def events(relay: Relay) -> list[tuple[str, Any]]:
     return [
         (body_of(a)["data"]["operation"], body_of(a)["data"]["key"])
         for a in relay.posts()
-        if a.status is not None and a.status < 300
+        if a.status is not None and a.status < 300 and a.key is not None  # the events of a resync have none
     ]
 
 

@@ -363,7 +363,7 @@ def test_scenario_23_three_workers_share_the_rows(world: World) -> None:
 
 def test_scenario_24_column_types(world: World) -> None:
     world.create_table(
-        columns="""Id int NOT NULL PRIMARY KEY, Big bigint, Flag bit, Price decimal(38, 20), Round numeric(10, 2), Cash money,
+        columns="""Id int NOT NULL PRIMARY KEY, Big bigint, Flag bit, Price decimal(28, 10), Round numeric(10, 2), Cash money,
         Tiny decimal(10, 6), F float, R real, D date, DT datetime, SDT smalldatetime, DT2 datetime2(7), DTO datetimeoffset(7),
         T time(7), T0 time(0), G uniqueidentifier, B varbinary(10), FixedB binary(4), C char(5), NC nchar(3), Xml xml,
         Iso nvarchar(60), IsoZ varchar(60), Text1 nvarchar(max), Nothing int, Twice AS (Id * 2)"""

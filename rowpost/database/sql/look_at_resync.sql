@@ -2,10 +2,11 @@
 How far a resync has come, and what its next step depends on.
 
 Parameters: 1. @resync, its id.
-Result set: its state, its epoch, the version at its beginning, the position, pages so far, tries of the present event, starts, whether the target
-takes its events; whether an older one is still under way; for how many seconds a newer one has waited, NULL if none waits; its rows
-that are still to be delivered, and those that were given up; the last error of these; seconds for which the circuit breaker is open;
-seconds to the next attempt of a row of the relay, and since it began; when it began (UTC), and now. No row if it has ended.
+Result set: its state, its epoch, the version at its beginning, the position, pages so far, tries of the present event, starts;
+whether the target takes its events; whether an older one is still under way; for how many seconds a newer one has waited, NULL if
+none waits; its rows that are still to be delivered, and those that were given up; the last error of these; seconds for which the
+circuit breaker is open; seconds to the next attempt of a row of the relay, and since it began; when it began (UTC), and now. No row if
+it has ended.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
