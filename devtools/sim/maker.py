@@ -26,6 +26,7 @@ class Maker:
         self.lanes: tuple[Lane, ...] = (MAIN,)
         self.starts: tuple[float, ...] = (0.0, 0.0)
         self.length = 0.0
+        self.spoiled: set[int] = set()  # rows that nobody can read for some time
 
     def make(self, draw: Callable[[Maker], frozenset[str]]) -> Plan:
         """The whole plan; ``draw`` puts in what the seed has of dimensions, and names them."""

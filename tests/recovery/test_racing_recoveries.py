@@ -31,7 +31,7 @@ def test_parallel_orders_all_succeed_whoever_ends_the_recovery_meanwhile(make_re
     relay.accept_all()
 
     def order(number: int) -> tuple[int, str]:
-        if number % 4 == 3:
+        if number % 4 == 3 and relay_instances:  # perhaps all were removed in the round before
             instance = relay_instances[number % len(relay_instances)]
             host.request("POST", f"{INSTANCES}/{instance}/terminate?reason=test")
             host.request("DELETE", f"{INSTANCES}/{instance}")

@@ -20,5 +20,7 @@ def add(maker: Maker, rng: random.Random) -> bool:
         maker.touch(at - 10, rng.randrange(1, maker.rows + 1))
         maker.add(at, "restore")
         maker.touch(at + rng.choice([1, 30, 200]), rng.randrange(1, maker.rows + 1))
+    for number in sorted(maker.spoiled):  # the backup may have a row that was mended since
+        maker.touch(at + rng.choice([205, 600]), number)
     maker.length = max(maker.length, at + 300)
     return True
