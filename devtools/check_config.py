@@ -194,6 +194,8 @@ def _shown(field: str, written: Any) -> Any:
         return {name: _names(value) for name, value in written.items()}
     if field == "notifications.email.connection":
         return _names(written)
+    if field.endswith(".ca") and "-----BEGIN" in written:
+        return "certificates in PEM form"
     if field.endswith((".url", ".endpoint")) and not written.startswith("%"):
         parts = urlsplit(written)
         path = parts.path if field == "targets.url" or not parts.path.strip("/") else f"/{HIDDEN}"  # a hook's path is often its key

@@ -54,6 +54,8 @@ def disturbed(record: Record, begin: float, end: float) -> bool:
     early = begin - SETTLES_SECONDS
     if any(since <= end and back >= early for since, back, _ in record.kills + record.stalls):
         return True
+    if any(since <= end and back >= early for since, back in record.frozen):
+        return True
     if troubled(record, begin, end):
         return True
     if len({name for since, back, name in record.deaf if since <= end and back >= begin - _STALL_SECONDS}) == record.plan.hosts:

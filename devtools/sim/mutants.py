@@ -270,6 +270,6 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "rest-untold": lambda: _say_nothing("_tell_what_is_left"),  # nor of one that is not configured, nor does anybody tell again
     "epoch-ignored": _without_epochs,  # change versions that begin again are taken for those that were before
     "wrong-place": lambda: [_rewritten("fragments/place_of_lease", (r"[\s\S]+", "'pending'"))],  # all leases count as one kind
-    "records-only": lambda: [_rewritten("status", (r"WHERE k\.UpTo IS NULL", "WHERE 1 = 0"))],  # status counts no row without a record
+    "records-only": lambda: [_rewritten("status", (r"WHERE k\.UpTo IS NULL", "WHERE 1 = 0"))],  # status counts records alone
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

@@ -66,6 +66,7 @@ class Observer:
             self.latest[text] = version
             if counts:
                 record.excused.pop(text, None)
+                record.unpromised.pop(text, None)
             if counts or text not in record.wanted:
                 record.wanted[text] = Wanted(version, deleted, now)
 
@@ -133,12 +134,15 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
     def excuse(self, version: int) -> None:
         """Note the rows whose changes up to a version are forgotten: nobody knows of them any more."""
         look = self.look_closely()
+        begun = bool(self.execute(f"SELECT 1 FROM rowpost.Relays WHERE {self._mine}"))
         for text, wanted in self.record.wanted.items():
             known = self.downstream.find(self.lane.table, json.loads(text))
             entry = look.ledger.get(text)
             arrived = known is not None and (known.version or 0) >= wanted.version
             if self.latest[text] <= version and not arrived and (entry is None or entry[1] < wanted.version):
                 self.record.excused[text] = self.latest[text]
+                if not begun:
+                    self.record.unpromised[text] = self.latest[text]
 
     def _note_missed(self, look: Look) -> None:
         cursor, ledger = look.cursor, look.ledger

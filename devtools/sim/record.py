@@ -96,6 +96,7 @@ class Record:
     quiet_at: float | None = None
     start: datetime | None = None
     stalls: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker
+    frozen: list[tuple[float, float]] = field(default_factory=list)  # the same of all apps: any may hold the extension's lock
     shifts: list[tuple[float, int]] = field(default_factory=list)  # at, minutes by which the server's local time jumped
     effects: list[tuple[int, str, str, str]] = field(default_factory=list)  # microseconds, worker, kind, detail
     problems: list[str] = field(default_factory=list)  # what the harness itself noticed
@@ -104,6 +105,7 @@ class Record:
     unheard: Counter[str] = field(default_factory=Counter)  # by notice id: how often the webhook took it and its answer was lost
     open_timers: int = 0
     excused: dict[str, int] = field(default_factory=dict)
+    unpromised: dict[str, int] = field(default_factory=dict)  # the same, and the app had not begun to relay the table yet
     """Rows whose last change tracking has forgotten before it was delivered or in the ledger, and its version."""
     cleaned: list[float] = field(default_factory=list)  # when change tracking forgot changes
     deaf: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker: its trigger had ended without a word

@@ -13,6 +13,7 @@ import msgspec
 
 from rowpost.config.addresses import is_http_address
 from rowpost.config.app_settings import SETTING_NAME, places, unresolved
+from rowpost.config.authorities import read_authorities
 from rowpost.config.errors import ConfigError
 from rowpost.config.schedules import is_schedule
 from rowpost.config.sections import (
@@ -78,7 +79,18 @@ def parse_config(path: Path, settings: Mapping[str, str]) -> Config:
         config = msgspec.convert(document, Config, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path.name}: {_explain(str(error))}") from None
+    _read_authorities(config, path)
     return config
+
+
+def _read_authorities(config: Config, path: Path) -> None:
+    """Put the certificates in the place of each ``ca``, which may name a file."""
+    for section, receiver in config.receivers:
+        if receiver.ca is not None:
+            try:
+                msgspec.structs.force_setattr(receiver, "ca", read_authorities(receiver.ca, path.parent))
+            except ValueError as error:
+                raise ConfigError(f"{path.name}: {section}.ca: {error}") from None
 
 
 def _refuse_former_form(document: dict[str, Any], file: str) -> None:
@@ -171,19 +183,8 @@ def mistakes(config: Config) -> list[str]:
 
     if not SETTING_NAME.fullmatch(config.database.connection):
         refuse("database.connection", "must be the NAME of the app setting that holds the connection string, without %")
-    for field, url in config.addresses:
-        if not is_http_address(url):
-            refuse(field, "must be an http or https address")
-    headers = [(f"targets[{i}].headers", target.headers) for i, target in enumerate(config.targets)]
-    headers += [(f"notifications.webhooks[{i}].headers", hook.headers) for i, hook in enumerate(config.notifications.webhooks)]
-    for field, values in headers:
-        for name, value in values.items():
-            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-                refuse(f"{field}.{name}", "not a valid HTTP header; use a token as name and one line of Latin-1 text as value")
-            elif name.lower() in _OWN_HEADERS or name.lower().startswith("rowpost-"):
-                refuse(f"{field}.{name}", "is a header that the app sets itself; remove it")
-        if len({name.lower() for name in values}) < len(values):
-            refuse(field, "names a header twice; names that differ only in case are the same")
+    for section, receiver in config.receivers:
+        _check_receiver(section, receiver, refuse)
     retry = config.retry
     if retry.max_delay.seconds < retry.first_delay.seconds:
         refuse("retry.max_delay", "is shorter than retry.first_delay; make it at least as long")
@@ -218,6 +219,21 @@ def mistakes(config: Config) -> list[str]:
     _check_targets(config, refuse)
     _check_relays(config, refuse)
     return found
+
+
+def _check_receiver(section: str, receiver: TargetConfig | WebhookConfig, refuse: Any) -> None:
+    if not is_http_address(receiver.url):
+        refuse(f"{section}.url", "must be an http or https address")
+    elif receiver.ca is not None and receiver.url.lower().startswith("http:"):
+        refuse(f"{section}.ca", "is of no use with an http address; use https, or remove it")
+    for name, value in receiver.headers.items():
+        field = f"{section}.headers.{name}"
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            refuse(field, "not a valid HTTP header; use a token as name and one line of Latin-1 text as value")
+        elif name.lower() in _OWN_HEADERS or name.lower().startswith("rowpost-"):
+            refuse(field, "is a header that the app sets itself; remove it")
+    if len({name.lower() for name in receiver.headers}) < len(receiver.headers):
+        refuse(f"{section}.headers", "names a header twice; names that differ only in case are the same")
 
 
 def _check_targets(config: Config, refuse: Any) -> None:

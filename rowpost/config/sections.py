@@ -58,7 +58,8 @@ class DatabaseConfig(_Section, frozen=True):
 class TargetConfig(_Section, frozen=True):
     """An API that rows are posted to. What is known of its health belongs to it, whatever relay found it out.
 
-    ``resync_events``: whether it takes the events of the beginning and the end of a resync, which are no rows.
+    ``resync_events``: whether it takes the events of the beginning and the end of a resync, which are no rows. ``ca``: the
+    certificates that vouch for its own, in PEM form; without, those that the public trusts.
     """
 
     name: str
@@ -72,6 +73,7 @@ class TargetConfig(_Section, frozen=True):
     breaker_failures: Positive = 5
     probe: Duration = Duration(300.0)
     resync_events: bool = True
+    ca: str | None = None
 
 
 class RetryConfig(_Section, frozen=True):
@@ -125,10 +127,11 @@ class EmailConfig(_Section, frozen=True):
 
 
 class WebhookConfig(_Section, frozen=True):
-    """A generic webhook that receives each notification as JSON."""
+    """A generic webhook that receives each notification as JSON. ``ca``: as of a target."""
 
     url: str
     headers: dict[str, str] = {}
+    ca: str | None = None
 
 
 class NotificationsConfig(_Section, frozen=True):
@@ -228,10 +231,10 @@ class Config(_Section, frozen=True):
         return found
 
     @property
-    def addresses(self) -> list[tuple[str, str]]:
-        """The addresses that rows and notices are posted to, each with its field."""
+    def receivers(self) -> list[tuple[str, TargetConfig | WebhookConfig]]:
+        """Who rows and notices are posted to, each with its section."""
         hooks, targets = enumerate(self.notifications.webhooks), enumerate(self.targets)
         return [
-            *((f"targets[{index}].url", target.url) for index, target in targets),
-            *((f"notifications.webhooks[{index}].url", hook.url) for index, hook in hooks),
+            *((f"targets[{index}]", target) for index, target in targets),
+            *((f"notifications.webhooks[{index}]", hook) for index, hook in hooks),
         ]

@@ -16,7 +16,7 @@ _WEAKNESSES = {  # ODBC keyword: what it lets happen
 
 def insecure(config: Config, connection: OdbcConnection) -> list[str]:
     """Where TLS is off, or says little, on the way to another machine: one sentence each, with the field and the remedy."""
-    addresses = config.addresses
+    addresses = [(f"{section}.url", receiver.url) for section, receiver in config.receivers]
     email = config.notifications.email
     if email is not None:
         addresses.append((f"notifications.email.{'connection' if email.connection else 'endpoint'}", email.service[0]))

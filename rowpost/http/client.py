@@ -8,6 +8,7 @@ from typing import NamedTuple
 import requests
 from requests.utils import default_headers
 
+from rowpost.config.authorities import trusting
 from rowpost.http.connections import Adapter
 from rowpost.http.exchange import Body
 
@@ -28,12 +29,14 @@ class Client:
         timeout_seconds: to connect, and between two bytes of an answer.
         connections: how many are kept to be used again; with none, each post has its own.
         tries: how often a connection is tried.
+        ca: certificates in PEM form: only whom they vouch for is trusted; without, whom the public trusts.
     """
 
-    def __init__(self, timeout_seconds: float, *, connections: int = 0, tries: int = 1) -> None:
+    def __init__(self, timeout_seconds: float, *, connections: int = 0, tries: int = 1, ca: str | None = None) -> None:
         self._kept = connections > 0
         body = Body.SKIPPED if self._kept else Body.UNREAD
-        self._adapter = Adapter(timeout_seconds, body, connections=max(1, connections), tries=tries)
+        trust = None if ca is None else trusting(ca)
+        self._adapter = Adapter(timeout_seconds, body, connections=max(1, connections), tries=tries, trust=trust)
 
     def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Reply:
         """Post once.

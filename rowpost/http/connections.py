@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -124,18 +125,29 @@ class Adapter(HTTPAdapter):
         body: what is done with the bodies of answers.
         connections: how many are kept.
         tries: how often a connection is tried. A request that was sent is never repeated.
+        trust: TLS that decides whom to trust; without it, those that the public trusts.
     """
 
-    def __init__(self, timeout_seconds: float, body: Body, *, connections: int = 1, tries: int = 1) -> None:
+    def __init__(
+        self, timeout_seconds: float, body: Body, *, connections: int = 1, tries: int = 1, trust: ssl.SSLContext | None = None
+    ) -> None:
         again = tries - 1
         retries = Retry(total=again, connect=again, read=0, redirect=0, status=0, other=0)
+        self._seconds, self._body, self._trust = timeout_seconds, body, trust
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=retries)
-        self._seconds, self._body = timeout_seconds, body
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the connections those of this module."""
+        if self._trust is not None:
+            options["ssl_context"] = self._trust
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
+        """As requests', which would add the public's authorities to those of ``trust``."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if self._trust is not None:
+            conn.ca_certs = None
 
     def send(
         self,

@@ -23,7 +23,7 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
     headers = {"Content-Type": "application/json", "Idempotency-Key": notice["id"], **hooks[index].headers}
     document = {**notice, "subject": subject(notice), "text": body(notice)}
     try:
-        reply = Client(TIMEOUT_SECONDS).post(hooks[index].url, to_json(document), headers)
+        reply = Client(TIMEOUT_SECONDS, ca=hooks[index].ca).post(hooks[index].url, to_json(document), headers)
     except Exception as error:  # whatever an answer makes a library raise
         return failed(type(error).__name__)
     if 200 <= reply.status < 300:

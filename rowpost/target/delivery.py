@@ -26,7 +26,7 @@ class Deliverer:
     def __init__(self, config: TargetConfig) -> None:
         self._config = config
         # A connection that cannot be made is tried once more at once; a request that was sent never is.
-        self._client = Client(config.timeout.seconds, connections=config.concurrency, tries=2)
+        self._client = Client(config.timeout.seconds, connections=config.concurrency, tries=2, ca=config.ca)
         self._executor = ThreadPoolExecutor(config.concurrency, thread_name_prefix="rowpost-post")
 
     def deliver(self, events: Sequence[Event]) -> list[Answer]:

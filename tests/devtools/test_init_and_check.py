@@ -74,11 +74,15 @@ def test_a_template_loads_and_has_every_setting_with_its_default(tmp_path: Path)
     assert text == template()
     config = load_config(tmp_path / "mine.toml", URL)
     assert [relay.table for relay in config.relays] == ["dbo.YourTable"] and [target.name for target in config.targets] == ["api"]
-    demo = tomllib.loads(DEMO_CONFIG.read_text(encoding="utf-8"))
-    everything = "\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines(text))
-    document = tomllib.loads(everything)
+    demo = tomllib.loads(uncommented(DEMO_CONFIG.read_text(encoding="utf-8")))
+    document = tomllib.loads(uncommented(text))
     for section in ("database", "targets", "retry", "notifications", "watchdog"):
         assert document[section] == demo[section], f"{section}, with every # removed, is what the demo has"
+
+
+def uncommented(text: str) -> str:
+    """With the settings that are comments."""
+    return "\n".join(line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in lines(text))
 
 
 def lines(text: str) -> list[str]:

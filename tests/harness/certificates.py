@@ -1,30 +1,72 @@
-"""A certificate that nobody vouches for."""
+"""Servers' certificates for which no public authority vouches, and those that vouch for them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+HERE = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate with its key, and those above it, in PEM form."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+    above: str = ""
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def tls(self, folder: Path) -> ssl.SSLContext:
+        """TLS of a server that has this certificate, and sends those above but the root."""
+        plain = serialization.NoEncryption()
+        key = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
+        (folder / "server.pem").write_text(key + self.pem + self.above)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.pem")
+        return context
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """TLS of a server, and the certificate that vouches for it."""
+
+    tls: ssl.SSLContext
+    ca: str
+
+
+def issue(
+    name: str,
+    issuer: Issued | None = None,
+    *,
+    authority: bool = False,
+    names: tuple[x509.GeneralName, ...] = (HERE,),
+    days: tuple[int, int] = (-1, 1),
+) -> Issued:
+    """A certificate by ``issuer``, or by itself; valid from the first of ``days`` to the second, counted from now."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    by = issuer.certificate.subject if issuer else subject
+    now = dt.datetime.now(dt.UTC)
+    first, last = (now + dt.timedelta(days=each) for each in days)
+    builder = x509.CertificateBuilder(by, subject, key.public_key(), x509.random_serial_number(), first, last)
+    builder = builder.add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    if not authority:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    certificate = builder.sign(issuer.key if issuer else key, hashes.SHA256())
+    return Issued(certificate, key, issuer.pem if issuer is not None and issuer.certificate.issuer != by else "")
+
 
 def self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "server.pem").write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context
+    """TLS of a server for which nobody vouches."""
+    return issue("127.0.0.1").tls(folder)

@@ -17,7 +17,7 @@ from rowpost.config.sections import EmailConfig, NotificationsConfig, WebhookCon
 from rowpost.notices.channel import Recipient, Sent
 from rowpost.notices.channels import recipients, send
 from rowpost.notices.message import Kind, Notice, body, subject
-from tests.harness.certificates import self_signed
+from tests.harness.certificates import issue, self_signed
 from tests.harness.raw_server import RawServer
 
 SENT: Sent = {"sent": True, "final": True, "retry_after_seconds": None, "error": None}
@@ -307,6 +307,12 @@ def test_a_webhook_whose_certificate_nobody_vouches_for_learns_nothing(tmp_path:
     with RawServer(tls=self_signed(tmp_path)) as server:
         assert send(hooked(server.url, Authorization="Bearer secret"), notice(), to_hook())["error"] == "SSLError"
         assert server.requests == []
+
+
+def test_a_webhook_may_have_an_authority_of_its_own(tmp_path: Path) -> None:
+    root = issue("Example Root", authority=True)
+    with RawServer(tls=issue("hooks", root).tls(tmp_path)) as server:
+        assert send(told(webhooks=[WebhookConfig(url=server.url, ca=root.pem)]), notice(), to_hook()) == SENT
 
 
 def test_what_a_webhook_answers_is_neither_awaited_nor_quoted() -> None:

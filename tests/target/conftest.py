@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from emulators.clock import clock_from_spec
 from emulators.downstream.api import Downstream
-from tests.harness.certificates import self_signed
+from tests.harness.certificates import Trusted, issue
 from tests.harness.raw_server import RawServer
 
 
@@ -27,8 +26,7 @@ def raw() -> Iterator[RawServer]:
 
 
 @pytest.fixture
-def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """TLS of a server that the app trusts."""
-    context = self_signed(tmp_path)
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "server.pem"))
-    return context
+def trusted(tmp_path: Path) -> Trusted:
+    """A server that the app trusts, if it is told whom to trust."""
+    issued = issue("127.0.0.1")
+    return Trusted(issued.tls(tmp_path), issued.pem)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import socket
-import ssl
 
 import pytest
 import urllib3.connection
@@ -15,6 +14,7 @@ from rowpost.http.answers import WholeAnswer
 from rowpost.http.connections import Adapter, _Connection
 from rowpost.http.exchange import Body
 from rowpost.rules.answer import Answer, Verdict
+from tests.harness.certificates import Trusted
 from tests.harness.raw_server import OK, RawServer
 from tests.harness.scripted_target import Script, ScriptedTarget
 from tests.target.posting import SHORT, deliverer, events
@@ -140,34 +140,34 @@ def test_what_comes_between_two_requests_answers_neither(raw: RawServer) -> None
 # --- TLS ---
 
 
-def test_a_connection_with_tls_is_used_again(trusted: ssl.SSLContext) -> None:
-    with RawServer(tls=trusted) as raw:
-        sender = deliverer(raw.url)
+def test_a_connection_with_tls_is_used_again(trusted: Trusted) -> None:
+    with RawServer(tls=trusted.tls) as raw:
+        sender = deliverer(raw.url, ca=trusted.ca)
         assert sender.deliver(events(3)) == [Answer(Verdict.DELIVERED, 200)] * 3
         assert sender.deliver(events(3)) == [Answer(Verdict.DELIVERED, 200)] * 3
         assert raw.connections == 1
 
 
-def test_what_comes_between_two_requests_with_tls_answers_neither(trusted: ssl.SSLContext) -> None:
-    with RawServer(tls=trusted) as raw:
+def test_what_comes_between_two_requests_with_tls_answers_neither(trusted: Trusted) -> None:
+    with RawServer(tls=trusted.tls) as raw:
         _, asked = late(raw)
-        sender = deliverer(raw.url)
+        sender = deliverer(raw.url, ca=trusted.ca)
         assert sender.deliver(events()) == [Answer(Verdict.DELIVERED, 200)]
         assert raw.ended.acquire(timeout=10)
         assert sender.deliver(events(first=2)) == [Answer(Verdict.DELIVERED, 200)]
         assert asked == [1, 2]
 
 
-def test_what_tls_holds_after_an_answer_is_seen(trusted: ssl.SSLContext) -> None:
+def test_what_tls_holds_after_an_answer_is_seen(trusted: Trusted) -> None:
     """Of a record of TLS that is longer than what is read at once, the rest waits where no look at the socket finds it."""
     body = b"x" * 8192
     long = HEAD + b"Content-Length: 8192\r\n\r\n" + body
     for padding in (0, 8192 - len(long) % 8192):
         field = b"X: " + b"x" * padding + b"\r\n"
         answer = HEAD + field + b"Content-Length: 8192\r\n\r\n" + body
-        with RawServer(tls=trusted) as raw:
+        with RawServer(tls=trusted.tls) as raw:
             raw.handler = raw.answering(answer + STRAY)
-            assert [found.status for found in deliverer(raw.url).deliver(events(3))] == [299] * 3
+            assert [found.status for found in deliverer(raw.url, ca=trusted.ca).deliver(events(3))] == [299] * 3
             assert raw.connections == 3
 
 

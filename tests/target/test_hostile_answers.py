@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 from rowpost.config.sections import Duration
 from rowpost.rules.answer import Answer, Verdict
 from rowpost.target.event import Event
+from tests.harness.certificates import Trusted
 from tests.harness.raw_server import OK, RawServer
 from tests.harness.scripted_target import Script, ScriptedTarget, Then
 from tests.harness.threads import all_end
@@ -228,11 +228,11 @@ def test_a_handshake_without_end_is_over_when_its_time_is(pause: float) -> None:
     assert all_end(before, 10)
 
 
-def test_an_answer_over_tls_without_end_is_over_when_its_time_is(trusted: ssl.SSLContext) -> None:
+def test_an_answer_over_tls_without_end_is_over_when_its_time_is(trusted: Trusted) -> None:
     before = set(threading.enumerate())
-    with RawServer(tls=trusted) as server:
+    with RawServer(tls=trusted.tls) as server:
         server.handler = drip(server)
-        assert deliverer(server.url, timeout=SHORT, batch_budget=Duration(5)).deliver(events(2)) == [LATE] * 2
+        assert deliverer(server.url, ca=trusted.ca, timeout=SHORT, batch_budget=Duration(5)).deliver(events(2)) == [LATE] * 2
     assert all_end(before, 10)
 
 

@@ -124,3 +124,30 @@ def test_a_gap_that_grows_on_the_day_on_which_it_was_told_is_told_again(relay: R
     relay.advance(hours=30)
     told = [notice["versions"] for notice in relay.alerts("gap")]
     assert any(begin <= lost <= end for begin, end in told), told
+
+
+def test_what_is_forgotten_between_the_first_start_of_the_app_and_that_of_the_trigger_is_told(
+    make_relay: Callable[..., Relay],
+) -> None:
+    relay = make_relay(settings={PAUSED: "true"})
+    relay.insert(1)
+    relay.advance(60)
+    clean_up(relay)
+    relay.insert(2)
+    relay.restart(**{PAUSED: ""})
+    relay.advance(900)
+    assert [notice["versions"] for notice in relay.alerts("gap")] == [[1, 1]]
+    assert set(orders_at_the_consumer(relay)) == {1, 2}
+
+
+def test_what_was_forgotten_before_the_first_start_of_the_app_is_nobodys_gap(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(start=False)
+    relay.stack.start_services()
+    relay.stack.prepare()
+    relay.insert(1)
+    clean_up(relay)
+    relay.insert(2)
+    relay.stack.start_host()
+    relay.advance(900)
+    assert relay.alerts("gap") == []
+    assert relay.accepted(2) and relay.accepted(1) is None

@@ -270,6 +270,7 @@ class InsideWorld:
         if action.kind == "stall":
             seconds = float(action.values["seconds"])
             self.record_of(number).stalls.append((now, now + seconds, worker.name))
+            self.record.frozen.append((now, now + seconds))
             self.record.faults["stall"] += 1
             self.tell(worker.name, "stall", f"{seconds:.0f} s")
             worker.freeze(seconds)
@@ -406,7 +407,7 @@ def _records(plan: Plan) -> list[Record]:
         mine = (record.lane.app, record.lane.target)
         record.of_target = [each for each in records if (each.lane.app, each.lane.target) == mine]
     for record in records[1:]:
-        for name in ("faults", "took", "effects", "shifts", "cleaned", "struck", "strangers", "troubles", "hung"):
+        for name in ("faults", "took", "effects", "shifts", "cleaned", "struck", "strangers", "troubles", "hung", "frozen"):
             setattr(record, name, getattr(main, name))
         before = records[: records.index(record)]
         for other in before:

@@ -23,8 +23,10 @@ BEGIN
        AND NOT EXISTS (SELECT 1 FROM OPENJSON(@known) WITH (name nvarchar(261) '$') k WHERE k.name = r.Relay)
      ORDER BY r.Relay;
     IF @former IS NULL
-        INSERT INTO rowpost.Relays (Relay, App, TableName, Target, TableId, Epoch, EpochHandled)
-        SELECT {relay}, {app}, {relayed_table}, {target}, OBJECT_ID({table_literal}), n.Epoch, n.Epoch
+        -- The trigger begins with the oldest change that is valid at its first start. What retention takes until then is a gap too.
+        INSERT INTO rowpost.Relays (Relay, App, TableName, Target, TableId, Epoch, EpochHandled, Covered)
+        SELECT {relay}, {app}, {relayed_table}, {target}, OBJECT_ID({table_literal}), n.Epoch, n.Epoch,
+               CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({table_literal}))
           FROM (SELECT DATEDIFF_BIG(second, '1970-01-01', SYSUTCDATETIME()) AS Epoch) n;
     ELSE
     BEGIN
