@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 from devtools.sim.observer import Observer
 from devtools.sim.plan import clock_text
-from devtools.sim.record import Look
+from devtools.sim.record import Look, parsed_key
 from rowpost.operations.status import PLACES
 from rowpost.rules.lease import REDELIVERED_VERSION
 
@@ -48,7 +47,7 @@ def place_of(observer: Observer, look: Look, text: str) -> str:
     open_change = version > (look.cursor or 0) and (known < version or end is not None)
     if open_change or (end is not None and count != 0 and known < REDELIVERED_VERSION):
         return _by_lease(count, end)
-    arrived = observer.downstream.find(observer.lane.table, json.loads(text))
+    arrived = observer.downstream.find(observer.lane.table, parsed_key(text))
     wanted = observer.record.wanted[text]
     return "delivered" if arrived is not None and (arrived.version or 0) >= wanted.version else _LOST
 

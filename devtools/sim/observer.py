@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from devtools.sim.contents import Contents
 from devtools.sim.lane import MAIN
-from devtools.sim.record import Look, Record, Wanted, key_text
+from devtools.sim.record import Look, Record, Wanted, key_text, parsed_key
 from devtools.sim.scenario import change_sql
 from emulators.downstream.api import Downstream
 from emulators.email_service.service import EmailService
@@ -136,7 +135,7 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
         look = self.look_closely()
         begun = bool(self.execute(f"SELECT 1 FROM rowpost.Relays WHERE {self._mine}"))
         for text, wanted in self.record.wanted.items():
-            known = self.downstream.find(self.lane.table, json.loads(text))
+            known = self.downstream.find(self.lane.table, parsed_key(text))
             entry = look.ledger.get(text)
             arrived = known is not None and (known.version or 0) >= wanted.version
             if self.latest[text] <= version and not arrived and (entry is None or entry[1] < wanted.version):
@@ -149,7 +148,7 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
         for text, wanted in self.record.wanted.items():
             if cursor is None or self.latest[text] > cursor or text in self.record.excused:
                 continue  # the trigger will hand out its latest change, or nobody knows of it any more
-            known = self.downstream.find(self.lane.table, json.loads(text))
+            known = self.downstream.find(self.lane.table, parsed_key(text))
             entry = ledger.get(text)
             if known is not None and (known.version or 0) >= wanted.version:
                 continue

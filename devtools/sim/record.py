@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -127,6 +128,16 @@ class Record:
         return (datetime.fromisoformat(instant) - self.start).total_seconds()
 
 
+_KEYS = json.JSONEncoder(separators=(",", ":"))
+
+
 def key_text(key: dict[str, Any]) -> str:
     """A key as the checks compare it."""
-    return json.dumps(key, separators=(",", ":"))
+    return _KEYS.encode(key)
+
+
+@functools.lru_cache(4096)
+def parsed_key(text: str) -> dict[str, Any]:
+    """The key of such a text; not to be changed."""
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -105,9 +105,12 @@ class RowState:
     epoch: int = 0
 
 
+_CANONICAL = simplejson.JSONEncoder(use_decimal=True, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def canonical(value: Any) -> str:
     """JSON text that is equal for equal values, whatever the order of their names."""
-    return simplejson.dumps(value, use_decimal=True, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 class Store:

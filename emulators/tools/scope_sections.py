@@ -324,11 +324,12 @@ def management_urls() -> str:
 
 
 def scenarios() -> str:
-    file = ROOT / "tests" / "sql_trigger" / "test_scenarios.py"
-    rows = []
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef) and (match := re.fullmatch(r"test_scenario_(\d\d)_(\w+)", node.name)):
-            rows.append([str(int(match[1])), match[2].replace("_", " "), f"`{node.name}`"])
+    found = []
+    for file in (ROOT / "tests" / "sql_trigger").glob("test_scenarios_of_*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and (match := re.fullmatch(r"test_scenario_(\d\d)_(\w+)", node.name)):
+                found.append((match[1], node.lineno, match[2], node.name))
+    rows = [[str(int(number)), name.replace("_", " "), f"`{test}`"] for number, _, name, test in sorted(found)]
     return _table(["", "scenario", "test"], rows)
 
 

@@ -368,6 +368,12 @@ class Catalogue:
         self.logins: dict[str, dict[str, Any]] = {}
         self.options = DatabaseOptions()
         self.next_id = FIRST_OBJECT_ID
+        self._forget()
+
+    def _forget(self) -> None:
+        """What is found out of a version, see security.py, holds for that version only."""
+        self.known_roles: dict[str, frozenset[str]] = {}
+        self.known_rights: dict[tuple[str, str, int], bool] = {}
 
     def copy(self) -> Catalogue:
         """A copy that may be changed; tables and views are shared and must be replaced, not changed."""
@@ -382,11 +388,13 @@ class Catalogue:
         other.logins = dict(self.logins)
         other.options = copy.copy(self.options)
         other.next_id = self.next_id
+        other._forget()
         return other
 
     def touch(self) -> None:
-        """Invalidate plans."""
+        """Invalidate plans, and what is known of rights."""
         self.version = next(_VERSIONS)
+        self._forget()
 
     def new_id(self) -> int:
         """An object_id; they rise by a step as the real ones seem to."""

@@ -76,8 +76,14 @@ def logins(catalogue: Catalogue) -> list[tuple[int, str, bytes]]:
     return [(1, "sa", b"\x01"), *identified]
 
 
-def roles_of(catalogue: Catalogue, user: str) -> set[str]:
+def roles_of(catalogue: Catalogue, user: str) -> frozenset[str]:
     """All roles of a user, through nesting, lower case, with public."""
+    if user not in catalogue.known_roles:
+        catalogue.known_roles[user] = _roles_of(catalogue, user)
+    return catalogue.known_roles[user]
+
+
+def _roles_of(catalogue: Catalogue, user: str) -> frozenset[str]:
     roles = {"public"}
     grown = True
     while grown:
@@ -91,7 +97,7 @@ def roles_of(catalogue: Catalogue, user: str) -> set[str]:
             ):
                 roles.add(name)
                 grown = True
-    return roles
+    return frozenset(roles)
 
 
 def is_owner(session: Session) -> bool:
@@ -101,6 +107,14 @@ def is_owner(session: Session) -> bool:
 
 def allows(session: Session, action: str, object_id: int) -> bool:
     """Whether the session's user has a permission on an object."""
+    known = session.store.catalogue.known_rights
+    asked = (session.user, action, object_id)
+    if asked not in known:
+        known[asked] = _allows(session, action, object_id)
+    return known[asked]
+
+
+def _allows(session: Session, action: str, object_id: int) -> bool:
     if session.user.lower() == "dbo":
         return True
     catalogue = session.store.catalogue

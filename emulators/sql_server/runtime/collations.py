@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from emulators.sql_server.values.utf16 import merged
 
 
@@ -9,10 +11,13 @@ def compare_ci(a: str, b: str) -> int:
     """The default collation: no case, no trailing blanks."""
     if a == b:
         return 0
-    if not (a.isascii() and b.isascii()):
-        a, b = merged(a), merged(b)
-    x, y = a.rstrip(" ").casefold(), b.rstrip(" ").casefold()
+    x, y = _folded(a), _folded(b)
     return (x > y) - (x < y)
+
+
+@lru_cache(1 << 14)
+def _folded(text: str) -> str:
+    return (text if text.isascii() else merged(text)).rstrip(" ").casefold()
 
 
 def compare_cs(a: str, b: str) -> int:
