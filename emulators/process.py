@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, ClassVar, Protocol, Self
 
 ROOT = Path(__file__).resolve().parents[1]
 _POLL_SECONDS = 0.02
@@ -31,8 +31,40 @@ class EmulatorError(RuntimeError):
     """An emulator did not start, or ended by itself; the text holds the last lines of its log."""
 
 
+class Process(Protocol):
+    """What is used of ``subprocess.Popen``."""
+
+    pid: int
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def start_process(command: list[str], environment: Mapping[str, str], log: Path) -> Process:
+    """Run ``python -m emulators.guarded`` with the rest of the command, and standard error into a log."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", *command],
+            env=environment,
+            stdin=subprocess.PIPE,  # held open: see emulators/guarded.py
+            stdout=subprocess.PIPE,
+            stderr=file,
+            **_own_group(),
+        )
+
+
 class Emulator:
     """One process of ``python -m module``.
+
+    Attributes:
+        starter: starts it; tests have another one, see emulators/warm.py.
 
     Args:
         name: of its log file.
@@ -41,6 +73,8 @@ class Emulator:
         arguments: of the command line, without the ports.
         ports: options that take a port, and their names in the ready line; 0 in ``chosen_ports`` or none: any free one.
     """
+
+    starter: ClassVar[Callable[[list[str], Mapping[str, str], Path], Process]] = staticmethod(start_process)
 
     def __init__(
         self,
@@ -60,7 +94,7 @@ class Emulator:
         self._arguments = arguments
         self._port_options = ports
         self._ports = {label: (chosen_ports or {}).get(label, 0) for label in ports.values()}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._ready: Future[bool] = Future()
         _alive.add(self)
 
@@ -80,19 +114,11 @@ class Emulator:
         if self.running:
             raise EmulatorError(f"{self.name} runs already")
         options = [part for option, label in self._port_options.items() for part in (option, str(self._ports[label]))]
-        command = [sys.executable, "-m", "emulators.guarded", self._module, *self._arguments, *options]
+        command = ["emulators.guarded", self._module, *self._arguments, *options]
         environment = dict(os.environ)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
         self._ready = Future()
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.PIPE,  # held open: see emulators/guarded.py
-                stdout=subprocess.PIPE,
-                stderr=log,
-                **_own_group(),
-            )
+        self._process = type(self).starter(command, environment, self.log_file)
         assert self._process.stdout is not None
         threading.Thread(target=self._read, args=(self._process.stdout, self._ready), daemon=True).start()
 
@@ -220,7 +246,7 @@ def _own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(process: Process) -> None:
     if sys.platform == "win32":
         process.kill()
     else:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emulators.process import Emulator
+from emulators.warm import Forked
 from tests.harness.running_relay import CONFIG, ORDERS, Relay
+
+if sys.platform == "linux":
+    Emulator.starter = Forked
 
 
 @pytest.fixture
@@ -22,7 +28,7 @@ def make_relay(tmp_path: Path) -> Iterator[Callable[..., Relay]]:
         relay = Relay(directory, config, tables, **options)
         running.append(relay)
         if start:
-            relay.stack.start()
+            relay.start()
             relay.advance(2)
         return relay
 

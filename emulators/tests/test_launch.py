@@ -14,10 +14,17 @@ import requests
 
 from emulators.launch import DownstreamProcess, EmailServiceProcess, FunctionsHost
 from emulators.odbc import odbc_driver
-from emulators.process import Emulator, EmulatorError, start_together
+from emulators.process import Emulator, EmulatorError, start_process, start_together
+from emulators.warm import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANGE = {"table": "dbo.T", "operation": "upsert", "key": {"Id": 1}, "version": 5, "row": {"Id": 1}}
+
+
+@pytest.fixture(autouse=True, params=[start_process, Forked], ids=["process", "fork"])
+def starter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts it, it lives and ends alike."""
+    monkeypatch.setattr(Emulator, "starter", staticmethod(request.param))
 
 
 def is_alive(pid: int) -> bool:

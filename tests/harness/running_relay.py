@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import json
+import shutil
+import tempfile
 import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,6 +33,10 @@ CREATE TABLE dbo.Orders (
 """
 
 
+_PREPARED = Path(tempfile.mkdtemp(prefix="rowpost-prepared-"))  # databases as their scripts leave them
+atexit.register(shutil.rmtree, _PREPARED, ignore_errors=True)
+
+
 class Relay:
     """A running stack with helpers; the table is dbo.Orders unless a test says otherwise."""
 
@@ -40,8 +48,21 @@ class Relay:
         script.write_text(tables)
         self.stack = Stack(directory, self.time.spec, config=self.config_file, tables_sql=script, **options)
         self.directory = directory
+        self._prepared = _PREPARED / hashlib.sha256(f"{self.config_file.read_text()}\0{tables}".encode()).hexdigest()
 
     # --- the world ---
+
+    def start(self) -> None:
+        """Start everything. A database is prepared once for each script of tables and configuration, and copied then."""
+        if self.stack.owns_sql and self._prepared.exists():
+            shutil.copyfile(self._prepared, self.directory / "sql_server.db")
+            self.stack.start_services()
+        else:
+            self.stack.start_services()
+            self.stack.prepare()
+            if self.stack.owns_sql:
+                self.stack.sql.backup(self._prepared)
+        self.stack.start_host()
 
     def advance(self, seconds: float = 0, *, hours: float = 0, until: Callable[[], bool] | None = None) -> bool:
         """Let virtual time pass; returns whether ``until`` held."""
