@@ -46,7 +46,8 @@ class RawServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.over.set()
+        with self._lock:
+            self.over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -63,6 +64,9 @@ class RawServer:
             except OSError:
                 return
             with self._lock:
+                if self.over.is_set():
+                    connection.close()
+                    return
                 self.connections += 1
                 self._open.append(connection)
             threading.Thread(target=self._handle, args=(connection, self.connections), daemon=True).start()

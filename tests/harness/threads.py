@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def all_end(before: set[threading.Thread], seconds: float) -> bool:
-    """Whether every thread that was not there before ends in time. Workers of a pool end when nobody has the pool any more."""
+def left_behind(before: set[threading.Thread], seconds: float) -> list[str]:
+    """The threads that were not there before and do not end in time. Workers of a pool end when nobody has the pool any more."""
     gc.collect()
     new = [thread for thread in threading.enumerate() if thread not in before]
     for thread in new:
         thread.join(seconds)
-    return not any(thread.is_alive() for thread in new)
+    return [thread.name for thread in new if thread.is_alive()]
 
 
 class _Everything(logging.Handler):

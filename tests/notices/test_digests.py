@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.harness.running_relay import CONFIG, Relay
+from tests.harness.running_relay import CONFIG, Relay, changed_config
 
 
-def test_dead_letters_of_a_long_outage_come_as_a_digest_an_hour(relay: Relay) -> None:
+def test_dead_letters_of_a_long_outage_come_as_a_digest_an_hour(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(window='"2h"'))
     for order in range(1, 21):
         relay.reject(order)
         relay.insert(order)
         relay.advance(360)  # they fail, and so die, one after the other, in two hours
-    relay.advance(hours=14)
+    relay.advance(hours=4)
     told = relay.alerts("dead_letter")
     assert sum(notice["rows"] for notice in told) == 20
     assert 2 <= len(told) <= 4, [notice["at"] for notice in told]

@@ -15,7 +15,7 @@ from rowpost.notices.channel import SENT, Recipient
 from rowpost.notices.channels import recipients, send
 from rowpost.notices.message import Notice
 from tests.harness.raw_server import RawServer
-from tests.harness.threads import all_end, everything_logged
+from tests.harness.threads import everything_logged, left_behind
 
 SAID = "said-by-the-channel"
 NOTICE: Notice = {
@@ -117,7 +117,7 @@ def test_a_try_that_is_held_up_is_over_when_its_time_is_and_leaves_no_thread(mod
         found = send(config, NOTICE, person)
         assert not found["sent"] and not found["final"]
         assert found["error"] in ("ReadTimeout", "ServiceResponseTimeoutError")
-    assert all_end(before, 10)
+    assert left_behind(before, 10) == []
 
 
 @pytest.mark.parametrize(

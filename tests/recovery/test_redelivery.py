@@ -12,7 +12,7 @@ from rowpost.database.columns import TableColumn
 from rowpost.database.table import Table
 from rowpost.recovery.plan import LAPSED_SECONDS
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST
-from tests.harness.running_relay import LEASES, Relay
+from tests.harness.running_relay import LEASES, Relay, changed_config
 
 
 def orphan(relay: Relay) -> None:
@@ -125,19 +125,18 @@ def test_redelivered_rows_keep_the_schedule(relay: Relay) -> None:
 
 
 def test_two_spellings_of_one_key_that_are_due_together(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(
-        tables="CREATE TABLE dbo.Orders (Code nvarchar(10) NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, Total int NULL)"
-    )
+    tables = "CREATE TABLE dbo.Orders (Code nvarchar(10) NOT NULL CONSTRAINT PK_Orders PRIMARY KEY, Total int NULL)"
+    relay = make_relay(changed_config(window='"2h"'), tables)
     for code in ("abc", "ABC", "zzz"):
         relay.stack.downstream.add_rule(match={"key": {"Code": code}}, status=422)
     relay.execute("INSERT INTO dbo.Orders (Code, Total) VALUES (N'abc', 1), (N'zzz', 1)")
-    assert relay.advance(hours=13, until=lambda: relay.status()["dead"] == 2)
+    assert relay.advance(hours=3, until=lambda: relay.status()["dead"] == 2)
     relay.execute("UPDATE dbo.Orders SET Code = N'ABC' WHERE Code = N'abc'")  # the same key to SQL Server, and one record
-    relay.advance(hours=14)
+    relay.advance(hours=4)
     assert relay.status()["dead"] == 2
     assert relay.stack.host is not None
     assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202  # by the present spelling
-    assert relay.advance(hours=14, until=lambda: relay.status()["dead"] == 3)
+    assert relay.advance(hours=4, until=lambda: relay.status()["dead"] == 3)
     relay.accept_all()
     assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/dead-letters/replay").json()["rows"] == 3
     assert relay.advance(hours=1, until=lambda: relay.ledger() == [])

@@ -144,7 +144,7 @@ def test_status_tells_what_waits_and_why(relay: Relay) -> None:
 
 
 def test_finished_orchestrations_are_removed_after_the_configured_time(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(changed_config(schedule='"0 */5 * * * *"\nhistory = "2d"\nhistory_schedule = "0 0 3 * * *"'))
+    relay = make_relay(changed_config(schedule='"0 0 * * * *"\nhistory = "2d"\nhistory_schedule = "0 0 3 * * *"'))
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(1)
     relay.advance(hours=4)

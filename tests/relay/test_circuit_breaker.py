@@ -102,7 +102,7 @@ def test_rows_among_many_that_the_target_always_fails_on_are_delivered(make_rela
     relay = make_relay(changed_config(window='"160h"'))
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(*range(1, 41))
-    relay.advance(hours=24)
+    relay.advance(hours=8)
     for order in range(1, 31):
         relay.reject(order, status=500)
     relay.stack.downstream.set_mode("up")
@@ -121,7 +121,7 @@ def test_it_closes_soon_though_old_poison_rows_wait_too(make_relay: Callable[...
     assert (closed(relay), relay.status()["detached"]) == (True, 8)
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.insert(*range(100, 140))
-    relay.advance(hours=20)
+    relay.advance(hours=8)
     assert not closed(relay)
     relay.stack.downstream.set_mode("up")
     assert relay.advance(16 * 60, until=lambda: all(relay.accepted(order) for order in range(100, 140)))

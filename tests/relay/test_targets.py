@@ -35,7 +35,7 @@ def waiting(relay: Relay) -> list[str]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("hours", [1, 12, pytest.param(72, marks=pytest.mark.long)])
+@pytest.mark.parametrize("hours", [1, *(pytest.param(hours, marks=pytest.mark.long) for hours in (12, 72))])
 @pytest.mark.parametrize("busy", [20, 1], ids=["one busy table", "one row in each table"])
 def test_every_table_is_delivered_within_a_probe_and_a_minute(make_relay: Callable[..., Relay], hours: int, busy: int) -> None:
     relay = make_relay(THREE, TABLES)

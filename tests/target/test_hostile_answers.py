@@ -21,7 +21,7 @@ from rowpost.target.event import Event
 from tests.harness.certificates import Trusted
 from tests.harness.raw_server import OK, RawServer
 from tests.harness.scripted_target import Script, ScriptedTarget, Then
-from tests.harness.threads import all_end
+from tests.harness.threads import left_behind
 from tests.target.posting import SHORT, deliverer, events
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,7 +148,7 @@ def test_a_head_without_end_is_over_when_its_time_is(begin: bytes, part: bytes, 
             assert answer.error in (LATE.error, "connection failed or was closed by the target")
         for _ in answers:
             assert pouring.ended.acquire(timeout=10), "the connection was closed"
-    assert all_end(before, 10)
+    assert left_behind(before, 10) == []
 
 
 @pytest.mark.parametrize("status", [200, 302])
@@ -162,7 +162,7 @@ def test_a_body_without_end_changes_no_verdict_and_is_not_read(begin: bytes, par
         assert [answer.status for answer in answers] == [status] * 2
         for _ in answers:
             assert pouring.ended.acquire(timeout=10), "the connection was closed"
-    assert all_end(before, 10)
+    assert left_behind(before, 10) == []
 
 
 def test_a_shower_of_posts_that_are_held_up_leaves_no_thread_behind(raw: RawServer) -> None:
@@ -177,7 +177,7 @@ def test_a_shower_of_posts_that_are_held_up_leaves_no_thread_behind(raw: RawServ
     assert sender.deliver(events(4)) == [Answer(Verdict.DELIVERED, 200)] * 4
     raw.__exit__(None, None, None)
     del sender
-    assert all_end(before, 10)
+    assert left_behind(before, 10) == []
 
 
 def drip(server: RawServer) -> Callable[[socket.socket, int], None]:
@@ -225,7 +225,7 @@ def test_a_handshake_without_end_is_over_when_its_time_is(pause: float) -> None:
         url = server.url.replace("http:", "https:")
         (answer,) = deliverer(url, timeout=SHORT, batch_budget=Duration(5)).deliver(events())
         assert answer == LATE
-    assert all_end(before, 10)
+    assert left_behind(before, 10) == []
 
 
 def test_an_answer_over_tls_without_end_is_over_when_its_time_is(trusted: Trusted) -> None:
@@ -233,7 +233,7 @@ def test_an_answer_over_tls_without_end_is_over_when_its_time_is(trusted: Truste
     with RawServer(tls=trusted.tls) as server:
         server.handler = drip(server)
         assert deliverer(server.url, ca=trusted.ca, timeout=SHORT, batch_budget=Duration(5)).deliver(events(2)) == [LATE] * 2
-    assert all_end(before, 10)
+    assert left_behind(before, 10) == []
 
 
 def test_a_name_of_many_addresses_is_given_up_in_the_time_of_one_post(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
