@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import azure.durable_functions as df
 
 from orchestrators.instances import start_tellings
 from rowpost.app import App
 from rowpost.database.notices import may_tell
 from rowpost.database.notices import record_told as write_down
+from rowpost.log_lines import in_thread
 from rowpost.notices.channels import send
 
 
@@ -35,7 +34,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.function_name("record_told")
     @functions.activity_trigger(input_name="request")
     async def record_told(request: dict) -> bool:  # type: ignore[type-arg]
-        await asyncio.to_thread(write_down, app.database, request)
+        await in_thread(write_down, app.database, request)
         return True
 
     return functions

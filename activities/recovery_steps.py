@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -13,6 +12,7 @@ from orchestrators.lives import doubt, verify_first
 from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from orchestrators.resyncs import start_resync
 from rowpost.app import App
+from rowpost.log_lines import in_thread
 from rowpost.operations.resync import resync_step
 from rowpost.recovery.current import goes_on, looks_again, wait_for_next
 from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
@@ -44,10 +44,10 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.activity_trigger(input_name="request")
     @functions.durable_client_input(client_name="client")
     async def redeliver_relay(request: dict, client: str) -> dict:  # type: ignore[type-arg]
-        if not await asyncio.to_thread(goes_on, app, request["relay"], request.get("number", 0)):
+        if not await in_thread(goes_on, app, request["relay"], request.get("number", 0)):
             return {"pause_seconds": 0, "more": False}  # the next survey ends it
         await verify_first(client, app)
-        outcome = await asyncio.to_thread(redeliver, app, request["relay"])
+        outcome = await in_thread(redeliver, app, request["relay"])
         if outcome.doubted:
             await doubt(client, app)
         if outcome.closed:
@@ -56,9 +56,9 @@ def blueprint(app: App) -> df.Blueprint:
             _log.info("%s", rows_line(request["relay"], Doer.RECOVERY, outcome))
         pause = 0
         if not outcome.settled:  # never in a hot loop: rows that were left out are due still
-            next_look = await asyncio.to_thread(seconds_to_next_look, app, request["relay"])
+            next_look = await in_thread(seconds_to_next_look, app, request["relay"])
             pause = max(next_look, min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1)))
-            await asyncio.to_thread(looks_again, app, request["relay"], request.get("number", 0), pause)
+            await in_thread(looks_again, app, request["relay"], request.get("number", 0), pause)
         return {"pause_seconds": pause, "more": outcome.settled > 0 and outcome.rows >= REDELIVER_AT_MOST}
 
     @functions.function_name("resync_step")
@@ -66,7 +66,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def make_step(request: dict, client: str) -> dict:  # type: ignore[type-arg]
         name = request["relay"]
-        step = await asyncio.to_thread(resync_step, app, name, request["resync"], request["start"])
+        step = await in_thread(resync_step, app, name, request["resync"], request["start"])
         relay = app.config.relay(name)
         if relay is not None:
             if step.queued:

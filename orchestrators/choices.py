@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -10,6 +9,7 @@ from entities.table_columns import entity_id
 from orchestrators.limits import within_limit
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
+from rowpost.log_lines import in_thread
 from rowpost.operations.columns import Choice, mark_stored
 
 _log = logging.getLogger("rowpost.columns")
@@ -24,7 +24,7 @@ async def store_choice(client: Any, app: App, relay: RelayConfig, choice: Choice
     told = {"columns": choice.columns, "chosen_at": choice.chosen_at}
     try:
         await within_limit(client.signal_entity(entity_id(relay), "set", told))
-        await asyncio.to_thread(mark_stored, app, relay.name, choice)
+        await in_thread(mark_stored, app, relay.name, choice)
         return True
     except Exception as error:  # of the durable client, or of the database
         _log.warning("%s: the entity could not be told of a choice of columns (%s)", relay.name, type(error).__name__)

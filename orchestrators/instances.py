@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -12,6 +11,7 @@ from orchestrators.limits import within_limit
 from rowpost.app import App
 from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import Telling, record_notice, start_telling, tellings
+from rowpost.log_lines import in_thread
 from rowpost.notices.channels import recipients
 from rowpost.notices.message import Notice, subject
 
@@ -88,7 +88,7 @@ async def tell(client: Any, app: App, notice: Notice) -> bool:
         DatabaseError: it could not be written down; nobody is told.
     """
     people = recipients(app.config.notifications)
-    new = await asyncio.to_thread(record_notice, app.database, app.site, notice, people)
+    new = await in_thread(record_notice, app.database, app.site, notice, people)
     if new:
         _log.warning("%s", subject(notice))  # without recipients as well: the log tells it, once
         await start_tellings(client, app, notice["relay"])
@@ -129,11 +129,11 @@ async def start_tellings(client: Any, app: App, relay: str = "", *, look_after: 
     Raises:
         DatabaseError: the database failed; who was not started is started by the watchdog.
     """
-    for telling in await asyncio.to_thread(tellings, app.database, app.site, relay):
+    for telling in await in_thread(tellings, app.database, app.site, relay):
         try:
             if telling.starts and not (look_after and await _hangs(client, telling)):
                 continue
-            if await asyncio.to_thread(start_telling, app.database, telling):
+            if await in_thread(start_telling, app.database, telling):
                 values = {"number": telling.number, "generation": telling.starts + 1, "tries": telling.tries}
                 await _start(client, telling.document, telling.recipient, wait=max(0, telling.due_seconds), **values)
         except DatabaseError:

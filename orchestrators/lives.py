@@ -18,6 +18,7 @@ from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.database.lives import advance_life, begin_life, look_at_life
+from rowpost.log_lines import in_thread
 from rowpost.operations.resync import order_resync
 from rowpost.rules.epoch import Found, Memory, Verdict, Verified, judge, same_mark
 from rowpost.watchdog.epochs import begin_epoch, begin_epochs, epoch_notice, reason_of, record_handled, rewind_cursor
@@ -48,14 +49,14 @@ async def look_at_database(client: Any, app: App, seconds: float = MEMORY_SECOND
     for _ in range(_READS):
         try:
             memory = await _recall(client, app, seconds)
-            found = await asyncio.to_thread(look_at_life, app.database, app.site)
+            found = await in_thread(look_at_life, app.database, app.site)
             # A worker that stood still between the two has an old memory: it is not the database that has changed.
             verdict = judge(found, memory, known)
             if verdict is not Verdict.NEW or await _recall(client, app, seconds) == memory:
                 break
         except _Away:
             away = True
-            found = await asyncio.to_thread(look_at_life, app.database, app.site)
+            found = await in_thread(look_at_life, app.database, app.site)
             verdict = judge(found, None, known)
             break
     else:
@@ -65,10 +66,10 @@ async def look_at_database(client: Any, app: App, seconds: float = MEMORY_SECOND
         return verdict
     token = str(uuid.uuid4())
     if verdict is Verdict.NEW:
-        await asyncio.to_thread(begin_life, app.database, app.site, found, memory, token)
+        await in_thread(begin_life, app.database, app.site, found, memory, token)
     elif verdict is Verdict.SAME and not away:
-        await asyncio.to_thread(advance_life, app.database, app.site, found, token)
-    found = await asyncio.to_thread(look_at_life, app.database, app.site)
+        await in_thread(advance_life, app.database, app.site, found, token)
+    found = await in_thread(look_at_life, app.database, app.site)
     _verify(app, found, 0 if memory is None else memory.epoch)
     if not away:
         await _remember(client, app, found, seconds)
@@ -82,7 +83,7 @@ async def verify_first(client: Any, app: App, seconds: float = FIRST_BATCH_SECON
             if await look_at_database(client, app, seconds) is Verdict.NEW:
                 await _follow(client, app, seconds)
             # The versions of the whole database may have begun again, and have come further than before.
-            await asyncio.to_thread(begin_epochs, app)
+            await in_thread(begin_epochs, app)
         except DatabaseError:
             pass  # the claim tells
 
@@ -124,15 +125,15 @@ async def see_to_epoch(client: Any, app: App, relay: RelayConfig) -> None:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; the next look repeats what was not written down.
     """
-    look = await asyncio.to_thread(begin_epoch, app, relay.name)
+    look = await in_thread(begin_epoch, app, relay.name)
     if not look.handled or look.rewind_due or look.ahead:
-        await asyncio.to_thread(rewind_cursor, app, relay.name)
+        await in_thread(rewind_cursor, app, relay.name)
     if not look.handled:
         if relay.on_gap == "resync":
-            await asyncio.to_thread(order_resync, app, relay.name, reason_of(look))
+            await in_thread(order_resync, app, relay.name, reason_of(look))
         await tell(client, app, epoch_notice(relay, look))
     if not look.handled or look.rewind_due:
-        await asyncio.to_thread(record_handled, app, relay.name, look)
+        await in_thread(record_handled, app, relay.name, look)
     await start_resync(client, app, relay)
 
 

@@ -15,6 +15,7 @@ from orchestrators.instances import LIVE, start_once, state_of
 from orchestrators.limits import within_limit
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
+from rowpost.log_lines import in_thread
 from rowpost.recovery.current import begin_recovery, current_recovery
 
 WAKE = "wake"
@@ -57,7 +58,7 @@ async def recovery_state(client: Any, app: App, relay: RelayConfig) -> dict[str,
     """The current instance of the relay's recovery and its status, for who looks; ``unknown`` if there was no answer."""
     instance = None
     try:
-        current = await asyncio.to_thread(current_recovery, app, relay.name)
+        current = await in_thread(current_recovery, app, relay.name)
         if not current.number:
             return {"instance": None, "status": None}
         instance = recovery_id(relay, current.number)
@@ -79,7 +80,7 @@ async def _try(relay: RelayConfig, what: str, work: Awaitable[None]) -> bool:
 
 
 async def _ensure(client: Any, app: App, relay: RelayConfig, *, start: bool, wake: bool) -> None:
-    current = await asyncio.to_thread(current_recovery, app, relay.name)
+    current = await in_thread(current_recovery, app, relay.name)
     if current.number and not current.ended:
         instance = recovery_id(relay, current.number)
         state = await state_of(client, instance)
@@ -103,13 +104,13 @@ async def _woken(client: Any, instance: str) -> bool:
 
 
 async def _begin(client: Any, app: App, relay: RelayConfig, seen: int) -> None:
-    number = await asyncio.to_thread(begin_recovery, app, relay.name, seen)
+    number = await in_thread(begin_recovery, app, relay.name, seen)
     if number is not None:  # else somebody else was faster
         await start_once(client, "recovery", recovery_id(relay, number), {"relay": relay.name, "number": number})
 
 
 async def _replace(client: Any, app: App, relay: RelayConfig) -> None:
-    current = await asyncio.to_thread(current_recovery, app, relay.name)
+    current = await in_thread(current_recovery, app, relay.name)
     await _begin(client, app, relay, current.number)
     if current.number and await state_of(client, recovery_id(relay, current.number)) in LIVE:
         await client.terminate(recovery_id(relay, current.number), "it does not move")

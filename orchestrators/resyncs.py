@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any
 
@@ -12,6 +11,7 @@ from orchestrators.instances import is_live, start_once
 from orchestrators.limits import within_limit
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
+from rowpost.log_lines import in_thread
 from rowpost.operations.resync import Order, next_resync, take_on
 
 _log = logging.getLogger("rowpost.resync")
@@ -41,14 +41,14 @@ async def start_resync(client: Any, app: App, relay: RelayConfig) -> bool:
 
 
 async def _start(client: Any, app: App, relay: RelayConfig) -> bool:
-    order = await asyncio.to_thread(next_resync, app, relay.name)
+    order = await in_thread(next_resync, app, relay.name)
     if order is None:
         return False
     if order.starts and order.due_seconds > -_HANGS_SECONDS:
         started = resync_id(relay, replace(order, starts=order.starts - 1))
         if order.due_seconds > -_STARTING_SECONDS or await is_live(client, started):
             return False
-    if not await asyncio.to_thread(take_on, app, relay.name, order):
+    if not await in_thread(take_on, app, relay.name, order):
         return False
     payload = {"relay": relay.name, "resync": order.resync, "start": order.starts + 1}
     await start_once(client, "resync", resync_id(relay, order), payload)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rowpost.config.connection_string import translate
@@ -18,8 +17,6 @@ from rowpost.database.describe import load_table
 from rowpost.database.table import Table
 from rowpost.rules.epoch import Seen, Verified
 from rowpost.target.delivery import Deliverer
-
-_log = logging.getLogger("rowpost.config")
 
 
 class KnownLife:
@@ -66,13 +63,15 @@ class App:
 
     Attributes:
         site: the app's own name: that of its site on Azure.
+        warnings: what is not as it should be, though the app can run: for the log of the first invocation.
         life: what this process knows of the life of the database.
     """
 
-    def __init__(self, config: Config, database: Database, site: str = "") -> None:
+    def __init__(self, config: Config, database: Database, site: str = "", warnings: Sequence[str] = ()) -> None:
         self.config = config
         self.database = database
         self.site = site
+        self.warnings = tuple(warnings)
         self.life = KnownLife()
         self.deliverers = {target.name: Deliverer(target) for target in config.targets}
         self._tables: dict[str, Table] = {}
@@ -98,7 +97,8 @@ class App:
 def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
     """Build the app from ``relay.toml`` (or the file that the setting ``ROWPOST_CONFIG`` names) and the app settings.
 
-    Nothing is connected yet: a database that is down must not keep the app from starting. Where TLS is off, the log tells.
+    Nothing is connected yet: a database that is down must not keep the app from starting. Nothing is logged either: what is logged
+    at import reaches nobody.
 
     Raises:
         ConfigError: the file or the connection string is not usable.
@@ -107,6 +107,4 @@ def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
     config = load_config(path, settings)
     setting = config.database.connection
     connection = translate(settings.get(setting, ""), setting, odbc_driver())
-    for warning in insecure(config, connection):
-        _log.warning("%s", warning)
-    return App(config, Database(connection), settings.get("WEBSITE_SITE_NAME", ""))
+    return App(config, Database(connection), settings.get("WEBSITE_SITE_NAME", ""), insecure(config, connection))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
+from rowpost.log_lines import in_thread
 from rowpost.operations.columns import ColumnsRefused, check_choice, choose, chosen_columns, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.resync import cancel_resyncs, order_resync
@@ -47,8 +49,8 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.route(route="relays/{relay}/columns", methods=["GET"])
     async def get_columns(req: func.HttpRequest) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            known = await asyncio.to_thread(app.table, relay.name)
-            chosen = await asyncio.to_thread(chosen_columns, app, known)
+            known = await in_thread(app.table, relay.name)
+            chosen = await in_thread(chosen_columns, app, known)
             ceiling = [column.name for column in known.columns]
             return _json(
                 {"relay": relay.name, "ceiling": ceiling, "columns": chosen, "effective": effective_columns(known, chosen)}
@@ -62,8 +64,8 @@ def blueprint(app: App) -> df.Blueprint:
     async def put_columns(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
             wanted = _body(req).get("columns")
-            known = await asyncio.to_thread(app.table, relay.name)
-            choice = check_choice(known, await asyncio.to_thread(column_names, app, known), wanted)
+            known = await in_thread(app.table, relay.name)
+            choice = check_choice(known, await in_thread(column_names, app, known), wanted)
             return await _choose(app, client, relay, choice)
 
         return await _answer(app, req, handle)
@@ -82,9 +84,9 @@ def blueprint(app: App) -> df.Blueprint:
     async def get_dead_letters(req: func.HttpRequest) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
             text = req.params.get("limit", "100")
-            if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= _DEAD_LETTERS_AT_MOST:
+            if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= _DEAD_LETTERS_AT_MOST:
                 return _error(400, f"limit: must be a number from 1 to {_DEAD_LETTERS_AT_MOST}")
-            letters = await asyncio.to_thread(dead_letters, app, relay.name, int(text))
+            letters = await in_thread(dead_letters, app, relay.name, int(text))
             return _json({"relay": relay.name, "dead_letters": letters})
 
         return await _answer(app, req, handle)
@@ -94,7 +96,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def replay(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            count = await asyncio.to_thread(replay_dead_letters, app, relay.name)
+            count = await in_thread(replay_dead_letters, app, relay.name)
             _log.info("%s", rows_line(relay.name, Doer.OPERATOR, Outcome(), replayed=count))
             return _json({"relay": relay.name, "rows": count, "later": await _recover(app, client, relay)}, 202)
 
@@ -105,7 +107,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def retry(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            count = await asyncio.to_thread(retry_now, app, relay.name)
+            count = await in_thread(retry_now, app, relay.name)
             return _json({"relay": relay.name, "rows": count, "later": await _recover(app, client, relay)}, 202)
 
         return await _answer(app, req, handle)
@@ -115,7 +117,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.durable_client_input(client_name="client")
     async def order(req: func.HttpRequest, client: str) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            if not await asyncio.to_thread(partial(order_resync, app, relay.name, "ordered by an operator", alone=True)):
+            if not await in_thread(partial(order_resync, app, relay.name, "ordered by an operator", alone=True)):
                 return _error(409, f"a resync of {relay.name} is ordered or under way; DELETE this address to stop it")
             return _json({"relay": relay.name, "resync": "ordered", "started": await start_resync(client, app, relay)}, 202)
 
@@ -125,7 +127,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.route(route="relays/{relay}/resync", methods=["DELETE"])
     async def cancel(req: func.HttpRequest) -> func.HttpResponse:
         async def handle(relay: RelayConfig) -> func.HttpResponse:
-            if not await asyncio.to_thread(cancel_resyncs, app, relay.name):
+            if not await in_thread(cancel_resyncs, app, relay.name):
                 return _error(404, f"no resync of {relay.name} is ordered or under way")
             return _json({"relay": relay.name, "resync": "cancelled"}, 202)
 
@@ -135,10 +137,10 @@ def blueprint(app: App) -> df.Blueprint:
 
 
 async def _choose(app: App, client: Any, relay: RelayConfig, columns: list[str] | None) -> func.HttpResponse:
-    choice = await asyncio.to_thread(choose, app, relay.name, columns)  # in force before it is confirmed
+    choice = await in_thread(choose, app, relay.name, columns)  # in force before it is confirmed
     stored = await store_choice(client, app, relay, choice)
     later = [] if stored else ["the entity table_columns does not show the choice yet: the watchdog tells it"]
-    effective = effective_columns(await asyncio.to_thread(app.table, relay.name), columns)
+    effective = effective_columns(await in_thread(app.table, relay.name), columns)
     return _json({"relay": relay.name, "columns": columns, "effective": effective, "later": later}, 202)
 
 
@@ -152,7 +154,7 @@ async def _recover(app: App, client: Any, relay: RelayConfig) -> list[str]:
 async def _status(app: App, client: Any, relay: RelayConfig) -> dict[str, Any]:
     entry: dict[str, Any] = {"recovery": await recovery_state(client, app, relay)}
     try:
-        return await asyncio.to_thread(relay_status, app, relay.name) | entry
+        return await in_thread(relay_status, app, relay.name) | entry
     except ConfigError as error:
         return {"relay": relay.name, "problem": str(error)} | entry
     except DatabaseError as error:
@@ -183,7 +185,7 @@ def _body(req: func.HttpRequest) -> dict[str, Any]:
         raise ColumnsRefused(f"body: larger than {_MAX_BODY_BYTES} bytes")
     try:
         document = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise ColumnsRefused('body: expected a JSON object such as {"columns": ["Id", "Total"]}')

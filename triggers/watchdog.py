@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,6 +20,7 @@ from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import remove_notices
+from rowpost.log_lines import in_thread
 from rowpost.operations.columns import unstored_choice
 from rowpost.operations.resync import order_resync, remove_resyncs
 from rowpost.operations.status import relay_status, state_line
@@ -51,6 +51,9 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.timer_trigger(arg_name="timer", schedule=config.schedule, run_on_startup=True)
     @functions.durable_client_input(client_name="client")
     async def watchdog(timer: func.TimerRequest, client: str) -> None:
+        for warning in set(app.warnings) - warned:
+            _log.warning("%s", warning)
+        warned.update(app.warnings)
         await _look_at_database(app, client)
         for relay in app.config.relays:
             if await _can_run(app, client, relay, timer, failing):
@@ -61,7 +64,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.timer_trigger(arg_name="timer", schedule=config.history_schedule)
     @functions.durable_client_input(client_name="client")
     async def clean_history(timer: func.TimerRequest, client: str) -> None:
-        now = datetime.fromisoformat(await asyncio.to_thread(database_now, app)).replace(tzinfo=UTC)
+        now = datetime.fromisoformat(await in_thread(database_now, app)).replace(tzinfo=UTC)
         finished = [
             df.OrchestrationRuntimeStatus.Completed,
             df.OrchestrationRuntimeStatus.Failed,
@@ -71,8 +74,8 @@ def blueprint(app: App) -> df.Blueprint:
             _LONG_AGO, now - timedelta(seconds=config.history.seconds), finished
         )
         before = (now - timedelta(seconds=config.history.seconds)).replace(tzinfo=None).isoformat()
-        await asyncio.to_thread(remove_notices, app.database, app.site, before)
-        await asyncio.to_thread(remove_resyncs, app, before)
+        await in_thread(remove_notices, app.database, app.site, before)
+        await in_thread(remove_resyncs, app, before)
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
@@ -90,7 +93,7 @@ async def _look_at_database(app: App, client: Any) -> None:
 
 async def _can_run(app: App, client: Any, relay: RelayConfig, timer: func.TimerRequest, failing: set[str]) -> bool:
     """Whether the database answers for the relay. If the relay cannot run people are told, once a day."""
-    found = await asyncio.to_thread(check_relay, app, relay)
+    found = await in_thread(check_relay, app, relay)
     if found is None:
         failing.discard(relay.name)
         return True
@@ -106,7 +109,7 @@ async def _can_run(app: App, client: Any, relay: RelayConfig, timer: func.TimerR
 
 async def _tell_of_problem(app: App, client: Any, relay: RelayConfig, found: Problem, timer: func.TimerRequest) -> None:
     try:
-        notice = unable_notice(relay, found, await asyncio.to_thread(database_now, app))
+        notice = unable_notice(relay, found, await in_thread(database_now, app))
         if not await was_told(client, app, notice["id"]):  # in the database, or without it
             await tell(client, app, notice)
     except DatabaseError:  # it cannot be asked or cannot write it down; and its clock may be out of reach
@@ -148,11 +151,11 @@ async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[st
 async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:
     """Plan and redeliver here. Whoever posts a row holds its lease: should a recovery do the same, the two are not in each other's
     way."""
-    found = await asyncio.to_thread(survey, app, relay.name)
+    found = await in_thread(survey, app, relay.name)
     if found["expired"]:
         _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, Outcome(expired=found["expired"])))
     for _ in range(_REDELIVERIES):
-        outcome = await asyncio.to_thread(redeliver, app, relay.name)
+        outcome = await in_thread(redeliver, app, relay.name)
         if outcome.rows:
             _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, outcome))
         if outcome.closed:
@@ -163,7 +166,7 @@ async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) ->
 
 async def _look_after_recovery(overdue: set[str], app: App, client: Any, relay: RelayConfig) -> None:
     """Adopt what a crash has left, and see that recovery runs where it has something to do."""
-    need = await asyncio.to_thread(inspect_table, app, relay.name)
+    need = await in_thread(inspect_table, app, relay.name)
     stuck = need is Need.WORK
     if stuck and relay.name in overdue:
         _log.error("%s: recovery does not move; it is replaced, and its rows are redelivered by the watchdog", relay.name)
@@ -177,33 +180,33 @@ async def _look_after_recovery(overdue: set[str], app: App, client: Any, relay: 
         overdue.add(relay.name)
     else:
         overdue.discard(relay.name)
-    await asyncio.to_thread(move_watch_base, app, relay.name)
+    await in_thread(move_watch_base, app, relay.name)
 
 
 async def _store_choice(app: App, client: Any, relay: RelayConfig) -> None:
     """Tell the durable entity of a choice of columns that it was not told yet."""
-    choice = await asyncio.to_thread(unstored_choice, app, relay.name)
+    choice = await in_thread(unstored_choice, app, relay.name)
     if choice is not None:
         await store_choice(client, app, relay, choice)
 
 
 async def _warn(warned: set[str], app: App, client: Any, relay: RelayConfig) -> None:
     """Log what is not as it should be, though the table can be relayed."""
-    for warning in (await asyncio.to_thread(app.table, relay.name)).warnings:
+    for warning in (await in_thread(app.table, relay.name)).warnings:
         if warning not in warned:
             _log.warning("%s: %s", relay.name, warning)
             warned.add(warning)
 
 
 async def _log_state(app: App, client: Any, relay: RelayConfig) -> None:
-    _log.info("%s", state_line(await asyncio.to_thread(relay_status, app, relay.name)))
+    _log.info("%s", state_line(await in_thread(relay_status, app, relay.name)))
 
 
 async def _tell_what_is_left(app: App, client: Any) -> None:
     """Tell of relays that are not configured any more, and whom nobody tells any more."""
     try:
-        for found in await asyncio.to_thread(unconfigured, app):
-            await tell(client, app, unconfigured_notice(found, await asyncio.to_thread(database_now, app)))
+        for found in await in_thread(unconfigured, app):
+            await tell(client, app, unconfigured_notice(found, await in_thread(database_now, app)))
         await start_tellings(client, app, look_after=True)
     except DatabaseError as error:
         _log.error("%s; the next run tries again", error)
@@ -217,10 +220,10 @@ async def _check_epoch(app: App, client: Any, relay: RelayConfig) -> None:
 
 async def _check_trigger(app: App, client: Any, relay: RelayConfig) -> None:
     """Take over what a trigger that has ended does not hand out, and tell people: only a restart of the host mends it."""
-    seen = await asyncio.to_thread(look_at_trigger, app, relay.name)
+    seen = await in_thread(look_at_trigger, app, relay.name)
     if seen is not None:
-        await tell(client, app, stall_notice(await asyncio.to_thread(app.table, relay.name), seen))
-        await asyncio.to_thread(take_over, app, relay.name, seen)
+        await tell(client, app, stall_notice(await in_thread(app.table, relay.name), seen))
+        await in_thread(take_over, app, relay.name, seen)
 
 
 async def _check_retention(app: App, client: Any, relay: RelayConfig) -> None:
@@ -228,18 +231,18 @@ async def _check_retention(app: App, client: Any, relay: RelayConfig) -> None:
 
     First ordered and told, then recorded, so that none is left out.
     """
-    coverage = await asyncio.to_thread(look_at_retention, app, relay.name)
+    coverage = await in_thread(look_at_retention, app, relay.name)
     if coverage is None:
         return
     if coverage.gap is not None and relay.on_gap == "resync":
         first, last = coverage.gap
         reason = f"changes {first} to {last} may be lost"
-        await asyncio.to_thread(partial(order_resync, app, relay.name, reason, gap=last))
+        await in_thread(partial(order_resync, app, relay.name, reason, gap=last))
     told = False
     for notice in retention_notices(relay, coverage):
         new = await tell(client, app, notice)
         told |= new and notice["kind"] == "gap"
-    await asyncio.to_thread(record_coverage, app, relay.name, coverage, told=told)
+    await in_thread(record_coverage, app, relay.name, coverage, told=told)
 
 
 async def _start_resync(app: App, client: Any, relay: RelayConfig) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 import sys
+import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,6 +19,9 @@ from emulators.clock import Clock
 from emulators.functions_host.settings import ConfigurationError, section
 
 current_function: contextvars.ContextVar[str] = contextvars.ContextVar("current_function", default="")
+
+_in_function = threading.local()
+_OWN = frozenset({"functions_host", "asyncio", "aiohttp"})  # loggers of the host itself
 
 _LEVELS = {
     "trace": logging.DEBUG,
@@ -70,6 +76,44 @@ class RecentLines(logging.Handler):
             return [line for line in self._lines if line.number > number]
 
 
+@contextmanager
+def function_thread() -> Iterator[None]:
+    """This thread runs a function that is not async: its lines belong to the invocation."""
+    _in_function.runs = True
+    try:
+        yield
+    finally:
+        _in_function.runs = False
+
+
+def _invoked() -> bool:
+    """Whether the worker would know the invocation: by the task that runs, or by the thread of a function that is not async."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return getattr(_in_function, "runs", False)
+    return task is not None and bool(current_function.get())
+
+
+class _Dropped(logging.Filter):
+    """The host keeps no line of an app that comes with no invocation (azure-functions-python-worker 1358): at import, in a
+    callback of the loop, in a thread of the app's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] in _OWN or _invoked():
+            return True
+        if record.name not in self._told:
+            self._told.add(record.name)
+            logging.getLogger("functions_host").warning(
+                "a line of the logger %s is dropped, as the real host drops it: it was logged outside of an invocation", record.name
+            )
+        return False
+
+
 def _instant(clock: Clock) -> str:
     return clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -110,6 +154,7 @@ def set_up_logging(clock: Clock, host_json: Mapping[str, Any], file: Path | None
     except OSError as problem:
         raise ConfigurationError(f"--log {file}: {problem}") from None
     handler.setFormatter(_ClockFormatter(clock))
+    handler.addFilter(_Dropped())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(_LEVELS[str(levels.get("default", "Information")).lower()])
@@ -124,6 +169,7 @@ def set_up_logging(clock: Clock, host_json: Mapping[str, Any], file: Path | None
 
 def keep_recent(clock: Clock) -> RecentLines:
     """Keep the last entries of all logging from now on, besides where they go."""
-    recent = RecentLines(clock)
-    logging.getLogger().addHandler(recent)
+    recent, root = RecentLines(clock), logging.getLogger()
+    recent.filters[:] = [kept for handler in root.handlers for kept in handler.filters]
+    root.addHandler(recent)
     return recent

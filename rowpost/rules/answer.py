@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from enum import Enum
-from http import HTTPStatus
 
 from msgspec import Struct
 
@@ -42,10 +41,7 @@ def classify(status: int, headers: Mapping[str, str]) -> Answer:
     """The verdict on a response: 2xx delivered; throttling, server errors and refused credentials transient; the rest rejected."""
     if 200 <= status < 300:
         return Answer(Verdict.DELIVERED, status)
-    try:
-        phrase = f"HTTP {status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        phrase = f"HTTP {status}"
+    phrase = f"HTTP {status}"  # the names of statuses differ between versions of Python
     if 300 <= status < 400:  # a redirect is a wrong address, and following it would leak the credential
         return Answer(Verdict.TRANSIENT, status, f"{phrase}: redirects are not followed; correct the url of the target")
     transient = status in TRANSIENT_CLIENT_ERRORS or status >= 500 or status < 200

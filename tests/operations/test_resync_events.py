@@ -86,7 +86,7 @@ def test_an_api_that_is_down_is_told_when_it_is_back(relay: Relay, phase: str) -
     assert relay.advance(hours=1, until=lambda: len(resync_events(relay, phase)) >= 5)
     resync = relay.status()["resync"]
     assert resync["state"] == {"begun": "begun", "completed": "settling"}[phase]
-    assert resync["events"][phase] == "HTTP 503 Service Unavailable"
+    assert resync["events"][phase] == "HTTP 503"
     assert len({attempt.event_id for attempt in resync_events(relay, phase)}) == 1
     assert len([post for post in relay.posts() if post.outcome == "accepted"]) == (3 if phase == "begun" else 5)
     relay.advance(hours=3)
@@ -132,7 +132,7 @@ def test_an_api_that_does_not_take_the_events_gets_the_rows_without(make_relay: 
     assert resync_events(relay, "completed") == []
     assert {str(post.key) for post in relay.posts()[before:] if post.key} == {"{'OrderId': 2}", "{'OrderId': 3}"}
     said = relay.status()["resync"]["events"]["begun"]
-    assert said == ("not sent: resync_events is false" if off else "HTTP 422 Unprocessable Entity")
+    assert said == ("not sent: resync_events is false" if off else "HTTP 422")
     assert off or "does not take the events of a resync" in relay.host_log()
 
 
@@ -141,7 +141,7 @@ def test_an_api_that_refuses_the_event_of_the_end_is_not_asked_for_ever(relay: R
     relay.stack.downstream.add_rule(match={"operation": "resync-completed"}, status=400)
     order(relay)
     assert relay.advance(300, until=lambda: state(relay) == "completed")
-    assert relay.status()["resync"]["events"]["completed"] == "HTTP 400 Bad Request"
+    assert relay.status()["resync"]["events"]["completed"] == "HTTP 400"
     assert "refused the event of the end of a resync" in relay.host_log()
 
 

@@ -85,7 +85,7 @@ def test_a_switch_of_protocols_is_no_success_and_ends_the_connection() -> None:
             (Verdict.TRANSIENT, 101),
             (Verdict.DELIVERED, 213),
         ]
-        assert answers[0].error == "HTTP 101 Switching Protocols"
+        assert answers[0].error == "HTTP 101"
         assert [number for _, number in target.asked] == [1, 2, 2, 3]
 
 

@@ -76,8 +76,8 @@ def test_a_key_of_any_text_is_delivered_under_headers_that_it_has_no_part_in(mak
 
 
 def test_the_host_log_tells_that_tls_is_off_and_nothing_of_the_address(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(start=False, settings={"ALERT_WEBHOOK_URL": "http://somebody:hidden@hooks.invalid/hidden?code=hidden"})
-    relay.stack.start()
+    relay = make_relay(settings={"ALERT_WEBHOOK_URL": "http://somebody:hidden@hooks.invalid/hidden?code=hidden"})
+    relay.advance(900)
     lines = [line for line in relay.host_log().splitlines() if "not encrypted" in line]
     assert len(lines) == 1 and " warning " in lines[0] and "notifications.webhooks[0].url: http is not encrypted" in lines[0]
     assert "hidden" not in relay.host_log()

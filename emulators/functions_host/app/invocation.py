@@ -21,7 +21,7 @@ from azure.functions.meta import Datum
 from emulators.clock import Clock
 from emulators.functions_host.app.indexing import IndexedFunction
 from emulators.functions_host.app.invocation_book import InvocationBook
-from emulators.functions_host.host_log import current_function
+from emulators.functions_host.host_log import current_function, function_thread
 from emulators.functions_host.settings import AppSettings, ConfigurationError, parse_time_span
 
 _HOST_FILES = (
@@ -263,7 +263,8 @@ class Invoker:
         context = contextvars.copy_context()
 
         def call() -> Any:
-            return context.run(function.user_function, **arguments)
+            with function_thread():
+                return context.run(function.user_function, **arguments)
 
         pool = self._durable_threads if function.kind in ("orchestrationTrigger", "entityTrigger") else self._threads
         return await asyncio.get_running_loop().run_in_executor(pool, call)

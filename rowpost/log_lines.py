@@ -1,0 +1,55 @@
+"""Log lines that reach people: the host keeps a line only if it knows the invocation that it belongs to.
+
+The Python worker (4.34, dispatcher.py) finds the invocation by the task that runs, or by the thread of a function that is not
+async. A line that is logged at import, or in a thread of the app's own, belongs to none, and the host drops it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import cache
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_held: ContextVar[list[logging.LogRecord] | None] = ContextVar("held", default=None)
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As ``asyncio.to_thread``. What the app logs in the thread is logged here, when the work is over.
+
+    Raises:
+        Exception: whatever ``work`` raises.
+    """
+    _hold_back()
+    records: list[logging.LogRecord] = []
+    token = _held.set(records)
+    try:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    finally:
+        _held.reset(token)
+        for record in records:
+            logging.getLogger(record.name).handle(record)
+
+
+class _Holder(logging.Handler):
+    """Keeps records for who waits for the thread; hands on all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        records = _held.get()
+        if records is None:
+            logging.getLogger().callHandlers(record)
+        else:
+            records.append(record)
+
+
+@cache
+def _hold_back() -> None:
+    """Put the holder between the app's loggers and the handlers of the process, once."""
+    own = logging.getLogger("rowpost")
+    own.addHandler(_Holder())
+    own.propagate = False
