@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rowpost.config.connection_string import translate
 from rowpost.config.errors import ConfigError
+from rowpost.config.host_json import batch_rows
 from rowpost.config.loading import load_config
 from rowpost.config.sections import Config
 from rowpost.config.transport_security import insecure
@@ -63,15 +64,19 @@ class App:
 
     Attributes:
         site: the app's own name: that of its site on Azure.
+        batch_rows: how many rows the trigger hands out at most.
         warnings: what is not as it should be, though the app can run: for the log of the first invocation.
         life: what this process knows of the life of the database.
     """
 
-    def __init__(self, config: Config, database: Database, site: str = "", warnings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, config: Config, database: Database, site: str = "", warnings: Sequence[str] = (), batch_rows: int = 0
+    ) -> None:
         self.config = config
         self.database = database
         self.site = site
         self.warnings = tuple(warnings)
+        self.batch_rows = batch_rows
         self.life = KnownLife()
         self.deliverers = {target.name: Deliverer(target) for target in config.targets}
         self._tables: dict[str, Table] = {}
@@ -90,7 +95,7 @@ class App:
             raise ConfigError(f"there is no relay {name!r} in relay.toml; it has {known}")
         with self._loading:
             if config.name not in self._tables:
-                self._tables[config.name] = load_table(self.database, config, self.site, self.config)
+                self._tables[config.name] = load_table(self.database, config, self.site, self.config, self.batch_rows)
             return self._tables[config.name]
 
 
@@ -107,4 +112,5 @@ def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
     config = load_config(path, settings)
     setting = config.database.connection
     connection = translate(settings.get(setting, ""), setting, odbc_driver())
-    return App(config, Database(connection), settings.get("WEBSITE_SITE_NAME", ""), insecure(config, connection))
+    site, warnings = settings.get("WEBSITE_SITE_NAME", ""), insecure(config, connection)
+    return App(config, Database(connection), site, warnings, batch_rows(root, settings))

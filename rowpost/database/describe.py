@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import Config, RelayConfig, RetryConfig
+from rowpost.database import trigger_limits
 from rowpost.database.columns import RELAYED_TYPES, TableColumn
 from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.names import literal, quote
@@ -23,19 +24,19 @@ _TRACK_COLUMNS = (
     "when all is delivered, ALTER TABLE it to DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it "
     "WITH (TRACK_COLUMNS_UPDATED = ON)"
 )
-_DOTNET_DIGITS = 28  # System.Decimal has 96 bits, https://learn.microsoft.com/dotnet/api/system.decimal
 _RETENTION_SECONDS = {1: 60, 2: 3600, 3: 86400}  # sys.change_tracking_databases.retention_period_units
 
 
-def load_table(database: Database, config: RelayConfig, site: str, app: Config) -> Table:
+def load_table(database: Database, config: RelayConfig, site: str, app: Config, batch_rows: int = 0) -> Table:
     """Read the shape of a relay's table from the catalogue, check that it can be relayed, and that the relay belongs to this app.
 
-    If the table was renamed, and its relay with it, what is known of the former relay becomes this one's.
+    If the table was renamed, and its relay with it, what is known of the former relay becomes this one's. ``batch_rows`` is
+    MaxBatchSize of host.json.
 
     Raises:
         ConfigError: the table is missing or may not be read, has no primary key, change tracking is off, a configured column does
-            not exist, a column that is sent cannot be relayed, a security policy can hide rows, the app's own tables are missing,
-            or the relay belongs to another app.
+            not exist, a column that is sent cannot be relayed, the trigger's extension cannot handle the table, a security policy
+            can hide rows, the app's own tables are missing, or the relay belongs to another app.
         DatabaseError: the database cannot be reached.
     """
     name = config.table
@@ -44,6 +45,9 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config) 
     _check_schema(version)
     columns = [Found(TableColumn(*row[:5]), *row[5:]) for row in rows]
     key = tuple(found.column for found in sorted((c for c in columns if c.place), key=lambda c: c.place or 0))
+    of_database = trigger_limits.Database(*facts[0][6:])
+    texts = [(found.column, found.collation) for found in columns]
+    trigger_limits.check_table(config, of_database, texts, [column.name for column in key], batch_rows)
     for what in ("send", "watch"):
         _check_names(config, what, columns)
     sent = [c for c in columns if c.place or (not c.hidden if config.send is None else c.is_in(config.send))]
@@ -51,8 +55,9 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config) 
     tracks_columns = bool(facts[0][2])
     watch, warnings = watched_columns(config, columns, sent, tracks_columns)
     warnings += _retention_warnings(facts[0], app.retry)
-    wide = tuple(c.column.name for c in columns if _beyond_dotnet(c.column))
-    warnings += _wide_warnings(config, wide)
+    wide = tuple(c.column.name for c in columns if trigger_limits.beyond_dotnet(c.column))
+    warnings += trigger_limits.wide_warnings(config, wide)
+    warnings += trigger_limits.renewal_warnings(config, app.target(config.target), key)
     found = tuple(c.column for c in sent)
     table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings), wide)
     _check_policies(database, table, policies)
@@ -72,6 +77,7 @@ class Found(Struct, frozen=True):
         masked: whether the app's user reads a mask instead of the value.
         generated: whether the server writes it (GENERATED ALWAYS).
         formula: of a computed column; None if the app's user may not know it.
+        collation: of text.
     """
 
     column: TableColumn
@@ -83,6 +89,7 @@ class Found(Struct, frozen=True):
     generated: bool
     column_set: bool
     formula: str | None
+    collation: str | None = None
 
     def is_in(self, names: Sequence[str]) -> bool:
         return self.column.name.lower() in (name.lower() for name in names)
@@ -173,21 +180,6 @@ def _retention_warnings(facts: Row, retry: RetryConfig) -> list[str]:
     ]
 
 
-def _beyond_dotnet(column: TableColumn) -> bool:
-    """Whether a value of the column can be more than the System.Decimal of the trigger's extension holds: 28 digits are safe."""
-    return column.type in ("decimal", "numeric") and column.precision > _DOTNET_DIGITS
-
-
-def _wide_warnings(config: RelayConfig, wide: Sequence[str]) -> list[str]:
-    if not wide:
-        return []
-    return [
-        f"relays.table {config.table}: {', '.join(wide)} can hold numbers of more than {_DOTNET_DIGITS} digits, which the SQL "
-        f"trigger cannot read, sent or not: while a change of such a row waits, recovery delivers the table's rows, some minutes "
-        f"late; declare the columns with at most {_DOTNET_DIGITS} digits"
-    ]
-
-
 def _check_policies(database: Database, table: Table, policies: Sequence[Row]) -> None:
     """Refuse a policy that can hide rows: its predicate must pass the app's user whatever a row holds, as far as can be seen."""
     for policy, predicate in policies:
@@ -233,7 +225,7 @@ def _check_table(config: RelayConfig, columns: Sequence[Row], facts: Row | None)
             f"relays.table {name}: no such table in this database, or no permission to see it; create it, or grant SELECT "
             f"and VIEW CHANGE TRACKING on it to the app's user (infra/sql/40-grant-table.sql)"
         )
-    retention, _, tracks_columns, may_select, may_view, may_write = facts
+    retention, _, tracks_columns, may_select, may_view, may_write = facts[:6]
     if not may_select or not may_view:
         missing = "SELECT" if not may_select else "VIEW CHANGE TRACKING"
         raise ConfigError(

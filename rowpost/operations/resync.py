@@ -214,7 +214,7 @@ class _Resync:
     def _hidden(self) -> str | None:
         """Why the app may not see all rows of the table as it is now: those would be removed at the target."""
         try:
-            load_table(self._app.database, self._table.relay, self._app.site, self._app.config)
+            load_table(self._app.database, self._table.relay, self._app.site, self._app.config, self._app.batch_rows)
         except ConfigError as error:
             return str(error)
         return None

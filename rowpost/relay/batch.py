@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rowpost.app import App
 from rowpost.database.connection import DatabaseError
 from rowpost.database.table import Table
+from rowpost.database.trigger_limits import seconds_to_post
 from rowpost.relay.claim import Claim, claim, read_more
 from rowpost.relay.settle import clear, settle
 from rowpost.rules.answer import Answer, Verdict
@@ -158,10 +159,11 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
         return [row for row in found if row.number not in fates]
 
     due = undecided()
-    with _time_budget(target.batch_budget.seconds if any(row.unread for row in due) else None) as spent:
+    seconds = seconds_to_post(target, table.key)
+    with _time_budget(seconds if any(row.unread for row in due) else None) as spent:
         while due:
             portion = sorted((row for row in due if not row.unread), key=lambda row: _turn(row, half_open=breaker.half_open))
-            answers = _post_portion(app, table, claimed, portion)
+            answers = _post_portion(app, table, claimed, portion, seconds)
             for row, answer in zip(portion, answers, strict=True):
                 fates[row.number] = fate_of_answer(row, answer, policy, redelivered=redelivered)
             posted += [fates[row.number] for row in portion if row.unreadable is None]
@@ -199,7 +201,7 @@ def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, r
     return early
 
 
-def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow]) -> list[Answer]:
+def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow], seconds: float) -> list[Answer]:
     """Post rows that are read, and forget their values: the next portion takes their place in memory."""
     target = app.config.target(table.relay.target)
     events: dict[int, PostedEvent] = {}
@@ -211,7 +213,7 @@ def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[Claimed
         except Exception as error:  # such as a number that JSON does not have
             row.unreadable = type(error).__name__
         row.values = None if row.values is None else {}
-    delivered = iter(app.deliverers[target.name].deliver(list(events.values())) if events else ())
+    delivered = iter(app.deliverers[target.name].deliver(list(events.values()), seconds) if events else ())
     return [unreadable(row.unreadable) if row.unreadable is not None else next(delivered) for row in rows]
 
 

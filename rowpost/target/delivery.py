@@ -29,19 +29,24 @@ class Deliverer:
         self._client = Client(config.timeout.seconds, connections=config.concurrency, tries=2, ca=config.ca)
         self._executor = ThreadPoolExecutor(config.concurrency, thread_name_prefix="rowpost-post")
 
-    def deliver(self, events: Sequence[Event]) -> list[Answer]:
+    def deliver(self, events: Sequence[Event], seconds: float | None = None) -> list[Answer]:
         """Post every event, each in its own request, and answer in the order of ``events``.
+
+        Args:
+            events: what is to be posted.
+            seconds: the time budget, if not ``batch_budget``.
 
         What comes after ``breaker_failures`` failures of the target itself in a row, or is not reached within the time budget, is
         ``UNTRIED``.
         """
         batch = _Batch(self._config.breaker_failures)
-        budget = threading.Timer(self._config.batch_budget.seconds, batch.budget_spent.set)
+        seconds = self._config.batch_budget.seconds if seconds is None else seconds
+        budget = threading.Timer(seconds, batch.budget_spent.set)
         budget.daemon = True
         budget.start()
         try:
             futures = [self._executor.submit(self._post, event, batch) for event in events]
-            limit = self._config.batch_budget.seconds + 2 * self._config.timeout.seconds + _GRACE_SECONDS
+            limit = seconds + 2 * self._config.timeout.seconds + _GRACE_SECONDS
             wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
             batch.budget_spent.set()
             return [_answer_of(future) for future in futures]

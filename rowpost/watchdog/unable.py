@@ -62,7 +62,7 @@ class Unconfigured(Struct, frozen=True):
 def check_relay(app: App, relay: RelayConfig) -> Problem | None:
     """Try what every batch needs; None if the relay can run. The catalogue is read anew: it may have changed since the start."""
     try:
-        load_table(app.database, relay, app.site, app.config)
+        load_table(app.database, relay, app.site, app.config, app.batch_rows)
         app.database.run(app.table(relay.name).statement("check_relay"))
     except (ConfigError, DatabaseError) as error:
         return problem(error)

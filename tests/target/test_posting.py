@@ -92,6 +92,7 @@ def test_rows_that_the_budget_does_not_reach_are_untried(raw: RawServer) -> None
     assert answers == [Answer(Verdict.DELIVERED, 200), *[Answer(Verdict.UNTRIED)] * 3], "what was begun may still end"
     assert len(raw.requests) == 1
     assert sender.deliver(events(4, first=5)) == [Answer(Verdict.DELIVERED, 200)] * 4, "and the next batch has its own budget"
+    assert sender.deliver(events(4, first=9), seconds=1e-6)[-1] == Answer(Verdict.UNTRIED), "or one that it is given"
 
 
 def test_a_post_that_outlasts_budget_and_timeouts_does_not_hold_the_batch_up(raw: RawServer) -> None:

@@ -22,6 +22,7 @@ from emulators.functions_host.sql_trigger.connection import Connection
 from emulators.functions_host.sql_trigger.connection_string import OdbcConnection
 from emulators.functions_host.sql_trigger.errors import DatabaseError
 from emulators.functions_host.sql_trigger.payload import Change, beyond_dotnet, changes_json
+from emulators.functions_host.sql_trigger.renewal import renewed
 from emulators.functions_host.sql_trigger.statements import Statements, key_rows
 
 RENEWAL_SECONDS = 15
@@ -202,6 +203,11 @@ class ChangeMonitor:
 
     async def _check(self) -> None:
         """Look for rows and lease them. Raises DatabaseError; then no lease was taken and the next pass looks again."""
+        if self._statements.table.conflict is not None:
+            first, second = self._statements.table.conflict
+            raise DatabaseError(
+                f'Cannot resolve the collation conflict between "{first}" and "{second}" in the equal to operation.', number=468
+            )
         sql = self._statements.poll(self._batch_size)
         found, status = await self._consumer_connection.run(sql)
         former, last, leased, exhausted, microseconds = status[0]
@@ -343,7 +349,10 @@ class ChangeMonitor:
     async def _renew(self) -> None:
         try:
             await self._renewal_connection.open()
-            await self._renewal_connection.run(self._statements.renew(), self._parameter(self._rows_to_process))
+            rows = self._rows_to_process
+            found = renewed([row.keys for row in rows], self._keys)
+            wanted = [row for row, known in zip(rows, found, strict=True) if known]
+            await self._renewal_connection.run(self._statements.renew(), self._parameter(wanted))
         except DatabaseError as error:
             self._logger.error("Failed to renew the leases of table %s: %s", self._table, error)
             if error.broken:  # no transaction was begun

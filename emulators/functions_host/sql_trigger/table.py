@@ -39,12 +39,17 @@ class KeyColumn:
 
 @dataclass(frozen=True, slots=True)
 class WatchedTable:
-    """The watched table."""
+    """The watched table.
+
+    Attributes:
+        conflict: two collations that the statements of the real extension compare, of a key column and of its lease; or None.
+    """
 
     name: TableName
     object_id: int
     keys: Sequence[KeyColumn]
     columns: Sequence[Column]
+    conflict: tuple[str, str] | None = None
 
 
 def _declaration(type_name: str, max_length: int, precision: int, scale: int) -> str:
@@ -93,6 +98,20 @@ ORDER BY ic.key_ordinal;"""
     return keys
 
 
+async def read_conflict(connection: Connection, object_id: int) -> tuple[str, str] | None:
+    """The collation of a key column and that of the database, which its column of the lease table has, if they differ."""
+    results = await connection.run(
+        f"""
+SELECT c.collation_name, d.collation_name
+FROM sys.indexes AS i
+JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
+JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
+JOIN sys.databases AS d ON d.name = DB_NAME()
+WHERE i.object_id = {object_id} AND i.is_primary_key = 1 AND c.collation_name <> d.collation_name;"""
+    )
+    return (str(results[0][0][0]), str(results[0][0][1])) if results[0] else None
+
+
 async def read_columns(connection: Connection, name: TableName, object_id: int) -> list[Column]:
     """All columns. Raises ListenerError if one has a type or a name that cannot be."""
     results = await connection.run(
@@ -122,4 +141,5 @@ async def read_table(connection: Connection, name: TableName) -> WatchedTable:
     """
     object_id = await find_object_id(connection, name)
     keys = await read_keys(connection, name, object_id)
-    return WatchedTable(name, object_id, keys, await read_columns(connection, name, object_id))
+    columns = await read_columns(connection, name, object_id)
+    return WatchedTable(name, object_id, keys, columns, await read_conflict(connection, object_id))

@@ -2,8 +2,8 @@
 What the app must know of a table before it relays it: its columns and key, its change tracking, and the rights of the app's user.
 
 Result sets: 1. a row for each column: shape, place in the key, whether it is computed, whether the app's user sees a mask, whether it
-is encrypted, hidden, generated, a column set, and its formula; 2. one row of facts; 3. the policies that filter rows, each with its
-predicate: only those that the app's user may know of; 4. the version of the app's own tables, 0 if there are none.
+is encrypted, hidden, generated, a column set, its formula and its collation; 2. one row of facts; 3. the policies that filter rows,
+each with its predicate: only those that the app's user may know of; 4. the version of the app's own tables, 0 if there are none.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -16,7 +16,8 @@ SELECT c.name, t.name, c.max_length, c.[precision], c.scale, k.key_ordinal, c.is
        c.is_hidden,
        CASE WHEN c.generated_always_type = 0 THEN 0 ELSE 1 END,
        c.is_column_set,
-       f.[definition]
+       f.[definition],
+       c.collation_name
   FROM sys.columns c
   LEFT JOIN sys.types t ON t.user_type_id = c.system_type_id
   LEFT JOIN (SELECT ic.object_id, ic.column_id, ic.key_ordinal
@@ -32,7 +33,9 @@ SELECT d.retention_period,
        (SELECT ct.is_track_columns_updated_on FROM sys.change_tracking_tables ct WHERE ct.object_id = OBJECT_ID({table_literal}, N'U')),
        HAS_PERMS_BY_NAME({table_literal}, 'OBJECT', 'SELECT'),
        HAS_PERMS_BY_NAME({table_literal}, 'OBJECT', 'VIEW CHANGE TRACKING'),
-       HAS_PERMS_BY_NAME(N'rowpost', 'SCHEMA', 'UPDATE')
+       HAS_PERMS_BY_NAME(N'rowpost', 'SCHEMA', 'UPDATE'),
+       b.[compatibility_level],
+       b.collation_name
   FROM sys.databases b
   LEFT JOIN sys.change_tracking_databases d ON d.database_id = b.database_id
  WHERE b.name = DB_NAME();
