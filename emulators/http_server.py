@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import simplejson
 
+from emulators.callers import refusal
 from emulators.clock import Clock
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -91,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             self.close_connection = True
             self._send(Answer(400, {"error": "the length of the body is not stated correctly"}))
+            return
+        if (why := refusal(self.headers)) is not None:
+            self._send(Answer(403, {"error": why}))
             return
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -12,6 +12,7 @@ import azure.functions as func
 from aiohttp import web
 from azure.functions.meta import Datum
 
+from emulators.callers import refusal
 from emulators.clock import Clock
 from emulators.functions_host.app.indexing import IndexedFunction
 from emulators.functions_host.app.invocation import FunctionFailed, Invoker
@@ -98,6 +99,8 @@ class HttpFront:
 
     async def _listen(self, handler: Handler, port: int) -> int:
         async def guarded(request: web.BaseRequest) -> web.StreamResponse:
+            if (why := refusal(request.headers)) is not None:
+                return web.Response(status=403, text=f"{why}\n")
             if handler == self._handle and self._console.owns(request.path):  # who looks must not hold virtual time
                 return await self._console.handle(request, allowed=self._is_admin(request))
             with self._clock.busy():

@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
+from emulators.callers import refusal
 from emulators.sql_server.wire.faults import Fault, Faults
 from emulators.sql_server.wire.statistics import Statistics
 
@@ -101,6 +102,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if (why := refusal(self.headers)) is not None:
+            self._send(403, {"error": why})
+            return
         route = self.routes.get((self.command, self.path.partition("?")[0]))
         if route is None:
             self._send(404, {"error": f"no {self.command} {self.path}"})
