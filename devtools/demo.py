@@ -1,4 +1,4 @@
-"""``dev.py demo``: the whole job on real rows, a week in under a minute, on the embedded emulators in virtual time.
+"""``dev.py demo``: the whole job on real rows, a week in about a minute, on the embedded emulators in virtual time.
 
 What happens is decided here; what is reported is read off the emulators afterwards: the database, the API and the mailboxes.
 """
@@ -29,12 +29,12 @@ from devtools.stack import Stack
 from emulators.clock import VirtualTime
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)  # a Monday
-OUTAGE_HOURS = 24
+OUTAGE_HOURS = 12
 WINDOW_HOURS = 168
 THROTTLED = "oncall@example.com"
 _ROWS_PER_TRANSACTION = 50
-_CHANGES_AT_HOURS = (0, 5, 10, 20)  # of the outage
-_KILL_AT_HOURS = 14
+_CHANGES_AT_HOURS = (0, 3, 6, 10)  # of the outage
+_KILL_AT_HOURS = 8
 _RECOVERED_MINUTES = 6  # after the API came back: the longest time between two probes, and one more
 
 

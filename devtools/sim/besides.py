@@ -15,6 +15,7 @@ OVERDUE_SECONDS = _STUCK_SECONDS + _LOOKS_SECONDS + _BREAKER_SECONDS
 _BLOCKED_SECONDS = 1500  # three looks that see a trigger stand still, the take-over, and the redelivery of what it did not hand out
 _TOLD_SECONDS = 700  # two looks of the watchdog, and the notice
 _DAY = 86400
+_BATCH_ENDS_SECONDS = 5  # after its last answer: settlement, and what is said of recovery
 _RESYNC_SECONDS = 3600  # a resync sends rows again, page after page, no faster than the API takes them
 
 
@@ -34,7 +35,10 @@ def repeats(record: Record) -> Iterator[Violation]:
         for at, attempt in posts:
             since = seen.get(attempt.event_id)
             ordered = any(when <= at <= when + _RESYNC_SECONDS for when in resyncs)
-            excused = ordered or since is None or disturbed(record, since, at) or lapsed(record, at, attempt.event_id or "")
+            # A renewal that waits for the lock while a batch is settled overwrites what was settled: the row is handed out again.
+            renewed = since is not None and any(since - 1 <= when <= since + _BATCH_ENDS_SECONDS for when in record.renewals)
+            excused = ordered or renewed or since is None or disturbed(record, since, at)
+            excused = excused or lapsed(record, at, attempt.event_id or "")
             if not excused:
                 told = f"{text}: version {attempt.version} was taken at {clock_text(since)}, and posted again at {clock_text(at)}"
                 yield Violation("repeats", told, text)

@@ -111,6 +111,7 @@ class Record:
     cleaned: list[float] = field(default_factory=list)  # when change tracking forgot changes
     deaf: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker: its trigger had ended without a word
     miscounted: list[str] = field(default_factory=list)  # where the app's numbers are not those of the world
+    renewals: list[float] = field(default_factory=list)  # when the trigger renewed leases of the relay
     struck: list[float] = field(default_factory=list)  # when a planned fault of the database struck
     lane: Lane = MAIN
     others: list[Record] = field(default_factory=list, repr=False)  # of the plan's other relays

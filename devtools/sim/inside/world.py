@@ -29,7 +29,7 @@ from devtools.sim.inside.waiting import Condition
 from devtools.sim.observer import Observer
 from devtools.sim.plan import Action, Plan
 from devtools.sim.record import Record
-from devtools.sim.scenario import APP_USER, table_sql
+from devtools.sim.scenario import APP_USER, STATEMENTS, table_sql
 from emulators.downstream.api import Downstream
 from emulators.email_service.service import EmailService
 from emulators.sql_server.engine.database import Database
@@ -39,6 +39,7 @@ from rowpost.config.loading import load_config
 
 _TOLD_ERRORS = (229, 3906, 8134, 18456)  # that only dimensions bring
 _COLD_START_SECONDS = (0.5, 4.0)
+_RENEWAL = re.compile(STATEMENTS["renew"][1])
 _LOOK_AFTER = re.compile(r"\b(?:UPDATE|DELETE) g\b|\b(?:INSERT INTO|UPDATE(?: TOP \(\d+\))?|DELETE FROM) rowpost\.")
 _LOGGER = logging.getLogger("devtools.sim.host")
 
@@ -378,6 +379,10 @@ class InsideWorld:
 
     def _ran(self, application: str, sql: str) -> None:
         """After each batch: look if it may have moved the cursor, written the ledger, or claimed rows."""
+        if application == "functions-host" and _RENEWAL.search(sql):
+            for observer in self.observers:
+                if observer.lane.leases in sql:
+                    observer.record.renewals.append(self.scheduler.seconds())
         if application == "functions-host":
             for index, observer in enumerate(self.observers if "LastSyncVersion =" in sql else ()):
                 if (cursor := observer.cursor()) != self._cursors.get(index):

@@ -300,5 +300,5 @@ def test_a_read_only_database(server: SqlServer) -> None:
             assert 'Failed to update database "rowpost" because the database is read-only. (3906)' in str(raised.value)
         state = "SELECT is_read_only, DATABASEPROPERTYEX(name, 'Updateability') FROM sys.databases WHERE name = DB_NAME()"
         assert tuple(app.execute(state).fetchone()) == (True, "READ_ONLY")
-        app.execute("ALTER DATABASE CURRENT SET READ_WRITE")
+        app.execute("ALTER DATABASE CURRENT SET READ_WRITE WITH ROLLBACK IMMEDIATE")
         app.execute("DELETE dbo.Struck WHERE Id = 4711")
