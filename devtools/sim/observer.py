@@ -101,7 +101,7 @@ class Observer:
         for row in leases:
             key = key_text(dict(zip(self.settings.key_columns, row[:width], strict=True)))
             version, count, end = row[width:]
-            look.leases[key] = (version, count, None if end is None else end / 1000)
+            look.leases[key] = (version, count, None if end is None else end / 1e9)
         if state:
             look.base = state[0][0]
             look.openings = state[0][2]
@@ -124,7 +124,7 @@ SELECT RowKey, State, ChangeVersion, Attempts, Rounds, DATEDIFF_BIG(second, SYSU
        DATEDIFF_BIG(second, SYSUTCDATETIME(), NotBefore){", LastError" if self.settings.computed else ""}
   FROM rowpost.Ledger WHERE {self._mine};
 SELECT {keys}, _az_func_ChangeVersion, _az_func_AttemptCount,
-       DATEDIFF_BIG(millisecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{self.lane.leases};
+       DATEDIFF_BIG(nanosecond, SYSDATETIME(), _az_func_LeaseExpirationTime) FROM az_func.{self.lane.leases};
 SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SYSUTCDATETIME())
   FROM rowpost.Relays r JOIN rowpost.Targets t ON t.App = N'{self.lane.site}' AND t.Target = N'{self.lane.target}'
  WHERE {self._mine};"""
