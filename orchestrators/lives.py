@@ -66,7 +66,7 @@ async def look_at_database(client: Any, app: App, seconds: float = MEMORY_SECOND
         return verdict
     token = str(uuid.uuid4())
     if verdict is Verdict.NEW:
-        await in_thread(begin_life, app.database, app.site, found, memory, token)
+        await in_thread(begin_life, app.database, app.site, found, memory, token, app.config.relays)
     elif verdict is Verdict.SAME and not away:
         await in_thread(advance_life, app.database, app.site, found, token)
     found = await in_thread(look_at_life, app.database, app.site)

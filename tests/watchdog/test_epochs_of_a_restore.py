@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from emulators.launch import SqlServer
 from entities.database_memory import entity_id
+from infra.prepare_database import prepare
 from rowpost.config.connection_string import OdbcConnection
 from rowpost.database.connection import Database
 from rowpost.database.lives import begin_life, look_at_life
 from tests.harness.consumer import orders_at_the_consumer
 from tests.harness.epochs import check, documents, epoch
-from tests.harness.running_relay import Relay
+from tests.harness.running_relay import ORDERS, Relay
 
 MEMORY = "/runtime/webhooks/durabletask/entities/database_memory"
 
@@ -240,7 +244,7 @@ def test_two_workers_that_find_a_restore_begin_one_epoch(relay: Relay, tmp_path:
     workers = [Database(OdbcConnection(text, 15, 30, "server", "database")) for _ in range(4)]
     found = [look_at_life(worker, "rowpost-local") for worker in workers]
     threads = [
-        threading.Thread(target=begin_life, args=(worker, "rowpost-local", each, None, str(uuid.uuid4())))
+        threading.Thread(target=begin_life, args=(worker, "rowpost-local", each, None, str(uuid.uuid4()), ()))
         for worker, each in zip(workers, found, strict=True)
     ]
     for thread in threads:
@@ -266,3 +270,35 @@ def test_a_database_that_goes_on_has_one_epoch(relay: Relay) -> None:
     relay.advance(1200)
     assert epoch(relay) == before and relay.alerts() == []
     assert orders_at_the_consumer(relay) == {1: 4}
+
+
+@pytest.mark.parametrize("prepared", [True, False], ids=["the app's own tables are in it", "they are not"])
+def test_a_backup_that_is_older_than_the_first_start(make_relay: Callable[..., Relay], tmp_path: Path, prepared: bool) -> None:
+    """The database knows no relay, so that it seems to be a new one: but the memory outside knows better."""
+    relay = make_relay(start=False)
+    relay.stack.start_services()
+    if prepared:
+        relay.stack.prepare()
+    else:
+        relay.execute(ORDERS)
+    relay.insert(1)
+    relay.stack.sql.backup(tmp_path / "backup")
+    if not prepared:
+        prepare(relay.stack.connection, relay.stack.config)
+        total(relay, 1, 10)
+    host = relay.stack.start_host()
+    relay.insert(2)
+    total(relay, 1, 20)
+    relay.advance(400)
+    assert set(orders_at_the_consumer(relay)) == {1, 2}
+    relay.stack.restore(tmp_path / "backup")
+    total(relay, 1, 30)
+    relay.advance(400)
+    if not prepared:
+        prepare(relay.stack.connection, relay.stack.config)
+        total(relay, 1, 40)
+    host.restart()  # the trigger's own tables are gone too
+    relay.advance(900)
+    check(relay)
+    assert told(relay) == [epoch(relay)]
+    assert orders_at_the_consumer(relay) == {1: 30.0 if prepared else 40.0}

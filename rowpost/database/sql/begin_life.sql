@@ -3,8 +3,12 @@ A new life of the database begins: its change versions are not those that were s
 and what was remembered in versions of the former life is forgotten. All rows are sent again: EpochHandled says that this is to be
 ordered still.
 
+A relay that this database does not know may have been known in the former life: the backup is older than its first start. It is
+made here, so that it is no new one.
+
 Parameters: 1. @app. 2. @seen, the token that was found; '' if there was none. 3. @token, the new one. 4. @found, the mark that
-was found. 5. @epoch and 6. @number, which the new ones must exceed.
+was found. 5. @epoch and 6. @number, which the new ones must exceed. 7. @relays, a JSON array: name, table and target of each relay
+that is configured; empty if no former life is known.
 Locks: the rows of the app in rowpost.Lives, rowpost.Relays, rowpost.Ledger and rowpost.Resyncs, until COMMIT.
 If the connection dies: all is written, or nothing. Another worker that found the same token has written it then, and it is not
 written twice.
@@ -12,7 +16,7 @@ written twice.
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @app nvarchar(100) = ?, @seen nvarchar(36) = ?, @token nvarchar(36) = ?;
-DECLARE @found nvarchar(200) = ?, @epoch bigint = ?, @number bigint = ?, @new int;
+DECLARE @found nvarchar(200) = ?, @epoch bigint = ?, @number bigint = ?, @relays nvarchar(max) = ?, @new int;
 DECLARE @current bigint = CHANGE_TRACKING_CURRENT_VERSION(), @now bigint = DATEDIFF_BIG(second, '1970-01-01', SYSUTCDATETIME());
 {database_mark}
 BEGIN TRANSACTION;
@@ -49,6 +53,10 @@ BEGIN
            MarkAt = NULL, GapFrom = NULL, GapTo = NULL, GapTold = NULL, StillCursor = NULL, StillLeased = NULL,
            StillSince = NULL, StillSeen = NULL
      WHERE App = @app;
+    INSERT INTO rowpost.Relays (Relay, App, TableName, Target, Epoch, EpochHandled)
+    SELECT k.name, @app, k.relayed, k.target, @epoch, 0
+      FROM OPENJSON(@relays) WITH (name nvarchar(261), relayed nvarchar(261), target nvarchar(100)) k
+     WHERE NOT EXISTS (SELECT 1 FROM rowpost.Relays r WITH (UPDLOCK, SERIALIZABLE) WHERE r.Relay = k.name);
     UPDATE g
        SET ChangeVersion = 0
       FROM rowpost.Ledger g
