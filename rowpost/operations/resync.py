@@ -217,6 +217,13 @@ class _Resync:
             load_table(self._app.database, self._table.relay, self._app.site, self._app.config, self._app.batch_rows)
         except ConfigError as error:
             return str(error)
+        # The app's user may not know of a policy, and still not see what it hides.
+        (((hidden,),),) = self._app.database.run(self._table.statement("count_hidden"))
+        if hidden:
+            return (
+                f"relays.table {self._table.relay.table}: a security policy hides rows from the app's user; let its predicate pass "
+                f"that user for each row, or disable the policy"
+            )
         return None
 
     def _pause(self, seconds: int) -> Step:
