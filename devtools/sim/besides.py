@@ -122,9 +122,9 @@ def told_of_trouble(record: Record) -> Iterator[Violation]:
     if not record.every_commit:
         return
     for trouble in record.troubles:
-        kind = "unable" if trouble.kind == "denied" else "unconfigured"
+        kind = "unconfigured" if trouble.kind.startswith("unconfigured") else "unable"
         if (
-            trouble.kind not in ("denied", f"unconfigured {record.lane.relay.name}")
+            trouble.kind not in ("denied", f"denied {record.lane.table}", f"unconfigured {record.lane.relay.name}")
             or trouble.until - trouble.since <= _TOLD_SECONDS
         ):
             continue

@@ -76,7 +76,7 @@ def troubled(record: Record, begin: float, end: float, *but: str) -> bool:
     """Whether something of the dimensions kept the relay from its work between two instants, or shortly before; ``but`` are kinds
     that do not count."""
     name = record.lane.relay.name
-    kinds = {"denied", "hidden", "unreadable", f"hang {name}", f"unconfigured {name}"} - set(but)
+    kinds = {"denied", "denied dbo.Orders", "hidden", "unreadable", f"hang {name}", f"unconfigured {name}"} - set(but)
     return any(
         trouble.kind in kinds and trouble.since <= end and trouble.until >= begin - SETTLES_SECONDS for trouble in record.troubles
     )

@@ -48,7 +48,8 @@ class Look:
 class Trouble:
     """Something that keeps the app from its work for a while.
 
-    Kinds: ``unreadable`` (a row that the trigger cannot read), ``denied`` (a right is withdrawn, or the database refuses the app),
+    Kinds: ``unreadable`` (a row that the trigger cannot read), ``denied`` (the database refuses the app; or, with the name of a
+    table, a right on that is withdrawn),
     ``hang`` (an orchestration does not move), ``unconfigured`` (the relay is not in relay.toml).
     """
 

@@ -22,6 +22,8 @@ _STEP_SECONDS = 5.0
 _HIDDEN = """CREATE FUNCTION dbo.hidden(@id AS int) RETURNS TABLE WITH SCHEMABINDING AS
 RETURN SELECT 1 AS ok WHERE @id % 2 = 0 OR USER_NAME() <> 'relay'"""
 
+_SHOW = ("DROP SECURITY POLICY IF EXISTS dbo.Hiding", "DROP FUNCTION IF EXISTS dbo.hidden")
+
 
 def _kind(lane: Lane) -> str:
     return f"hang {lane.relay.name}"
@@ -56,6 +58,11 @@ class Havoc:
             self.backups.backup()
         elif action.kind == "restore":
             self.backups.restore()
+            if "rights" in self.world.plan.dimensions:  # the backup may be of a time at which rights were withdrawn
+                for statement in () if "hide" in self._since else _SHOW:
+                    self._as_owner(statement)
+                if "select" not in self._since:
+                    self._as_owner("GRANT SELECT ON dbo.Orders TO rowpost_app")
         else:
             raise ValueError(f"no such action: {action.kind}")
 
@@ -91,12 +98,12 @@ class Havoc:
         world = self.world
         if on == (how in self._since):
             return
-        self._mark(how, not on, on, kind="hidden" if how == "hide" else "denied")
+        self._mark(how, not on, on, kind={"hide": "hidden", "select": "denied dbo.Orders"}.get(how, "denied"))
         if how == "select":
             self._as_owner(f"{'REVOKE' if on else 'GRANT'} SELECT ON dbo.Orders {'FROM' if on else 'TO'} rowpost_app")
         elif how == "hide":
             predicate = "CREATE SECURITY POLICY dbo.Hiding ADD FILTER PREDICATE dbo.hidden(Id) ON dbo.Orders WITH (STATE = ON)"
-            for statement in (_HIDDEN, predicate) if on else ("DROP SECURITY POLICY dbo.Hiding", "DROP FUNCTION dbo.hidden"):
+            for statement in (_HIDDEN, predicate) if on else _SHOW:
                 self._as_owner(statement)
         elif how == "read_only":
             world.sql.break_all()

@@ -50,6 +50,12 @@ UPDATE g
  WHERE g.Relay = {relay}
    AND g.State IN ({from_adopted})
    AND (g.State <> 'dead' OR g.ChangeVersion < a.Version);
+-- A record that recovery has in hand already stands for the newer change too, also when its window ends.
+UPDATE g
+   SET ChangeVersion = a.Version
+  FROM rowpost.Ledger g
+  JOIN @adopted a ON g.KeyHash = a.KeyHash
+ WHERE g.Relay = {relay} AND g.State <> 'dead' AND g.State NOT IN ({from_adopted}) AND g.ChangeVersion < a.Version;
 INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
                             LastFailure, NextAttempt, LastError, Noticed)
 SELECT {relay}, a.KeyHash, a.RowKey, a.Version, 'U', a.State, a.Attempts, 0, @utc, @utc, @utc, a.Reason, 0
