@@ -219,7 +219,7 @@ class Person:
             return now >= self.plan.length + 2 * 3600
         for observer in world.observers:
             observer.look_closely()  # a row for which nobody does anything makes no look by itself
-        if self.record.hung and world.execute(_UNTOLD):  # who hangs is not counted below: somebody else has to tell
+        if world.execute(_UNTOLD):  # also those for whom a worker died before it started anybody: the watchdog comes by
             return False
         if any(worker is None or worker.frozen for worker in world.workers) or any(o.live() for o in world.observers):
             return False
