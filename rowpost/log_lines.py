@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -47,9 +46,12 @@ class _Holder(logging.Handler):
             records.append(record)
 
 
-@cache
+_HOLDER = _Holder()
+
+
 def _hold_back() -> None:
-    """Put the holder between the app's loggers and the handlers of the process, once."""
+    """Put the holder between the app's loggers and the handlers of the process: one, also if this module was loaded twice."""
     own = logging.getLogger("rowpost")
-    own.addHandler(_Holder())
-    own.propagate = False
+    if _HOLDER not in own.handlers:
+        own.handlers[:] = [*(kept for kept in own.handlers if type(kept).__name__ != _Holder.__name__), _HOLDER]
+        own.propagate = False

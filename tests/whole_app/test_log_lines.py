@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 from collections.abc import Callable
 
@@ -76,3 +77,14 @@ def test_what_a_thread_logs_is_logged_by_who_waits_for_it(caplog: pytest.LogCapt
             f"{what} {number}" for what in ("before", "work", "after")
         ]
     assert "work 3" in caplog.messages and all(spoke)
+
+
+def test_a_module_that_is_loaded_twice_doubles_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    source = importlib.util.find_spec("rowpost.log_lines")
+    assert source is not None and source.loader is not None
+    again = importlib.util.module_from_spec(source)
+    source.loader.exec_module(again)
+    for wait in (in_thread, again.in_thread, in_thread):
+        caplog.clear()
+        asyncio.run(wait(logging.getLogger("rowpost.somewhere").warning, "once"))
+        assert caplog.messages == ["once"]
