@@ -35,23 +35,21 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
             logging.getLogger(record.name).handle(record)
 
 
-class _Holder(logging.Handler):
-    """Keeps records for who waits for the thread; hands on all others."""
+class _Holder(logging.Filter):
+    """Keeps records for who waits for the thread, and lets all others pass."""
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
         records = _held.get()
-        if records is None:
-            logging.getLogger().callHandlers(record)
-        else:
+        if records is not None:
             records.append(record)
+        return records is None
 
 
 _HOLDER = _Holder()
 
 
 def _hold_back() -> None:
-    """Put the holder between the app's loggers and the handlers of the process: one, also if this module was loaded twice."""
-    own = logging.getLogger("rowpost")
-    if _HOLDER not in own.handlers:
-        own.handlers[:] = [*(kept for kept in own.handlers if type(kept).__name__ != _Holder.__name__), _HOLDER]
-        own.propagate = False
+    """Put the holder into each logger of the app: one, also if this module was loaded twice."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.startswith("rowpost.") and isinstance(logger, logging.Logger) and _HOLDER not in logger.filters:
+            logger.filters[:] = [*(each for each in logger.filters if type(each).__name__ != _Holder.__name__), _HOLDER]
