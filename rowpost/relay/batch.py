@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +22,7 @@ from rowpost.rules.lifecycle import Event, State
 from rowpost.rules.row import ClaimedRow
 from rowpost.target.event import Event as PostedEvent
 from rowpost.target.event import build_event
+from rowpost.target.time_budget import TimeBudget
 
 
 class BatchFailed(Exception):
@@ -159,23 +159,22 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
         return [row for row in found if row.number not in fates]
 
     due = undecided()
-    seconds = seconds_to_post(target, table.key)
-    with _time_budget(seconds if any(row.unread for row in due) else None) as spent:
-        while due:
-            portion = sorted((row for row in due if not row.unread), key=lambda row: _turn(row, half_open=breaker.half_open))
-            answers = _post_portion(app, table, claimed, portion, seconds)
-            for row, answer in zip(portion, answers, strict=True):
-                fates[row.number] = fate_of_answer(row, answer, policy, redelivered=redelivered)
-            posted += [fates[row.number] for row in portion if row.unreadable is None]
-            due = [row for row in due if row.unread]
-            stopped = redelivered or spent.is_set() or any(answer.verdict is Verdict.UNTRIED for answer in answers)
-            if due and not stopped:
-                before = len(due)
-                due = undecided() if _read_portion(app, table, claimed, due) else []
-                stopped = len(due) == before and all(row.unread for row in due)
-            if stopped:
-                fates.update((row.number, fate_of_answer(row, Answer(Verdict.UNTRIED), policy)) for row in due)
-                due = []
+    budget = TimeBudget(seconds_to_post(target, table.key))
+    while due:
+        portion = sorted((row for row in due if not row.unread), key=lambda row: _turn(row, half_open=breaker.half_open))
+        answers = _post_portion(app, table, claimed, portion, budget)
+        for row, answer in zip(portion, answers, strict=True):
+            fates[row.number] = fate_of_answer(row, answer, policy, redelivered=redelivered)
+        posted += [fates[row.number] for row in portion if row.unreadable is None]
+        due = [row for row in due if row.unread]
+        stopped = redelivered or budget.spent or any(answer.verdict is Verdict.UNTRIED for answer in answers)
+        if due and not stopped:
+            before = len(due)
+            due = undecided() if _read_portion(app, table, claimed, due) else []
+            stopped = len(due) == before and all(row.unread for row in due)
+        if stopped:
+            fates.update((row.number, fate_of_answer(row, Answer(Verdict.UNTRIED), policy)) for row in due)
+            due = []
     change = next_breaker(
         breaker,
         posted,
@@ -201,7 +200,7 @@ def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, r
     return early
 
 
-def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow], seconds: float) -> list[Answer]:
+def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow], budget: TimeBudget) -> list[Answer]:
     """Post rows that are read, and forget their values: the next portion takes their place in memory."""
     target = app.config.target(table.relay.target)
     events: dict[int, PostedEvent] = {}
@@ -213,7 +212,7 @@ def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[Claimed
         except Exception as error:  # such as a number that JSON does not have
             row.unreadable = type(error).__name__
         row.values = None if row.values is None else {}
-    delivered = iter(app.deliverers[target.name].deliver(list(events.values()), seconds) if events else ())
+    delivered = iter(app.deliverers[target.name].deliver(list(events.values()), budget) if events else ())
     return [unreadable(row.unreadable) if row.unreadable is not None else next(delivered) for row in rows]
 
 
@@ -227,22 +226,6 @@ def _read_portion(app: App, table: Table, claimed: Claim, due: Sequence[ClaimedR
         claimed.rows = [row for row in claimed.rows if row.number not in left]
         claimed.unknown += len(left)
         return False
-
-
-@contextmanager
-def _time_budget(seconds: float | None) -> Iterator[threading.Event]:
-    """An event that is set when the time is over; None: never."""
-    spent = threading.Event()
-    if seconds is None:
-        yield spent
-        return
-    timer = threading.Timer(seconds, spent.set)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield spent
-    finally:
-        timer.cancel()
 
 
 def _turn(row: ClaimedRow, *, half_open: bool) -> tuple[int, float]:

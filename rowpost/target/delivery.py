@@ -12,6 +12,7 @@ from rowpost.config.sections import TargetConfig
 from rowpost.http.client import Client
 from rowpost.rules.answer import Answer, Verdict, classify
 from rowpost.target.event import Event
+from rowpost.target.time_budget import TimeBudget
 
 _GRACE_SECONDS = 1  # for threads to end whose time is up
 _NOT_THERE = frozenset({404, 410})  # what is to be removed under a former spelling of its key is not there (any more)
@@ -29,32 +30,25 @@ class Deliverer:
         self._client = Client(config.timeout.seconds, connections=config.concurrency, tries=2, ca=config.ca)
         self._executor = ThreadPoolExecutor(config.concurrency, thread_name_prefix="rowpost-post")
 
-    def deliver(self, events: Sequence[Event], seconds: float | None = None) -> list[Answer]:
+    def deliver(self, events: Sequence[Event], budget: TimeBudget | None = None) -> list[Answer]:
         """Post every event, each in its own request, and answer in the order of ``events``.
 
         Args:
             events: what is to be posted.
-            seconds: the time budget, if not ``batch_budget``.
+            budget: the time for it, if not ``batch_budget`` from now on.
 
         What comes after ``breaker_failures`` failures of the target itself in a row, or is not reached within the time budget, is
         ``UNTRIED``.
         """
-        batch = _Batch(self._config.breaker_failures)
-        seconds = self._config.batch_budget.seconds if seconds is None else seconds
-        budget = threading.Timer(seconds, batch.budget_spent.set)
-        budget.daemon = True
-        budget.start()
-        try:
-            futures = [self._executor.submit(self._post, event, batch) for event in events]
-            limit = seconds + 2 * self._config.timeout.seconds + _GRACE_SECONDS
-            wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
-            batch.budget_spent.set()
-            return [_answer_of(future) for future in futures]
-        finally:
-            budget.cancel()
+        batch = _Batch(self._config.breaker_failures, budget or TimeBudget(self._config.batch_budget.seconds))
+        futures = [self._executor.submit(self._post, event, batch) for event in events]
+        limit = batch.budget.left + 2 * self._config.timeout.seconds + _GRACE_SECONDS
+        wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
+        batch.ended = True
+        return [_answer_of(future) for future in futures]
 
     def _post(self, event: Event, batch: _Batch) -> Answer:
-        if batch.stopped or batch.budget_spent.is_set():
+        if batch.stopped or batch.over:
             return Answer(Verdict.UNTRIED)
         for former in event.before:
             answer = self._request(former)
@@ -62,7 +56,7 @@ class Deliverer:
                 batch.count(answer)
                 if answer.verdict is not Verdict.DELIVERED:
                     return answer
-            if batch.budget_spent.is_set():
+            if batch.over:
                 return Answer(Verdict.UNTRIED)
         answer = self._request(event)
         batch.count(answer)
@@ -80,11 +74,17 @@ class Deliverer:
 class _Batch:
     """What the threads of one batch share: whether failures or the end of the time budget have stopped it."""
 
-    def __init__(self, threshold: int) -> None:
+    def __init__(self, threshold: int, budget: TimeBudget) -> None:
         self._threshold = threshold
         self._consecutive = 0
         self._lock = threading.Lock()
-        self.budget_spent = threading.Event()
+        self.budget = budget
+        self.ended = False
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be sent: the time is over, or nobody waits for the answers any more."""
+        return self.ended or self.budget.spent
 
     @property
     def stopped(self) -> bool:

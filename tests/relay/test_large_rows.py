@@ -103,3 +103,18 @@ def test_other_large_types_are_measured_too(make_relay: Callable[..., Relay]) ->
     relay.advance(5)
     assert relay.accepted(1) == {"OrderId": 1, "Note": "<a/>", "Other": "AQI="}
     assert relay.accepted(2)
+
+
+def test_all_portions_of_a_hand_out_have_one_time_budget(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(batch_budget='"2s"\nconcurrency = 1'), TABLE.format(type="nvarchar(max) NULL"))
+    relay.stack.downstream.set_mode("slow", seconds=0.2)
+    relay.stack.host.kill()  # type: ignore[union-attr]
+    insert(relay, *range(1, ROWS + 1))
+    relay.stack.host.start()  # type: ignore[union-attr]
+    relay.advance(10)
+    sent = len(relay.posts())
+    assert READ_BYTES // (2 * CHARACTERS) < sent <= 2 / 0.2 + 1  # the second portion has what the first has left
+    relay.stack.downstream.set_mode("up")
+    assert relay.advance(200, until=lambda: all(relay.accepted(order) for order in range(1, ROWS + 1)))
+    relay.advance(60)
+    assert relay.ledger() == []

@@ -35,7 +35,10 @@ CLOCKS = {
     "localtime",
     "gmtime",
 }
-TIME_LIMITS = {"rowpost/http/exchange.py": ["time", "time.monotonic", "time.monotonic"]}  # how long a socket may take, no date
+TIME_LIMITS = {  # how long a socket and the posts of a batch may take, no date
+    "rowpost/http/exchange.py": ["time", "time.monotonic", "time.monotonic"],
+    "rowpost/target/time_budget.py": ["time", "time.monotonic", "time.monotonic"],
+}
 LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 CARRIERS = {"values", "row", "changes", "body", "key"}
 
