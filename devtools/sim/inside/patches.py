@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Protocol
 
 import pyodbc
@@ -106,6 +106,8 @@ def _put(patches: _Patches, running: Running) -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("rowpost.") and getattr(module, "threading", None) is not None:
             patches.put(module, "threading", threading_module)
+        if name.startswith("rowpost.") and getattr(module, "time", None) is time:
+            patches.put(module, "time", SimpleNamespace(monotonic=lambda: current().monotonic()))
     poller = sys.modules.get("azure.core.polling._poller")
     if poller is not None:
         patches.put(poller, "threading", threading_module)

@@ -183,19 +183,22 @@ def wait_for(current: Callable[[], Scheduler], futures: Iterable[Future[Any]], t
     strand = scheduler.current
     assert strand is not None
     waited = list(futures)
+    failed: list[Future[Any]] = []
 
     def over() -> bool:
-        if return_when == FIRST_EXCEPTION and any(f.done() and not f.cancelled() and f.exception() for f in waited):
-            return True
-        return all(f.done() for f in waited)
+        while waited and waited[-1].done():
+            waited.pop()
+        return not waited or (return_when == FIRST_EXCEPTION and bool(failed))
 
     deadline = None if timeout is None else scheduler.monotonic() + timeout
     wait = -1
 
-    def look(_: object = None) -> None:
+    def look(future: Future[Any] | None = None) -> None:
+        if future is not None and not future.cancelled() and future.exception():
+            failed.append(future)
         scheduler.wake(strand, wait)
 
-    for future in waited:
+    for future in list(waited):
         future.add_done_callback(look)
     while not over() and (deadline is None or scheduler.monotonic() < deadline):
         wait = strand.waiting
