@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from orchestrators.instances import LIVE, start_once, state_of
-from orchestrators.limits import within_limit
+from orchestrators.limits import ANSWER_SECONDS, within_limit
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
 from rowpost.log_lines import in_thread
@@ -54,19 +54,34 @@ async def replace_recovery(client: Any, app: App, relay: RelayConfig) -> None:
     await _try(relay, "replaced", _replace(client, app, relay))
 
 
-async def recovery_state(client: Any, app: App, relay: RelayConfig) -> dict[str, str | None]:
-    """The current instance of the relay's recovery and its status, for who looks; ``unknown`` if there was no answer."""
-    instance = None
+async def recovery_state(client: Any, relay: RelayConfig, number: int) -> dict[str, str | None]:
+    """The instance of a recovery of the relay and its status, for who looks; ``unknown`` if there was no answer.
+
+    Args:
+        client: the durable one.
+        relay: the relay.
+        number: of its current recovery; 0 if there is none.
+    """
+    if not number:
+        return {"instance": None, "status": None}
+    instance = recovery_id(relay, number)
     try:
-        current = await in_thread(current_recovery, app, relay.name)
-        if not current.number:
-            return {"instance": None, "status": None}
-        instance = recovery_id(relay, current.number)
         state = await within_limit(state_of(client, instance))
-        return {"instance": instance, "status": None if state is None else state.name}
-    except Exception as error:  # of the database or of the durable client
+    except Exception as error:  # of the durable client
         _log.warning("%s: the state of its recovery is not known (%s)", relay.name, type(error).__name__)
         return {"instance": instance, "status": "unknown"}
+    return {"instance": instance, "status": None if state is None else state.name}
+
+
+async def storage_problem(client: Any) -> str | None:
+    """Why the storage of Durable Functions does not answer; None if it does."""
+    try:
+        await within_limit(state_of(client, "health"))
+        return None
+    except TimeoutError:
+        return f"no answer within {ANSWER_SECONDS:g} s"
+    except Exception as error:  # of the durable client
+        return f"its answer was an error ({type(error).__name__})"
 
 
 async def _try(relay: RelayConfig, what: str, work: Awaitable[None]) -> bool:

@@ -80,7 +80,7 @@ class App:
         self.life = KnownLife()
         self.deliverers = {target.name: Deliverer(target) for target in config.targets}
         self._tables: dict[str, Table] = {}
-        self._loading = threading.Lock()
+        self._loading = {relay.name: threading.Lock() for relay in config.relays}
 
     def table(self, name: str) -> Table:
         """The checked table of the relay of that name; looked up in the database at its first use.
@@ -93,7 +93,7 @@ class App:
         if config is None:
             known = ", ".join(relay.name for relay in self.config.relays)
             raise ConfigError(f"there is no relay {name!r} in relay.toml; it has {known}")
-        with self._loading:
+        with self._loading[config.name]:
             if config.name not in self._tables:
                 self._tables[config.name] = load_table(self.database, config, self.site, self.config, self.batch_rows)
             return self._tables[config.name]

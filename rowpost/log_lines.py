@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
+from concurrent.futures import Executor
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -24,11 +26,20 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     Raises:
         Exception: whatever ``work`` raises.
     """
+    return await in_thread_of(None, partial(work, *args, **kwargs))
+
+
+async def in_thread_of(threads: Executor | None, work: Callable[[], T]) -> T:
+    """As :func:`in_thread`, in a thread of ``threads``; without them, in one of the worker's.
+
+    Raises:
+        Exception: whatever ``work`` raises.
+    """
     _hold_back()
     records: list[logging.LogRecord] = []
     token = _held.set(records)
     try:
-        return await asyncio.to_thread(work, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
     finally:
         _held.reset(token)
         for record in records:

@@ -14,7 +14,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from orchestrators.choices import store_choice
-from orchestrators.recoveries import ensure_recovery, recovery_state
+from orchestrators.recoveries import ensure_recovery, recovery_state, storage_problem
 from orchestrators.resyncs import start_resync
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
@@ -25,9 +25,11 @@ from rowpost.operations.columns import ColumnsRefused, check_choice, choose, cho
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.resync import cancel_resyncs, order_resync
 from rowpost.operations.status import dead_letters, relay_status
+from rowpost.recovery.current import current_recovery
 from rowpost.relay.batch import Outcome
 from rowpost.relay.rows_line import Doer, rows_line
 from rowpost.rules.json_text import to_json
+from triggers.looks import LOOK_SECONDS, Looks
 
 _log = logging.getLogger("rowpost.operator_api")
 _MAX_BODY_BYTES = 65536
@@ -36,14 +38,25 @@ _DEAD_LETTERS_AT_MOST = 1000
 
 def blueprint(app: App) -> df.Blueprint:
     """The routes under ``/api``."""
-    functions = df.Blueprint()
+    functions, looks = df.Blueprint(), Looks()
 
     @functions.function_name("get_status")
     @functions.route(route="status", methods=["GET"])
     @functions.durable_client_input(client_name="client")
     async def get_status(req: func.HttpRequest, client: str) -> func.HttpResponse:
-        relays = await asyncio.gather(*(_status(app, client, relay) for relay in app.config.relays))
-        return _json({"relays": relays})
+        away, *relays = await asyncio.gather(
+            _away(app, looks, client), *(_status(app, looks, client, r) for r in app.config.relays)
+        )
+        return _json({"away": away, "relays": relays})
+
+    @functions.function_name("get_health")
+    @functions.route(route="health", methods=["GET"])
+    @functions.durable_client_input(client_name="client")
+    async def get_health(req: func.HttpRequest, client: str) -> func.HttpResponse:
+        found = (_problem(app, looks, relay) for relay in app.config.relays)
+        away, *problems = await asyncio.gather(_away(app, looks, client), *found)
+        told = {relay.name: problem for relay, problem in zip(app.config.relays, problems, strict=True) if problem is not None}
+        return _json({"healthy": not away and not told, "away": away, "problems": told}, 503 if away or told else 200)
 
     @functions.function_name("get_columns")
     @functions.route(route="relays/{relay}/columns", methods=["GET"])
@@ -151,14 +164,45 @@ async def _recover(app: App, client: Any, relay: RelayConfig) -> list[str]:
     return ["recovery could not be started or woken now: the watchdog carries out the order"]
 
 
-async def _status(app: App, client: Any, relay: RelayConfig) -> dict[str, Any]:
-    entry: dict[str, Any] = {"recovery": await recovery_state(client, app, relay)}
+async def _away(app: App, looks: Looks, client: Any) -> dict[str, str]:
+    """What the app cannot do without, and does not answer: each with what is known of it."""
+    database, storage = await asyncio.gather(
+        _answered(looks.at("", partial(app.database.run, "SELECT 1;"))),
+        storage_problem(client),
+    )
+    return {name: problem for name, problem in (("database", database), ("storage", storage)) if problem is not None}
+
+
+async def _problem(app: App, looks: Looks, relay: RelayConfig) -> str | None:
+    """Why a relay cannot run; None if it can."""
+    return await _answered(looks.at(f"table of {relay.name}", partial(app.table, relay.name)))
+
+
+async def _status(app: App, looks: Looks, client: Any, relay: RelayConfig) -> dict[str, Any]:
+    entry: dict[str, Any] = {"relay": relay.name, "recovery": {"instance": None, "status": "unknown"}}
+
+    def look() -> tuple[dict[str, Any], int]:
+        return relay_status(app, relay.name), current_recovery(app, relay.name).number
+
+    async def fill() -> None:
+        status, number = await looks.at(f"status of {relay.name}", look)
+        entry.update(status)
+        entry["recovery"] = await recovery_state(client, relay, number)
+
+    problem = await _answered(fill())
+    return entry if problem is None or "waiting" in entry else entry | {"problem": problem}
+
+
+async def _answered(look: Awaitable[Any]) -> str | None:
+    """Wait for a look, not for long; returns why it has brought nothing, if so."""
     try:
-        return await in_thread(relay_status, app, relay.name) | entry
-    except ConfigError as error:
-        return {"relay": relay.name, "problem": str(error)} | entry
-    except DatabaseError as error:
-        return {"relay": relay.name, "problem": str(error)} | entry
+        async with asyncio.timeout(LOOK_SECONDS):
+            await look
+        return None
+    except TimeoutError:
+        return f"the database has not answered within {LOOK_SECONDS:g} s"
+    except (ConfigError, DatabaseError) as error:
+        return str(error)
 
 
 async def _answer(

@@ -127,6 +127,7 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
         "watchdog": "timerTrigger",
         "clean_history": "timerTrigger",
         "get_status": "httpTrigger",
+        "get_health": "httpTrigger",
         "get_columns": "httpTrigger",
         "put_columns": "httpTrigger",
         "delete_columns": "httpTrigger",
