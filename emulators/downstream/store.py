@@ -172,6 +172,8 @@ class Store:
             same_version = change.version is not None and (change.epoch, change.version) == (known.epoch, known.version)
             if same_version and (known.operation, known.row) != (change.operation, change.row):
                 self.counters["conflicting"] += 1
+        if outcome == STALE and known is None:
+            self._note_removed(change, at)
         if outcome == ACCEPTED:
             assert change.table is not None and change.key is not None
             self._rows[change.place] = RowState(
@@ -186,6 +188,22 @@ class Store:
                 epoch=change.epoch,
             )
         return outcome
+
+    def _note_removed(self, change: Change, at: str) -> None:
+        """A row that never came, and that does not exist: a resync was completed without it."""
+        assert change.table is not None and change.key is not None
+        epoch, version = self._floors[change.table]
+        self._rows[change.place] = RowState(
+            table=change.table,
+            key=change.key,
+            version=version,
+            operation="delete",
+            row=None,
+            event_id=change.event_id,
+            at=at,
+            deliveries=1,
+            epoch=epoch,
+        )
 
     def _remove_older(self, change: Change, at: str) -> None:
         """The end of a resync: what it has not sent does not exist."""
