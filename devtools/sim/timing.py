@@ -244,7 +244,10 @@ def holds(record: Record) -> Iterator[Violation]:
                 yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)} after {attempts} attempts", text)
             # A row that this very statement exhausted is held until it can be planned.
             just = state == "exhausted" and (known is None or known[0] != state) and next_seconds >= _PROTECTED_SECONDS
-            if just and mine and lease is not None and lease[2] is not None and lease[2] < _PROTECTED_SECONDS:
+            # Sent again after the answer was lost, it meets the lease of the round that was planned meanwhile.
+            again = known is not None and known[0] == "held" and attempts == known[2]
+            again = again and any(look.at - 2 * _SLACK_SECONDS <= at <= look.at for at in record.struck)
+            if just and not again and mine and lease is not None and lease[2] is not None and lease[2] < _PROTECTED_SECONDS:
                 yield Violation("holds", f"{text}: exhausted at {clock_text(look.at)}, but held for {lease[2]:.0f} s only", text)
 
 
