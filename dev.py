@@ -84,7 +84,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "init": ("write relay.toml, with the tables of a database", from_here("devtools.init_config")),
     "check-config": ("explain relay.toml, and find its mistakes", from_here("devtools.check_config")),
     "demo": ("watch an outage, poison rows and the recovery: no Azure, no SQL Server", module("devtools.demo")),
-    "start": ("run the app and all that it talks to on this machine", module("devtools.start")),
+    "start": ("run the app and all that it talks to on this machine", from_here("devtools.start")),
     "sql": ("run T-SQL scripts on the database of start, as sqlcmd does", sql_commands),
     "sim": ("try to break the guarantee: random scenarios in virtual time, each decided by one seed", module("devtools.sim")),
     "chaos": ("kill the app, the database and the API at random instants, then reconcile", module("devtools.chaos")),
@@ -127,12 +127,19 @@ def wanted_stamp() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor} {digest}"
 
 
+def found_stamp() -> str:
+    return STAMP.read_text() if STAMP.exists() and VENV_PYTHON.exists() else ""
+
+
+def is_set_up() -> bool:
+    return found_stamp() == wanted_stamp()
+
+
 def ensure_venv() -> None:
     """Make or bring up to date ``.venv``; does nothing if its stamp says that it is."""
-    stamp = STAMP.read_text() if STAMP.exists() and VENV_PYTHON.exists() else ""
-    wanted = wanted_stamp()
-    if stamp == wanted:
+    if is_set_up():
         return
+    stamp, wanted = found_stamp(), wanted_stamp()
     python_version = wanted.split()[0]
     if stamp.split()[:1] != [python_version]:
         run_quietly(
@@ -230,6 +237,23 @@ def usage() -> str:
     return "usage: python dev.py SUBCOMMAND [arguments]\n\n" + "\n".join(lines)
 
 
+def asks_for_help(args: list[str]) -> bool:
+    return any(arg in ("-h", "--help") for arg in args)
+
+
+def help_of(name: str) -> str:
+    """What a subcommand does, told without installing anything."""
+    more = {
+        "test": "pytest's arguments follow, such as tests/relay -k breaker -x; without any, all tests run, on all cores.\n"
+        f"These settings of the environment ask for more tests: {', '.join(OPT_IN_TESTS.values())}.\n"
+        "ROWPOST_TEST_SEED is the seed of generated data. On Debian, root gets Chromium for the tests of pages.",
+        "check": "ruff's arguments follow, such as --fix.",
+        "setup": "It takes no arguments.",
+    }
+    later = "It tells its options once `python dev.py setup` has made .venv."
+    return f"usage: python dev.py {name} [arguments]\n\n{SUBCOMMANDS[name][0]}\n\n{more.get(name, later)}"
+
+
 def main(args: list[str]) -> int:
     if not args or args[0] in ("-h", "--help", "help"):
         print(usage())
@@ -237,6 +261,9 @@ def main(args: list[str]) -> int:
     if args[0] not in SUBCOMMANDS:
         print(f"dev.py: there is no subcommand {args[0]!r}\n\n{usage()}", file=sys.stderr)
         return 2
+    if asks_for_help(args[1:]) and (args[0] in ("test", "check", "setup") or not is_set_up()):
+        print(help_of(args[0]))
+        return 0
     ensure_venv()
     ensure_odbc()
     return run(SUBCOMMANDS[args[0]][1](args[1:]))

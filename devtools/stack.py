@@ -6,6 +6,7 @@ function_app.py: it sees nothing but its settings.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ class Stack:
         config: the app's relay.toml.
         tables_sql: a script that makes the user's tables, or None to leave that to the caller.
         settings: app settings over those that the wiring needs.
+        own_settings: further ones, under those: of the user's own.
         downstream_url: an API of the user's instead of the emulated one.
         sql_port, port: of the database and of the app's HTTP; 0 is any free one.
         data: whether the emulators of the API and of the mail service keep what they took in ``directory``.
@@ -52,6 +54,7 @@ class Stack:
         config: Path = DEMO_CONFIG,
         tables_sql: Path | None = TABLES_SQL,
         settings: Mapping[str, str] | None = None,
+        own_settings: Mapping[str, str] | None = None,
         downstream_url: str | None = None,
         sql_port: int = 0,
         port: int = 0,
@@ -62,6 +65,7 @@ class Stack:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory, self.clock_spec, self.config_path, self.tables_sql = directory, clock_spec, config, tables_sql
         self._extra, self._downstream_url, self._port = dict(settings or {}), downstream_url, port
+        self._own = dict(own_settings or {})
         clock = clock_from_spec(clock_spec)
         self.owns_sql = sql_server is None
         self.sql = sql_server or SqlServer(directory, clock_spec, sql_port, time_zone_offset_minutes=time_zone_offset_minutes)
@@ -94,7 +98,7 @@ class Stack:
     @property
     def config(self) -> Config:
         """The app's configuration as it is read with these settings."""
-        return load_config(self.config_path, self.settings)
+        return load_config(self.config_path, self._own | self.settings)
 
     @property
     def connection(self) -> pyodbc.Connection:
@@ -132,7 +136,8 @@ class Stack:
 
     def start_host(self) -> FunctionsHost:
         """The Functions host with the app."""
-        self.host = FunctionsHost(ROOT, self.directory, self.clock_spec, self.settings, self._port)
+        own = {name: value for name, value in self._own.items() if name not in os.environ}  # the host has the environment
+        self.host = FunctionsHost(ROOT, self.directory, self.clock_spec, self.settings, self._port, own_settings=own)
         return self.host.start()
 
     def start(self) -> Self:
@@ -162,6 +167,11 @@ class Stack:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+
+    @property
+    def ended(self) -> list[str]:
+        """What has ended by itself since it was started, and how: one text for each process."""
+        return [text for each in (self.sql, self.host) if each is not None and (text := each.end) is not None]
 
     def execute(self, sql: str, *parameters: Any) -> list[Any]:
         """Run a statement as a person would, and fetch its rows, if it has any."""

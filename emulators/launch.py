@@ -11,6 +11,7 @@ outlives the process that started it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,8 @@ class FunctionsHost(Emulator):
         clock_spec: specification of its clock, see emulators/clock.py.
         settings: app settings, over those of ``local.settings.json``.
         port: of HTTP; 0 is any free one.
-        local_settings: path of a ``local.settings.json`` to read; None reads none, not even the app's own.
+        own_settings: further ones, which the environment and ``settings`` have precedence over; they are in a file that only this
+            user can read.
         enable_auth: whether HTTP functions ask for their access keys.
     """
 
@@ -161,16 +163,18 @@ class FunctionsHost(Emulator):
         settings: Mapping[str, str],
         port: int = 0,
         *,
-        local_settings: Path | None = None,
+        own_settings: Mapping[str, str] | None = None,
         enable_auth: bool = False,
         name: str = "functions_host",
     ) -> None:
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
         self.data = directory / name
-        if local_settings is None:  # one developer's settings must not decide what a test sees
-            local_settings = directory / f"{name}.settings.json"
-            local_settings.write_text('{"IsEncrypted": false, "Values": {}}', encoding="utf-8")
+        # Never the app's own file: one developer's settings must not decide what a test sees.
+        local_settings = directory / f"{name}.settings.json"
+        local_settings.touch()
+        local_settings.chmod(0o600)
+        local_settings.write_text(json.dumps({"IsEncrypted": False, "Values": dict(own_settings or {})}), encoding="utf-8")
         arguments = ["--app", str(app_dir.resolve()), "--data", str(self.data), "--clock", clock_spec]
         arguments += ["--settings", str(local_settings.resolve())]
         if enable_auth:

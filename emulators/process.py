@@ -198,6 +198,15 @@ class Emulator:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def end(self) -> str | None:
+        """How the process ended, and the last lines of its log, if it ended by itself; None if it runs or was stopped."""
+        code = None if self._process is None else self._process.poll()
+        if code is None:
+            return None
+        how = f"signal {-code} ended it" if code < 0 else f"it ended with {code}"
+        return f"{self.name} does not run any more: {how}\n{self.log_tail()}"
+
+    @property
     def pid(self) -> int:
         """Of the process.
 

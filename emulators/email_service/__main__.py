@@ -7,6 +7,7 @@ from pathlib import Path
 from emulators.clock import clock_from_spec
 from emulators.email_service.service import EmailService
 from emulators.http_server import command_line, serve_until_terminated
+from emulators.one_sentence import one_sentence
 
 
 def main() -> None:
@@ -19,4 +20,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_sentence():
+        main()

@@ -12,6 +12,7 @@ from emulators.clock import clock_from_spec
 from emulators.functions_host.app.indexing import IndexingError
 from emulators.functions_host.host_log import set_up_logging
 from emulators.functions_host.settings import ConfigurationError, load_settings
+from emulators.one_sentence import sentence
 
 
 def _arguments() -> argparse.Namespace:
@@ -50,7 +51,7 @@ def main() -> int:
 
         asyncio.run(run())
     except (ConfigurationError, IndexingError, ValueError, OSError, sqlite3.Error) as problem:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"error: {sentence(problem)}", file=sys.stderr)
         if problem.__cause__ is not None:
             from emulators.functions_host.app.invocation import app_traceback
 

@@ -161,15 +161,7 @@ def load_settings(app: Path, settings_file: str | None, overrides: list[str]) ->
     skipped: list[str] = []
     path = _settings_path(app, settings_file)
     if path is not None:
-        document = _read_json(path)
-        if document.get("IsEncrypted"):
-            raise ConfigurationError(f"{path}: encrypted settings are not supported")
-        named = dict(document.get("Values") or {})
-        for name, value in (document.get("ConnectionStrings") or {}).items():
-            named[f"ConnectionStrings:{name}"] = value.get("ConnectionString") if isinstance(value, dict) else value
-        for name, value in named.items():
-            if not isinstance(value, str):
-                raise ConfigurationError(f"{path}: the value of {name!r} must be a string")
+        for name, value in read_settings_file(path).items():
             if name in values:
                 skipped.append(name)
             else:
@@ -185,6 +177,27 @@ def load_settings(app: Path, settings_file: str | None, overrides: list[str]) ->
     if values["FUNCTIONS_WORKER_RUNTIME"] != "python":
         raise ConfigurationError(f"FUNCTIONS_WORKER_RUNTIME is {values['FUNCTIONS_WORKER_RUNTIME']!r}: only python runs here")
     return AppSettings(app, load_host_json(app), values, [name for name in skipped if name not in given], given)
+
+
+def read_settings_file(path: Path) -> dict[str, str]:
+    """The settings and connection strings of a local.settings.json.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is not what such a file is.
+    """
+    document = _read_json(path)
+    if document.get("IsEncrypted"):
+        raise ConfigurationError(f"{path}: encrypted settings are not supported")
+    parts = {name: {} if document.get(name) is None else document[name] for name in ("Values", "ConnectionStrings")}
+    if wrong := [name for name, part in parts.items() if not isinstance(part, dict)]:
+        raise ConfigurationError(f"{path}: {wrong[0]} must be an object")
+    named = dict(parts["Values"])
+    for name, value in parts["ConnectionStrings"].items():
+        named[f"ConnectionStrings:{name}"] = value.get("ConnectionString") if isinstance(value, dict) else value
+    for name, value in named.items():
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{path}: the value of {name!r} must be a string")
+    return named
 
 
 def _settings_path(app: Path, settings_file: str | None) -> Path | None:

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from emulators.clock import clock_from_spec
+from emulators.one_sentence import one_sentence
 from emulators.sql_server.engine.database import Database
 from emulators.sql_server.tds.tls import tls_contexts
 from emulators.sql_server.wire.control import ControlPort
@@ -60,4 +61,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_sentence():
+        main()

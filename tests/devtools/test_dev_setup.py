@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -181,3 +182,29 @@ def test_files_of_init_and_check_config_lie_where_the_caller_is(
     monkeypatch.chdir(tmp_path)
     for name, program in (("init", "devtools.init_config"), ("check-config", "devtools.check_config")):
         assert dev.SUBCOMMANDS[name][1](["mine.toml"]) == [["-m", program, "--from", str(tmp_path), "mine.toml"]]
+
+
+@pytest.mark.parametrize(
+    "name", ["init", "check-config", "demo", "start", "sql", "sim", "chaos", "test", "check", "bench", "setup"]
+)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_installs_nothing(tmp_path: Path, name: str, flag: str) -> None:
+    for file in ("dev.py", "requirements.txt", "requirements-dev.txt", "requirements-data.txt"):
+        shutil.copyfile(ROOT / file, tmp_path / file)
+    before = sorted(tmp_path.iterdir())
+    asked = [sys.executable, "-B", str(tmp_path / "dev.py"), name, flag]
+    result = subprocess.run(asked, capture_output=True, text=True, env={"PATH": ""})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"usage: python dev.py {name} ")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_every_subcommand_is_asked_for_help(dev: ModuleType) -> None:
+    (names,) = [mark.args[1] for mark in test_help_installs_nothing.pytestmark if mark.args[0] == "name"]  # type: ignore[attr-defined]
+    assert names == list(dev.SUBCOMMANDS)
+
+
+@pytest.mark.parametrize("name", ["test", "check"])
+def test_help_on_the_tests_installs_no_browser(steps: list[list[str]], dev: ModuleType, name: str) -> None:
+    assert dev.main([name, "--help"]) == 0
+    assert steps == []

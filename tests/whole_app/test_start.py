@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pyodbc
+import pytest
 import requests
 
 from devtools.stack import ROOT
@@ -125,6 +129,83 @@ def test_a_bad_configuration_ends_start_with_one_sentence(tmp_path: Path) -> Non
     assert run.process.wait(60) == 1
     assert "retry.window" in run.output
     assert "Traceback" not in run.output
+
+
+def test_settings_of_the_users_own_reach_the_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_THE_ENVIRONMENT", "first")
+    (tmp_path / "mine.json").write_text('{"IsEncrypted": false, "Values": {"OF_THE_FILE": "second"}}')
+    (tmp_path / "tables.sql").write_text("CREATE TABLE dbo.T (Id int NOT NULL PRIMARY KEY)")
+    names = {"A": "%OF_THE_ENVIRONMENT%", "B": "%OF_THE_FILE%", "C": "%OF_THE_COMMAND%"}
+    headers = "".join(f'{name} = "{value}"\n' for name, value in names.items())
+    target = f'[[targets]]\nname = "api"\nurl = "%MY_URL%"\n[targets.headers]\n{headers}'
+    (tmp_path / "mine.toml").write_text(f'{target}[[relays]]\ntable = "dbo.T"\n')
+    options = ["--from", str(tmp_path), "--config", "mine.toml", "--tables", "tables.sql", "--settings", "mine.json"]
+    with Downstream(Clock()) as api:
+        options += ["--setting", "OF_THE_COMMAND=third", "--setting", f"MY_URL={api.url}/mine"]
+        run = Started(tmp_path / "data", *options)
+        run.wait_printed("What the app does, in short")
+        with closing(pyodbc.connect(run.find(r"(Driver=.*)"), autocommit=True)) as connection:
+            connection.execute("INSERT INTO dbo.T VALUES (1)")
+        api.wait_for(lambda: api.find("dbo.T", {"Id": 1}) is not None, 90)
+        (attempt,) = api.attempts()
+        assert [attempt.headers[name] for name in names] == ["first", "second", "third"]
+        assert run.stop() == 0, run.output
+    mode = (tmp_path / "data" / "functions_host.settings.json").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["functions_host", "sql_server"])
+def test_a_part_that_ends_by_itself_ends_start_and_is_named(tmp_path: Path, name: str) -> None:
+    run = Started(tmp_path)
+    run.wait_ready()
+    module = f"emulators.{name}".encode()
+    (pid,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if (text := read(path)) and module in text and str(tmp_path).encode() in text
+    )
+    os.kill(pid, signal.SIGKILL)
+    assert run.process.wait(60) == 1
+    assert "does not run any more: signal 9 ended it" in run.output
+    assert f"{name}.log" in run.output and "Traceback" not in run.output
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
+@pytest.mark.parametrize("option", ["--port", "--sql-port"])
+def test_a_port_in_use_ends_start_with_one_sentence(tmp_path: Path, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        run = Started(tmp_path, option, str(other.getsockname()[1]))
+        assert run.process.wait(60) == 1
+    assert "another program listens there; choose another port" in run.output
+    assert "Traceback" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("CREATE TABLE dbo.T (Id int NOT NULL PRIMARY KEY)\nGO\nSELECT 1 / 0", "8134"),
+        ("SELEC 1", "102"),
+        (":r other.sql", "line 1"),
+    ],
+)
+def test_a_script_that_fails_ends_start_with_its_error(tmp_path: Path, script: str, told: str) -> None:
+    (tmp_path / "tables.sql").write_text(script)
+    run = Started(tmp_path / "data", "--tables", str(tmp_path / "tables.sql"))
+    assert run.process.wait(60) == 1
+    assert told in run.output and "Traceback" not in run.output
+
+
+def test_data_that_cannot_be_kept_end_start_with_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    run = Started(tmp_path / "file")
+    assert run.process.wait(60) == 1
+    assert str(tmp_path / "file") in run.output and "Traceback" not in run.output
 
 
 def test_rows_arrive_within_two_polling_intervals(relay: Relay) -> None:
