@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from argparse import ArgumentTypeError
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
@@ -70,3 +72,42 @@ def setting(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise ArgumentTypeError("NAME=VALUE is wanted")  # without the text: it may be a secret
     return name, value
+
+
+def file(text: str) -> Path:
+    """A file that is there.
+
+    Raises:
+        ArgumentTypeError: it is not.
+    """
+    if not Path(text).is_file():
+        raise ArgumentTypeError(f"there is no file {text}")
+    return Path(text)
+
+
+def new_file(text: str) -> Path:
+    """A file that can be written.
+
+    Raises:
+        ArgumentTypeError: its folder is not there, or it cannot be written.
+    """
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise ArgumentTypeError(f"there is no folder {path.parent}")
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ArgumentTypeError(f"{path} cannot be written")
+    return path
+
+
+def folder(text: str) -> Path:
+    """A folder, which is made if it is not there.
+
+    Raises:
+        ArgumentTypeError: it cannot be made.
+    """
+    path = Path(text)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentTypeError(f"{path} cannot be made ({error.strerror})") from None
+    return path

@@ -24,6 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from devtools.arguments import count
 from devtools.bench_outage import HOURS, measure_outage, outage_grid
 from devtools.bench_recovery import SIZES, measure_recovery, recovery_grid
 from devtools.stack import Stack
@@ -225,12 +226,12 @@ def emulators(directory: Path, batches: int) -> Table:
 def main(arguments: Sequence[str] | None = None, console: Console | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m devtools.bench", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--batches", type=int, default=5, help="batches of the relay to time (5)")
-    parser.add_argument("--rows", type=int, default=SIZES[-1], help=f"held rows to measure recovery with ({SIZES[-1]})")
+    parser.add_argument("--batches", type=count, default=5, help="batches of the relay to time (5)")
+    parser.add_argument("--rows", type=count, default=SIZES[-1], help=f"held rows to measure recovery with ({SIZES[-1]})")
     parser.add_argument(
-        "--outage", type=int, nargs="?", const=20_000, metavar="ROWS", help="also play an outage of so many rows (20000)"
+        "--outage", type=count, nargs="?", const=20_000, metavar="ROWS", help="also play an outage of so many rows (20000)"
     )
-    parser.add_argument("--hours", type=int, default=HOURS, help=f"how long the target is down in it ({HOURS})")
+    parser.add_argument("--hours", type=count, default=HOURS, help=f"how long the target is down in it ({HOURS})")
     parser.add_argument("--only", choices=("emulators", "recovery", "outage"), help="one part alone")
     given = parser.parse_args(arguments)
     console = console or Console(width=None if sys.stdout.isatty() else _COLUMNS)

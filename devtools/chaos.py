@@ -22,6 +22,7 @@ from typing import Any
 import pyodbc
 import requests
 
+from devtools.arguments import count, folder
 from devtools.scripts import run_script
 from devtools.stack import ROOT
 from emulators.launch import DownstreamProcess, FunctionsHost, SqlServer
@@ -224,9 +225,9 @@ class Chaos:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="chaos", description="Kill the hosts, the database and the API; compare at the end.")
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--kills", type=count, default=200)
     parser.add_argument("--seed", type=int, help="of what is random; the instants remain real time")
-    parser.add_argument("--directory", type=Path, help="keep data and logs there")
+    parser.add_argument("--directory", type=folder, help="keep data and logs there")
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     print(f"chaos: seed {seed}, {options.kills} kills, clock {SPEED} times as fast", flush=True)

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from devtools.arguments import folder, new_file
 from devtools.data import DEMO_CONFIG, airports, flights, weather
 from devtools.real import RealStack, RealTime
 from devtools.reconciliation import Reconciliation, reconcile
@@ -303,9 +304,9 @@ def _print(console: Console, demo: Demo, reconciled: list[Reconciliation], repor
 def main() -> int:
     """Run the scenario; 0 only if nothing is lost and the poison row is the only dead letter."""
     parser = argparse.ArgumentParser(prog="dev.py demo", description="The whole job on the embedded emulators, in virtual time.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write a machine-readable report")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write a machine-readable report")
     parser.add_argument("--real", action="store_true", help="on a real SQL Server, Core Tools and Azurite (docs/local.md)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep data and logs in this folder")
+    parser.add_argument("--keep", type=folder, metavar="DIR", help="keep data and logs in this folder")
     options = parser.parse_args()
     console = Console(soft_wrap=True)
     parts = "a real SQL Server, Core Tools and Azurite, in real time" if options.real else "the embedded emulators, in virtual time"

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytds
 
+from devtools.arguments import file, port
 from emulators.launch import SqlServer
 from infra.sql_script import Batch, ScriptError, read_script
 
@@ -40,7 +40,7 @@ def connection_arguments(text: str) -> dict[str, Any]:
     """What a connection string, of ADO.NET or ODBC, says to ``pytds.connect``.
 
     Raises:
-        ConnectionTextError: no server, or encryption.
+        ConnectionTextError: no server, a port that is none, or encryption.
     """
     values = {
         _NAMES[key]: (quoted.replace("}}", "}") if quoted else plain).strip()
@@ -51,10 +51,14 @@ def connection_arguments(text: str) -> dict[str, Any]:
         raise ConnectionTextError("Encrypt: this runner is for databases on this machine; use sqlcmd for others")
     if "server" not in values:
         raise ConnectionTextError("Server is missing")
-    host, _, port = values["server"].removeprefix("tcp:").partition(",")
+    host, _, number = values["server"].removeprefix("tcp:").partition(",")
+    try:
+        chosen = port(number.strip() or "1433")
+    except argparse.ArgumentTypeError as error:
+        raise ConnectionTextError(f"Server: {error}") from None
     return {
         "dsn": host,
-        "port": int(port or 1433),
+        "port": chosen,
         "user": values.get("user"),
         "password": values.get("password"),
         "database": values.get("database"),
@@ -158,9 +162,9 @@ def shown(value: Any, scale: int | None = None) -> str:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="dev.py sql", description="Run scripts for sqlcmd on the database of dev.py start.")
-    parser.add_argument("scripts", type=Path, nargs="*", metavar="script.sql", help="none: standard input")
+    parser.add_argument("scripts", type=file, nargs="*", metavar="script.sql", help="none: standard input")
     parser.add_argument("--connection", help="of another database (ADO.NET or ODBC, without encryption)")
-    parser.add_argument("--sql-port", type=int, default=14330, help="that dev.py start was given")
+    parser.add_argument("--sql-port", type=port, default=14330, help="that dev.py start was given")
     parser.add_argument("-v", dest="variables", action="append", default=[], metavar="NAME=value", help="a scripting variable")
     return parser.parse_args(given)
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from devtools.arguments import count, factor, folder, new_file
 from devtools.sim.mutants import MUTANTS
 from devtools.sim.plan import Policy
 from devtools.sim.runner import Runner, Tally, run_all, tasks, tell
@@ -21,18 +22,18 @@ _PROGRESS_SECONDS = 20
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sim", description="Try to break the guarantee; seeds decide everything.")
-    parser.add_argument("--seeds", type=int, help="how many (default 100, or 1 with --seed)")
+    parser.add_argument("--seeds", type=count, help="how many (default 100, or 1 with --seed)")
     parser.add_argument("--seed", type=int, help="the first, or the only one; without it, any")
-    parser.add_argument("--minutes", type=float, help="end after so long")
+    parser.add_argument("--minutes", type=factor, help="end after so long")
     parser.add_argument("--policy", choices=["rowpost", "naive"], default="rowpost")
     parser.add_argument("--wire", action="store_true", help="real processes, driver and sockets instead of one process")
-    parser.add_argument("--jobs", type=int, default=1, help="processes at the same time (default 1)")
+    parser.add_argument("--jobs", type=count, default=1, help="processes at the same time (default 1)")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="with a deliberate defect in the app, to see that it is found")
     parser.add_argument("--features", nargs="*", choices=sorted(FEATURES), default=sorted(FEATURES), help="kinds of actions")
     parser.add_argument("--shrink", type=int, default=60, metavar="RUNS", help="how many runs to spend on a smaller failing plan")
     parser.add_argument("--keep-going", action="store_true", help="tell failures and go on to the end")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the tally there as JSON")
-    parser.add_argument("--directory", type=Path, help="keep data and logs of the wire there")
+    parser.add_argument("--report", type=new_file, metavar="FILE", help="write the tally there as JSON")
+    parser.add_argument("--directory", type=folder, help="keep data and logs of the wire there")
     options = parser.parse_args(arguments)
     options.seeds = options.seeds or (1 if options.seed is not None else 100)
     first = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
