@@ -54,6 +54,10 @@ def test_the_app_has_the_rights_of_its_role_and_the_script_those_of_an_administr
     assert f"User ID=sa;Password={SERVICES['sql']['environment']['MSSQL_SA_PASSWORD']};" in prepare
 
 
+def test_what_runs_the_host_starts_it_again() -> None:
+    assert SERVICES["app"]["restart"] == "unless-stopped"
+
+
 def test_every_address_is_a_service_that_listens_there() -> None:
     text = "\n".join(SERVICES["app"]["environment"].values())
     found = set(re.findall(r"(?:http://|Server=)(\w+)[:,](\d+)", text))
