@@ -462,6 +462,8 @@ class ViewRows(InformationSchema):
         descriptions = {"S": "SQL_USER", "R": "DATABASE_ROLE", "E": "EXTERNAL_USER"}
         for principal in self.catalogue.principals.values():
             user = principal.kind != "R"
+            owner = self.catalogue.principals.get(principal.owner.lower())
+            ways = (4, "EXTERNAL") if principal.kind == "E" else (1, "INSTANCE") if principal.login else (0, "NONE")
             yield (
                 principal.name,
                 principal.principal_id,
@@ -470,11 +472,10 @@ class ViewRows(InformationSchema):
                 principal.default_schema if user else None,
                 principal.created,
                 principal.created,
-                None if user else 1,
+                None if user or owner is None else owner.principal_id,
                 bytes.fromhex(principal.sid) or None,
                 int(principal.fixed and not user and principal.principal_id >= 16384),
-                1 if user else 0,
-                "INSTANCE" if user else "NONE",
+                *ways,
             )
 
     def _sys_database_role_members(self) -> Iterator[Row]:

@@ -58,8 +58,10 @@ def test_nothing_is_allowed_until_granted(worker: Client) -> None:
     assert worker.error("CREATE TABLE dbo.X (a int)").number == 262
     assert worker.error("EXEC (N'CREATE SCHEMA y')").number == 262
     assert worker.error("ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF").number == 262
-    assert worker.error("DROP TABLE dbo.T").number == 1088
-    assert worker.error("GRANT SELECT ON dbo.T TO worker").number == 4613
+    assert worker.error("DROP TABLE dbo.T").number == 3701
+    assert worker.error("TRUNCATE TABLE dbo.T").number == 1088
+    assert worker.error("GRANT SELECT ON dbo.T TO app_role").number == 15151
+    assert worker.error("GRANT CREATE TABLE TO app_role").number == 4613
     assert worker.rows("SELECT USER_NAME(), SUSER_SNAME(), IS_MEMBER('db_owner')") == [("worker", "worker", 0)]
     assert worker.value("DECLARE @t TABLE (a int); INSERT @t VALUES (1); SELECT a FROM @t") == 1
 
