@@ -363,7 +363,8 @@ class Ddl(ModuleDdl):
             raise sql_error(5011, node.database)
         if self.store.count:
             raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
-        security.require_database(self.session, "ALTER")
+        if not security.allows_on_database(self.session, "ALTER"):
+            raise sql_error(5011, self.store.database.name, state=9)
         if any(name in ("READ_ONLY", "READ_WRITE") for name, _ in node.settings):
             self._be_alone(node.termination)
         self.store.altering = True

@@ -17,7 +17,7 @@ from emulators.sql_server.catalogue.model import (
     constraints_of,
 )
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, Row, system_view_id
-from emulators.sql_server.objects.security import logins, sees_policy
+from emulators.sql_server.objects.security import PERMISSIONS, logins, sees_policy
 from emulators.sql_server.system_views.information_schema import InformationSchema
 from emulators.sql_server.values.datatypes import (
     ASSEMBLY_TYPES,
@@ -29,6 +29,7 @@ from emulators.sql_server.values.datatypes import (
     system_types,
     user_type_id,
 )
+from emulators.sql_server.values.errors import unsupported
 from emulators.sql_server.values.results import SqlType
 
 _SYS_SCHEMA = 4
@@ -467,7 +468,7 @@ class ViewRows(InformationSchema):
             yield (
                 principal.name,
                 principal.principal_id,
-                principal.kind.ljust(2),
+                principal.kind,
                 descriptions[principal.kind],
                 principal.default_schema if user else None,
                 principal.created,
@@ -485,6 +486,11 @@ class ViewRows(InformationSchema):
                 if member is not None:
                     yield role.principal_id, member.principal_id
 
+    def _permission_code(self, name: str) -> str:
+        if not PERMISSIONS[name]:
+            raise unsupported(f"permission {name} in sys.database_permissions")
+        return PERMISSIONS[name].ljust(4)
+
     def _sys_database_permissions(self) -> Iterator[Row]:
         descriptions = {0: "DATABASE", 1: "OBJECT_OR_COLUMN", 3: "SCHEMA"}
         states = {"G": "GRANT", "D": "DENY", "W": "GRANT_WITH_GRANT_OPTION"}
@@ -499,7 +505,7 @@ class ViewRows(InformationSchema):
                 0,
                 grantee.principal_id,
                 1,
-                permission.name[:2],
+                self._permission_code(permission.name),
                 permission.name,
                 permission.state,
                 states[permission.state],
