@@ -36,6 +36,13 @@ LEASES = "CREATE TABLE az_func.Leases_of_a_test (OrderId int NOT NULL PRIMARY KE
 REFUSED_BY_NAME = 40517  # the emulator has no such statement
 
 
+def run(connection: pyodbc.Connection, sql: str) -> None:
+    """A batch, to its end: a later statement may not run before what the former ones say is read."""
+    cursor = connection.execute(sql)
+    while cursor.nextset():
+        pass
+
+
 @dataclass
 class Database:
     """A database that infra/prepare_database.py has prepared, and how to enter it."""
@@ -49,9 +56,7 @@ class Database:
         """The number of the error that the app gets; 0: none."""
         connection = self.app()
         try:
-            cursor = connection.execute(sql)
-            while cursor.nextset():
-                pass
+            run(connection, sql)
         except pyodbc.Error as error:
             return int(re.findall(r"\((\d+)\) \(SQL", str(error))[0])
         finally:
@@ -92,11 +97,12 @@ def real(config: Config) -> Iterator[Database]:
 
 
 def prepared(database: Database) -> Database:
-    database.admin.execute(TABLES)
-    database.admin.execute(
-        f"IF SUSER_ID(N'rowpost_test') IS NULL CREATE LOGIN rowpost_test WITH PASSWORD = N'{PASSWORD}', CHECK_POLICY = OFF"
+    run(database.admin, TABLES)
+    run(
+        database.admin,
+        f"IF SUSER_ID(N'rowpost_test') IS NULL CREATE LOGIN rowpost_test WITH PASSWORD = N'{PASSWORD}', CHECK_POLICY = OFF",
     )
-    database.admin.execute("CREATE USER rowpost_test FOR LOGIN rowpost_test")
+    run(database.admin, "CREATE USER rowpost_test FOR LOGIN rowpost_test")
     prepare(database.admin, database.config, "rowpost_test")
     assert database.error(LEASES) == 0
     return database
@@ -206,6 +212,7 @@ DENIED = {
     "EXECUTE AS USER = N'dbo'": {15517},
     "ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF": {5011, 5069},
 }
+NOT_A_REFUSAL = {0, 102, 156, 170, 207, 208, 2812}  # done, or not understood; the numbers above are the emulator's
 ONLY_REAL = ("EXECUTE AS", "ALTER SCHEMA", "CREATE PROCEDURE", "CREATE TRIGGER", "ON OBJECT::dbo.Salaries TO rowpost_test")
 
 
@@ -233,8 +240,10 @@ def unchanged(database: Database) -> Iterator[None]:
 def test_all_else_is_denied(database: Database, sql: str) -> None:
     if database.kind == "emulator" and any(what in sql for what in ONLY_REAL):
         assert database.error(sql) == REFUSED_BY_NAME
-    else:
+    elif database.kind == "emulator":
         assert database.error(sql) in DENIED[sql]
+    else:
+        assert database.error(sql) not in NOT_A_REFUSAL
 
 
 @pytest.mark.parametrize("context", ["", "WITH EXECUTE AS OWNER", "WITH EXECUTE AS SELF", "WITH EXECUTE AS N'dbo'"])
@@ -259,28 +268,29 @@ def test_a_trigger_on_a_table_of_the_app_reaches_nothing_of_others(database: Dat
             assert database.error("INSERT INTO az_func.Leases_of_a_test VALUES (7, 1)") in {229, 3701, *MISSING}
         assert database.rows("SELECT * FROM az_func.Taken") == []
     finally:
-        database.admin.execute("DROP TRIGGER IF EXISTS az_func.Peek; DROP TABLE az_func.Taken")
+        run(database.admin, "DROP TRIGGER IF EXISTS az_func.Peek; DROP TABLE az_func.Taken")
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_what_an_administrator_puts_into_az_func_opens_no_table_of_dbo(database: Database) -> None:
-    database.admin.execute("EXEC (N'CREATE VIEW az_func.Peek AS SELECT Amount FROM dbo.Salaries')")
+    run(database.admin, "EXEC (N'CREATE VIEW az_func.Peek AS SELECT Amount FROM dbo.Salaries')")
     assert database.error("SELECT Amount FROM az_func.Peek") == 229
-    database.admin.execute("DROP VIEW az_func.Peek")
+    run(database.admin, "DROP VIEW az_func.Peek")
 
 
 def test_a_database_of_before_gets_new_owners_and_nobody_else_loses_a_right(database: Database) -> None:
     """As an earlier version left it: the schemas are dbo's, and another app uses az_func as well."""
     admin = database.admin
-    admin.execute("CREATE USER other_app WITHOUT LOGIN; CREATE USER other_team WITHOUT LOGIN; CREATE USER third_app WITHOUT LOGIN")
-    admin.execute("ALTER AUTHORIZATION ON SCHEMA::rowpost TO dbo; ALTER AUTHORIZATION ON SCHEMA::az_func TO dbo")
-    admin.execute("GRANT SELECT, INSERT, UPDATE, DELETE, ALTER, REFERENCES ON SCHEMA::az_func TO rowpost_app")
-    admin.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::rowpost TO rowpost_app")
-    admin.execute(
-        "GRANT SELECT, ALTER ON SCHEMA::az_func TO other_app; GRANT INSERT ON SCHEMA::az_func TO other_team WITH GRANT OPTION"
+    run(admin, "CREATE USER other_app WITHOUT LOGIN; CREATE USER other_team WITHOUT LOGIN; CREATE USER third_app WITHOUT LOGIN")
+    run(admin, "ALTER AUTHORIZATION ON SCHEMA::rowpost TO dbo; ALTER AUTHORIZATION ON SCHEMA::az_func TO dbo")
+    run(admin, "GRANT SELECT, INSERT, UPDATE, DELETE, ALTER, REFERENCES ON SCHEMA::az_func TO rowpost_app")
+    run(admin, "GRANT SELECT, INSERT, UPDATE, DELETE ON SCHEMA::rowpost TO rowpost_app")
+    run(
+        admin,
+        "GRANT SELECT, ALTER ON SCHEMA::az_func TO other_app; GRANT INSERT ON SCHEMA::az_func TO other_team WITH GRANT OPTION",
     )
-    admin.execute("DENY DELETE ON az_func.Leases_of_a_test TO other_app; GRANT SELECT ON rowpost.Ledger TO other_team")
-    admin.execute("EXEC (N'CREATE VIEW az_func.Peek AS SELECT Amount FROM dbo.Salaries')")
+    run(admin, "DENY DELETE ON az_func.Leases_of_a_test TO other_app; GRANT SELECT ON rowpost.Ledger TO other_team")
+    run(admin, "EXEC (N'CREATE VIEW az_func.Peek AS SELECT Amount FROM dbo.Salaries')")
     assert database.error("SELECT Amount FROM az_func.Peek") == 0, "what one owner of all would open"
     everybody = (
         "SELECT USER_NAME(grantee_principal_id), permission_name, class, state FROM sys.database_permissions "
@@ -289,23 +299,23 @@ def test_a_database_of_before_gets_new_owners_and_nobody_else_loses_a_right(data
     )
     before = database.rows(everybody)
     for _ in range(2):  # a migration that was cut short runs again
-        admin.execute("DELETE FROM rowpost.SchemaVersion WHERE Version = 8")
+        run(admin, "DELETE FROM rowpost.SchemaVersion WHERE Version = 8")
         assert f"migrations/{migrations()[8].name}" in prepare(admin, database.config)
         assert database.rows(everybody) == before
         assert database.error("SELECT Amount FROM az_func.Peek") == 229
     test_the_role_has_what_the_page_lists(database)
     test_both_schemas_belong_to_a_user_that_nobody_can_be(database)
-    admin.execute("ALTER AUTHORIZATION ON SCHEMA::az_func TO third_app")
+    run(admin, "ALTER AUTHORIZATION ON SCHEMA::az_func TO third_app")
     run_script(admin, migrations()[8], {})
     assert ("third_app", "CONTROL", 3, "G") in database.rows(everybody), "the former owner keeps what it could do"
-    admin.execute("DROP VIEW az_func.Peek; DROP USER third_app; DROP USER other_app; DROP USER other_team")
+    run(admin, "DROP VIEW az_func.Peek; DROP USER third_app; DROP USER other_app; DROP USER other_team")
     prepare(admin, database.config)
 
 
 def test_a_principal_of_that_name_that_can_log_in_is_refused(tmp_path: Path) -> None:
     with SqlServer(tmp_path, "real") as server:
         admin = server.connect()
-        admin.execute("CREATE LOGIN rowpost_owner WITH PASSWORD = N'x'; CREATE USER rowpost_owner FOR LOGIN rowpost_owner")
+        run(admin, "CREATE LOGIN rowpost_owner WITH PASSWORD = N'x'; CREATE USER rowpost_owner FOR LOGIN rowpost_owner")
         with pytest.raises(pyodbc.Error, match="must be a user without login"):
             run_script(admin, ROOT / "infra" / "sql" / "20-rowpost.sql", {})
         assert admin.execute("SELECT SCHEMA_ID(N'az_func')").fetchval() is None

@@ -211,7 +211,7 @@ def fail_in_every_way(relay: Relay) -> list[requests.Response]:
     relay.advance(minutes(12))
     host.clear_durable_faults()
     stack.email.set_mode("up")
-    for path in ("status", "relays/dbo.Orders/columns", "relays/nobody/columns", "relays/dbo.Items/dead-letters"):
+    for path in ("status", "health", "relays/dbo.Orders/columns", "relays/nobody/columns", "relays/dbo.Items/dead-letters"):
         ask("GET", f"/api/{path}")
     for content in (b"{", b"[" * 40000, b'{"columns": ["nobody"]}', b'{"columns": "\\ud800"}', b"\xff" * 100):
         ask("PUT", "/api/relays/dbo.Orders/columns", data=content)

@@ -124,6 +124,7 @@ def test_a_table_name_that_is_more_than_a_name_is_refused(make_relay: Callable[.
 
 REQUESTS = {
     "get_status": ("GET", "/api/status"),
+    "get_health": ("GET", "/api/health"),
     "get_columns": ("GET", "/api/relays/dbo.Orders/columns"),
     "put_columns": ("PUT", "/api/relays/dbo.Orders/columns"),
     "delete_columns": ("DELETE", "/api/relays/dbo.Orders/columns"),
@@ -150,7 +151,7 @@ def test_every_endpoint_asks_for_a_key_and_each_caller_has_its_own(relay: Relay)
         groups = {
             name: re.findall("`(.+?)`", row) for name, row in re.findall(r"^\| `([\w-]+)` \| [^|`]+ \| (`.+`) \|$", page, re.M)
         }
-        assert len(groups) == 3 and set().union(*groups.values()) == REQUESTS.keys()
+        assert len(groups) == 4 and set().union(*groups.values()) == REQUESTS.keys()
         for caller, functions in groups.items():
             for function in functions:
                 put = {"headers": {"x-functions-key": keys["master"]}, "json": {"value": f"key of {caller}"}}
