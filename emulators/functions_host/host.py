@@ -109,7 +109,7 @@ class Host:
             self._invoker,
             management,
             self.trigger_by_hand,
-            Keys(data / "keys.json"),
+            Keys(data / "keys.json", [function.name for function in self.functions if function.kind == "httpTrigger"]),
             enable_auth,
             Console(state, DurableReader(data / "durable.sqlite"), recent),
             clock,

@@ -86,7 +86,7 @@ class StatementCompiler(AssignmentCompiler):
     def _needs(self, plan: P) -> P:
         plan.bindings = plan.bindings[: highest_parameter(plan.sql)]
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
-        plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
+        plan.permissions, plan.locking = sorted(self.unit.permissions | self.unit.beyond_chains), self.unit.locking
         plan.filtered = self.unit.filtered
         rest = combined(self.reads.values, "this use of a masked column")
         plan.doubts = [*self.unit.doubts, *(mask for _, mask, _ in plan.masks if mask.doubt), *([rest] if rest else [])]

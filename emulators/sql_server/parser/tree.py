@@ -673,6 +673,14 @@ class CreateSchema(Statement):
 
 
 @dataclass(slots=True, eq=False)
+class AlterAuthorization(Statement):
+    """A new owner for a schema."""
+
+    schema: str
+    owner: str
+
+
+@dataclass(slots=True, eq=False)
 class CreateView(Statement):
     name: Name
     columns: list[str]
