@@ -160,7 +160,7 @@ class ExpressionCompiler(ConversionCompiler):
             raise sql_error(8120, ".".join(self._qualified(node, owner)))
         if found.mask is not None:
             self.reads.values.append(found.mask)
-        return Typed(found.sql, found.type, found.collation, nullable=found.nullable, identity=found.identity)
+        return Typed(found.sql, found.type, found.collation, nullable=found.nullable, identity=found.identity, origin=found.origin)
 
     def _qualified(self, node: ColumnRef, scope: Scope) -> tuple[str, ...]:
         if len(node.parts) > 1:

@@ -227,6 +227,7 @@ class QueryCompiler(SourceCompiler):
                     identity=item.identity,
                     json=item.json,
                     mask=item.mask,
+                    origin=item.origin,
                 ),
             )
             for number, (name, item) in enumerate(zip(names, items, strict=True), 1)
@@ -351,6 +352,7 @@ class QueryCompiler(SourceCompiler):
                             nullable=column.nullable,
                             identity=column.identity,
                             mask=column.mask,
+                            origin=column.origin,
                         ),
                     )
                 )

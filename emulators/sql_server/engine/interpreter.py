@@ -71,9 +71,10 @@ from emulators.sql_server.values import errors
 from emulators.sql_server.values.conversions import converter
 from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
 from emulators.sql_server.values.errors import LONE_SURROGATE, sql_error, unsupported
-from emulators.sql_server.values.results import Event, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from emulators.sql_server.values.results import Event, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
 
 Events = Iterator[Event | SqlError]
+_CHANGES = (Insert, Update, Delete, Merge, AlterTable, CreateIndex)
 _MAX_NESTING = 32
 _MAX_PLANS = 32
 
@@ -84,6 +85,14 @@ def _with_whole_text(events: Events) -> Events:
         yield from events
     except UnicodeEncodeError:
         raise unsupported(LONE_SURROGATE) from None
+
+
+def _says_terminated(statement: Statement, error: SqlError) -> bool:
+    into = getattr(statement.query.body, "into", None) if isinstance(statement, QueryStatement) else None
+    changes = isinstance(statement, _CHANGES) or into is not None
+    if isinstance(statement, AlterTable) and error.number == 547:
+        return False
+    return changes and errors.terminates_statement(error)
 
 
 class Interpreter(FlowStatements):
@@ -205,6 +214,8 @@ class Interpreter(FlowStatements):
             if self._settle(error, statement):
                 raise
             yield error
+            if _says_terminated(statement, error):
+                yield Message(3621, "The statement has been terminated.", 0, 0)
         else:
             if not isinstance(statement, (If, While, Block, TryCatch, Declare)):
                 self.last_error = 0
