@@ -80,9 +80,11 @@ _MAX_PLANS = 32
 
 
 def _with_whole_text(events: Events) -> Events:
-    """Raises SqlError 40517 for text that SQLite cannot hold."""
+    """Raises SqlError 40517 for text that SQLite cannot hold, 191 for what is nested too deeply."""
     try:
         yield from events
+    except RecursionError:
+        raise sql_error(191) from None
     except UnicodeEncodeError:
         raise unsupported(LONE_SURROGATE) from None
 
@@ -156,7 +158,10 @@ class Interpreter(FlowStatements):
 
     def batch(self, sql: str, parameters: dict[str, Parameter], dynamic: bool = False) -> Events:
         """Run a batch with its own variables."""
-        statements = self.session.owner.parse(sql)
+        try:
+            statements = self.session.owner.parse(sql)
+        except RecursionError:
+            raise sql_error(191) from None
         outer, self.frame = self.frame, Frame(dynamic=dynamic)
         hidden = self.session.hide_table_variables() if dynamic else {}
         for name, parameter in parameters.items():

@@ -144,6 +144,8 @@ class Store:
             return sql_error(3617)
         if "integer overflow" in text:
             return sql_error(8115, "expression", "bigint")
+        if "parser stack overflow" in text or "Expression tree is too large" in text:
+            return sql_error(191)
         if "no such table" in text:
             return sql_error(208, text.rpartition(" ")[2])
         if "UTF-8" in text or "user-defined function raised" in text:  # text in or out that is none; other failures are reported

@@ -63,6 +63,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "in their target lists.",
     ),
     206: (16, "Operand type clash: {0} is incompatible with {1}"),
+    191: (15, "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries."),
     207: (16, "Invalid column name '{0}'."),
     208: (16, "Invalid object name '{0}'."),
     209: (16, "Ambiguous column name '{0}'."),
@@ -346,6 +347,7 @@ _SCOPE_ABORTING = frozenset(
     {
         102,
         105,
+        191,
         107,
         109,
         110,
