@@ -230,9 +230,10 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_inlist(self, node: InList, scope: Scope) -> Typed:
         operand = self.value(node.operand, scope)
         items = [self.value(item, scope) for item in node.items]
+        if any(typed.type is not None and typed.type.name == "sql_variant" for typed in (operand, *items)):
+            equal = balanced(" OR ", [self.comparison("=", operand, item) for item in items])
+            return Typed(f"(NOT {equal})" if node.negated else equal, BOOLEAN)
         common = self.unify(operand, *items)
-        if common.name == "sql_variant":
-            raise unsupported("comparison of sql_variant")
         collation = self.collation_of(operand, *items)
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
         listed = ", ".join(
