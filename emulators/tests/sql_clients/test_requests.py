@@ -263,6 +263,18 @@ def test_the_byte_order_mark_of_xml_is_no_data(client: TdsClient) -> None:
     assert execute(client, "SELECT @a", "@a nvarchar(10)", ("", 0, NVARCHAR, "\ufeffx")).rows == [("\ufeffx",)]
 
 
+@pytest.mark.parametrize("units", ["3dd8", "00de", "610000de3dd86200", "3dd800de"])
+def test_half_pairs_of_surrogates_come_back_as_they_were_sent(client: TdsClient, units: str) -> None:
+    data = bytes.fromhex(units)
+    text = data.decode("utf-16-le", "surrogatepass")
+    sent = bytes.fromhex("e7 2800 0904d00034") + struct.pack("<H", len(data)) + data
+    assert raw(client, "nvarchar(20)", sent).rows == [(text,)]
+    sent = bytes.fromhex("e7 ffff 0904d00034") + struct.pack("<QI", len(data), len(data)) + data + bytes(4)
+    assert raw(client, "nvarchar(max)", sent).rows == [(text,)]
+    client.send(BATCH, HEADERS + "SELECT N'".encode("utf-16-le") + data + "'".encode("utf-16-le"))
+    assert client.answer().rows == [(text,)]
+
+
 VARIANTS = [
     (Variant(INT, -5), ("int", -5)),
     (Variant(SqlType("bigint"), 2**40), ("bigint", 2**40)),
