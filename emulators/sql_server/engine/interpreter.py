@@ -11,6 +11,7 @@ from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.engine.flow import BreakLoop, ContinueLoop, FlowStatements, ReturnFromBatch
 from emulators.sql_server.engine.options import set_option
+from emulators.sql_server.engine.statement_errors import is_terminated, with_named_limits
 from emulators.sql_server.objects.ddl import Ddl
 from emulators.sql_server.parser.tree import (
     AlterAuthorization,
@@ -70,31 +71,12 @@ from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values import errors
 from emulators.sql_server.values.conversions import converter
 from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
-from emulators.sql_server.values.errors import LONE_SURROGATE, sql_error, unsupported
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Event, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
 
 Events = Iterator[Event | SqlError]
-_CHANGES = (Insert, Update, Delete, Merge, AlterTable, CreateIndex)
 _MAX_NESTING = 32
 _MAX_PLANS = 32
-
-
-def _with_whole_text(events: Events) -> Events:
-    """Raises SqlError 40517 for text that SQLite cannot hold, 191 for what is nested too deeply."""
-    try:
-        yield from events
-    except RecursionError:
-        raise sql_error(191) from None
-    except UnicodeEncodeError:
-        raise unsupported(LONE_SURROGATE) from None
-
-
-def _says_terminated(statement: Statement, error: SqlError) -> bool:
-    into = getattr(statement.query.body, "into", None) if isinstance(statement, QueryStatement) else None
-    changes = isinstance(statement, _CHANGES) or into is not None
-    if isinstance(statement, AlterTable) and error.number == 547:
-        return False
-    return changes and errors.terminates_statement(error)
 
 
 class Interpreter(FlowStatements):
@@ -208,7 +190,7 @@ class Interpreter(FlowStatements):
             raise unsupported(type(statement).__name__)
         self.session.redacting = False
         try:
-            yield from _with_whole_text(handler(statement))
+            yield from with_named_limits(handler(statement))
         except SqlError as error:
             if self.session.redacting:
                 errors.redact(error)
@@ -219,7 +201,7 @@ class Interpreter(FlowStatements):
             if self._settle(error, statement):
                 raise
             yield error
-            if _says_terminated(statement, error):
+            if is_terminated(statement, error):
                 yield Message(3621, "The statement has been terminated.", 0, 0)
         else:
             if not isinstance(statement, (If, While, Block, TryCatch, Declare)):
