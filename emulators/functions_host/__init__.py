@@ -21,12 +21,15 @@ Where it differs from the real service, and why:
 * ``call_http`` has no tokens of managed identities and does not poll on 202: there is no identity here.
 * Entities have no queue of scheduled operations and no locks. The SDK for Python does not offer them.
 * Timers of cancelled tasks are dropped at once. In the real host they fire and are ignored.
-* Queues are not polled: what is due starts at once. The delays of the real queues depend on their past, up to the longest polling
-  interval; no app may rely on one.
+* Queues are not polled: what is due starts at once. A termination or a signal to an entity takes effect at once, too. The delays of
+  the real queues depend on their past. They last from a tenth of a second up to the longest polling interval.
 * An episode is run again if the worker ends in it. For the extension of 2024 its source says so of time-outs only.
 * Keys are required only with ``--enable-auth``. There is one host key for all functions. Each function has keys of its own besides:
   ``/admin/functions/{name}/keys`` lists, sets and removes them. The real host may have several host keys.
-* Scale is one process. A second host on the same data directory is refused, since SQLite has one writer.
+* Scale is one host. A second one on the same data directory is refused, since SQLite has one writer. So no host takes over timers
+  and orchestrations from another, and ``run_on_startup`` counts only at a start.
+* The host does not end when its storage is away: the storage is a file beside it.
+* Pauses between retries of a timer do not outlive the host. The real one forgets them too, but its lock on the timer lasts a while.
 * An app that cannot be loaded ends the host. The real host stays up, without functions.
 * host.json keys, settings and arguments of decorators that are not known fail the start. The real host passes over them.
 * A log line in a callback of the loop is dropped. The real worker gives it the invocation that began last.
