@@ -123,7 +123,7 @@ def test_a_function_has_keys_of_its_own(tmp_path: Path) -> None:
             ("POST", address, 405),
         ):
             assert host.request(method, path, headers=master).status_code == status, (method, path)
-            assert host.request(method, path, headers={"x-functions-key": keys["host"]}).status_code == 401
+            assert host.request(method, path, headers={"x-functions-key": keys["host"]}).status_code == 403
         assert not opens("other")
         empty = host.request("GET", f"/api/locked?code={keys['host']}", headers={"x-functions-key": ""})
         assert empty.status_code == 401, "the header counts before the query"
