@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import sys
 import threading
 
@@ -15,6 +16,8 @@ import threading
 def _die_with_the_starter() -> None:
     while os.read(0, 4096):
         pass
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # and what it has started
     os._exit(1)
 
 

@@ -15,8 +15,9 @@ from typing import IO, Any
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
-from emulators.functions_host.app.indexing import IndexedFunction, load_app
-from emulators.functions_host.app.invocation import FunctionFailed, Invoker, RetryPolicy
+from emulators.functions_host.app.failures import FunctionFailed
+from emulators.functions_host.app.indexing import IndexedFunction
+from emulators.functions_host.app.invocation import Invoker
 from emulators.functions_host.console import CONSOLE_PATH, Console, HostState, SqlTrigger
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Engine, Functions
@@ -27,11 +28,12 @@ from emulators.functions_host.durable.reader import DurableReader
 from emulators.functions_host.durable.rpc import ManagementApi
 from emulators.functions_host.durable.store import Store
 from emulators.functions_host.durable.work import WorkSet
-from emulators.functions_host.host_log import keep_recent
+from emulators.functions_host.host_log import WorkerLines, keep_recent
 from emulators.functions_host.http.front import HttpFront
 from emulators.functions_host.http.keys import Keys
 from emulators.functions_host.settings import AppSettings, ConfigurationError
 from emulators.functions_host.timers.listener import ScheduleMonitor, TimerListener
+from emulators.functions_host.worker.process import WorkerProcess
 
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 1.0, 60.0  # of a listener that cannot start
 _GRACE_SECONDS = 10.0  # for running functions at the end (real seconds: a stop does not wait for a virtual clock)
@@ -71,19 +73,20 @@ class Host:
     def __init__(self, settings: AppSettings, data: Path, clock: Clock, logger: logging.Logger, *, enable_auth: bool) -> None:
         self._settings, self._clock, self._logger, self._data = settings, clock, logger, data
         recent = keep_recent(clock)
+        lines = WorkerLines(logger)
+        self._worker = WorkerProcess(settings, clock, logger, lines)  # before all else: a worker shares no file with its host
         data.mkdir(parents=True, exist_ok=True)
         self._lock_file = _lock(data)
         os.environ.update(settings.values)
-        self.functions = load_app(settings)
         config = DurableConfig.read(settings)
-        self._invoker = Invoker(settings, clock, logger)
-        for function in self.functions:
-            if function.retry_policy:
-                RetryPolicy(function.name, function.retry_policy)
+        self.functions = self._worker.functions()
+        self._invoker = Invoker(self._worker, clock, logger, settings.function_timeout, self._worker.restart_for)
+        lines.function_of = self._invoker.executing.get
+        enabled = [function for function in self.functions if not settings.disabled(function.name)]
         self._work = WorkSet(clock, logger)
         self._store = Store(data / "durable.sqlite")
         durable = logger.getChild("Host.Triggers.DurableTask")
-        self._engine = Engine(self._store, config, Functions(self.functions), self._invoker, clock, self._work, durable)
+        self._engine = Engine(self._store, config, Functions(enabled), self._invoker, clock, self._work, durable)
         self._orchestrations = OrchestrationRunner(self._engine)
         self._entities = EntityRunner(self._engine)
         management = ManagementApi(self._store, Operations(self._engine, self._orchestrations), config, clock)
@@ -105,7 +108,7 @@ class Host:
         state = HostState(settings, self.functions, self._invoker.book, self._timers, self._sql_triggers, config.hub_name, clock)
         self._front = HttpFront(
             self.functions,
-            settings.host_json,
+            settings,
             self._invoker,
             management,
             self.trigger_by_hand,
@@ -121,6 +124,7 @@ class Host:
         """Start, announce the ports in one line on standard output, and run until SIGTERM or SIGINT."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        self._worker.start(stop.set)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
         await self._clock.start()
@@ -226,7 +230,7 @@ class Host:
             await asyncio.wait_for(self._work.close(), 2)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._front.stop(), 2)
-        self._invoker.close()
+        self._worker.close()
         self._store.close()
         self._logger.info("stopped")
         logging.shutdown()

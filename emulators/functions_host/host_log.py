@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import logging
 import sys
-import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,7 +17,6 @@ from emulators.functions_host.settings import ConfigurationError, section
 
 current_function: contextvars.ContextVar[str] = contextvars.ContextVar("current_function", default="")
 
-_in_function = threading.local()
 _OWN = frozenset({"functions_host", "asyncio", "aiohttp"})  # loggers of the host itself
 _GENERAL = "Host.General"
 
@@ -33,7 +29,7 @@ _LEVELS = {
     "critical": logging.CRITICAL,
     "none": logging.CRITICAL + 1,
 }
-_NOISY = ("aiohttp", "asyncio", "azure.core", "azure.identity", "urllib3", "msal")  # their INFO lines would drown the app's
+_NOISY = ("aiohttp", "asyncio")  # of the host itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,7 @@ class RecentLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep an entry."""
-        line = Line(next(self._numbers), _instant(self._clock), record.levelname.lower(), _speaker(), _text(record))
+        line = Line(next(self._numbers), _instant(self._clock), record.levelname.lower(), _speaker(record), _text(record))
         self._lines.append(line)
 
     def after(self, number: int) -> list[Line]:
@@ -77,42 +73,33 @@ class RecentLines(logging.Handler):
             return [line for line in self._lines if line.number > number]
 
 
-@contextmanager
-def function_thread() -> Iterator[None]:
-    """This thread runs a function that is not async: its lines belong to the invocation."""
-    _in_function.runs = True
-    try:
-        yield
-    finally:
-        _in_function.runs = False
+class WorkerLines:
+    """Writes what the worker's loggers say. Call it from any thread.
 
+    The host keeps no line of an app that comes with no invocation (azure-functions-python-worker 1358): at import, in a callback of
+    the loop, in a thread of the app's own.
 
-def _invoked() -> bool:
-    """Whether the worker would know the invocation: by the task that runs, or by the thread of a function that is not async."""
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return getattr(_in_function, "runs", False)
-    return task is not None and bool(current_function.get())
+    Attributes:
+        function_of: the function of an invocation that runs; None if none does.
+    """
 
-
-class _Dropped(logging.Filter):
-    """The host keeps no line of an app that comes with no invocation (azure-functions-python-worker 1358): at import, in a
-    callback of the loop, in a thread of the app's own."""
-
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
         self._told: set[str] = set()
+        self.function_of: Callable[[str], str | None] = lambda invocation: None
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.partition(".")[0] in _OWN or _invoked():
-            return True
-        if record.name not in self._told:
-            self._told.add(record.name)
-            logging.getLogger("functions_host").warning(
-                "a line of the logger %s is dropped, as the real host drops it: it was logged outside of an invocation", record.name
+    def __call__(self, line: Any) -> None:
+        function = None if line.invocation is None else self.function_of(line.invocation)
+        if function is not None:
+            root = logging.getLogger()
+            about = {"speaker": function, **of_function(function, lifecycle=True)}
+            if root.isEnabledFor(line.level):
+                root.handle(root.makeRecord(line.logger, line.level, "", 0, line.text, (), None, extra=about))
+        elif line.logger not in self._told:
+            self._told.add(line.logger)
+            self._logger.warning(
+                "a line of the logger %s is dropped, as the real host drops it: it was logged outside of an invocation", line.logger
             )
-        return False
 
 
 def of_function(name: str, *, lifecycle: bool = False) -> dict[str, str]:
@@ -152,8 +139,8 @@ def _instant(clock: Clock) -> str:
     return clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _speaker() -> str:
-    return current_function.get() or "host"
+def _speaker(record: logging.LogRecord) -> str:
+    return getattr(record, "speaker", None) or current_function.get() or "host"
 
 
 def _text(record: logging.LogRecord) -> str:
@@ -170,7 +157,7 @@ class _ClockFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = _text(record).replace("\n", "\n    ")
-        return f"{_instant(self._clock)} {record.levelname.lower():<8} [{_speaker()}] {text}"
+        return f"{_instant(self._clock)} {record.levelname.lower():<8} [{_speaker(record)}] {text}"
 
 
 def set_up_logging(clock: Clock, host_json: Mapping[str, Any], file: Path | None) -> logging.Logger:
@@ -188,7 +175,6 @@ def set_up_logging(clock: Clock, host_json: Mapping[str, Any], file: Path | None
     except OSError as problem:
         raise ConfigurationError(f"--log {file}: {problem}") from None
     handler.setFormatter(_ClockFormatter(clock))
-    handler.addFilter(_Dropped())
     kept = _Levels(levels)
     handler.addFilter(kept)
     root = logging.getLogger()

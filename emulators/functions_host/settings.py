@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from emulators.functions_host.host_json import HostJsonError, load_host_json, read_json
+
 
 class ConfigurationError(Exception):
     """The app cannot start or a function cannot listen: the message says why."""
+
+
+# Settings that ask for what this host does not do, and the values at which they ask for nothing.
+REFUSED = {
+    "FUNCTIONS_WORKER_PROCESS_COUNT": ("1",),
+    "PYTHON_ENABLE_WORKER_EXTENSIONS": ("0", "false"),
+    "PYTHON_ENABLE_OPENTELEMETRY": ("0", "false"),
+    "PYTHON_ISOLATE_WORKER_DEPENDENCIES": ("0", "false"),
+    "PYTHON_ROLLBACK_CWD_PATH": ("0", "false"),
+    "AzureWebJobsFeatureFlags": ("", "enableworkerindexing"),
+}
+_LOCAL_SECTIONS = frozenset({"IsEncrypted", "Values", "ConnectionStrings", "Host"})
+_CONSUMPTION = "dynamic"  # WEBSITE_SKU of the Consumption plan
+_DEFAULT_TIMEOUT, _CONSUMPTION_TIMEOUT, _CONSUMPTION_LIMIT = timedelta(minutes=30), timedelta(minutes=5), timedelta(minutes=10)
+_NO_TIMEOUT = ("-1", -1)
+_MOST_BODY_BYTES = 104_857_600
 
 
 _PERCENT = re.compile(r"%([^%\s]+)%")
@@ -48,30 +65,6 @@ def parse_time_span(text: str) -> timedelta:
     return -duration if match["sign"] else duration
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path} does not exist") from None
-    except (OSError, ValueError) as problem:
-        raise ConfigurationError(f"{path}: {problem}") from None
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path}: the root must be an object")
-    return document
-
-
-def load_host_json(app: Path) -> dict[str, Any]:
-    """The content of host.json.
-
-    Raises:
-        ConfigurationError: missing, not JSON, or not of version 2.0.
-    """
-    document = _read_json(app / "host.json")
-    if document.get("version") != "2.0":
-        raise ConfigurationError(f'{app / "host.json"}: version must be "2.0"')
-    return document
-
-
 def section(host_json: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The nested object at ``names`` (matched without regard to case), or an empty one."""
     value: Any = host_json
@@ -91,6 +84,7 @@ class AppSettings:
         host_json: the content of host.json.
         values: every app setting, i.e. the whole environment that the functions see.
         skipped: names in local.settings.json that the environment already had (it wins).
+        port: that local.settings.json chooses; 0 is none.
         overrides: what the command line set (it wins over all).
     """
 
@@ -99,6 +93,7 @@ class AppSettings:
     values: dict[str, str]
     skipped: list[str] = field(default_factory=list)
     overrides: dict[str, str] = field(default_factory=dict)
+    port: int = 0
 
     def resolve(self, text: str) -> str:
         """``text`` with each ``%Name%`` replaced by that app setting.
@@ -134,6 +129,35 @@ class AppSettings:
         return any(value.strip().lower() in ("true", "1") for value in found)
 
     @property
+    def function_timeout(self) -> timedelta | None:
+        """How long a function may run; None is for ever. The plan (WEBSITE_SKU) decides on default and limit.
+
+        Raises:
+            ConfigurationError: no duration, or outside the limits.
+        """
+        consumption = self.values.get("WEBSITE_SKU", "").lower() == _CONSUMPTION
+        given = next((value for name, value in self.host_json.items() if name.lower() == "functiontimeout"), None)
+        if given is None:
+            return _CONSUMPTION_TIMEOUT if consumption else _DEFAULT_TIMEOUT
+        if given in _NO_TIMEOUT and not consumption:
+            return None
+        longest = _CONSUMPTION_LIMIT if consumption else timedelta.max
+        try:
+            timeout = parse_time_span(str(given))
+        except ValueError as problem:
+            raise ConfigurationError(f"host.json: functionTimeout: {problem}") from None
+        if not timedelta(seconds=1) <= timeout <= longest:
+            limit = f" and less than {longest}" if consumption else ""
+            raise ConfigurationError(f"host.json: FunctionTimeout must be greater than 00:00:01{limit}, not {given}")
+        return timeout
+
+    @property
+    def most_body_bytes(self) -> int:
+        """The longest body of a request."""
+        text = self.values.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "").strip()
+        return int(text) if re.fullmatch(r"\d+", text) else _MOST_BODY_BYTES
+
+    @property
     def host_id(self) -> str:
         """The id that separates this app's state from others': stable for a machine and directory."""
         explicit = self.values.get("AzureFunctionsWebHost__hostid") or self.values.get("WEBSITE_SITE_NAME")
@@ -160,7 +184,9 @@ def load_settings(app: Path, settings_file: str | None, overrides: list[str]) ->
     values = dict(os.environ)
     skipped: list[str] = []
     path = _settings_path(app, settings_file)
+    port = 0
     if path is not None:
+        port = _chosen_port(path)
         for name, value in read_settings_file(path).items():
             if name in values:
                 skipped.append(name)
@@ -176,7 +202,36 @@ def load_settings(app: Path, settings_file: str | None, overrides: list[str]) ->
     values.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
     if values["FUNCTIONS_WORKER_RUNTIME"] != "python":
         raise ConfigurationError(f"FUNCTIONS_WORKER_RUNTIME is {values['FUNCTIONS_WORKER_RUNTIME']!r}: only python runs here")
-    return AppSettings(app, load_host_json(app), values, [name for name in skipped if name not in given], given)
+    for name, harmless in REFUSED.items():
+        if (found := values.get(name)) is not None and found.strip().lower() not in harmless:
+            raise ConfigurationError(f"app setting {name} is {found!r}: this host does not support it")
+    host_json = _read(lambda: load_host_json(app, values))
+    return AppSettings(app, host_json, values, [name for name in skipped if name not in given], given, port)
+
+
+def _read(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return read()
+    except HostJsonError as problem:
+        raise ConfigurationError(str(problem)) from None
+
+
+def _chosen_port(path: Path) -> int:
+    """The port that local.settings.json chooses, 0 without one; what else it asks for and this host does not do is refused."""
+    document = _read(lambda: read_json(path))
+    if unknown := set(document) - _LOCAL_SECTIONS:
+        raise ConfigurationError(f"{path}: this host does not know {', '.join(sorted(unknown))}")
+    host = document.get("Host") or {}
+    if not isinstance(host, dict):
+        raise ConfigurationError(f"{path}: Host must be an object")
+    host = dict(host)
+    port = host.pop("LocalHttpPort", 0)
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port < 65536:
+        raise ConfigurationError(f"{path}: Host.LocalHttpPort is {port!r}: it must be a port")
+    if host:
+        names = ", ".join(f"Host.{name}" for name in host)
+        raise ConfigurationError(f"{path}: this host does not support {names}: it answers no page of another site")
+    return port
 
 
 def read_settings_file(path: Path) -> dict[str, str]:
@@ -185,7 +240,7 @@ def read_settings_file(path: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: it cannot be read, or is not what such a file is.
     """
-    document = _read_json(path)
+    document = _read(lambda: read_json(path))
     if document.get("IsEncrypted"):
         raise ConfigurationError(f"{path}: encrypted settings are not supported")
     parts = {name: {} if document.get(name) is None else document[name] for name in ("Values", "ConnectionStrings")}

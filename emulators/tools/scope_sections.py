@@ -16,6 +16,7 @@ from typing import Any
 from emulators import functions_host
 from emulators.downstream import rules as downstream_rules
 from emulators.email_service import faults as email_faults
+from emulators.functions_host import host_json, settings
 from emulators.functions_host.app import indexing
 from emulators.functions_host.durable import config as durable_config
 from emulators.functions_host.durable import walker
@@ -302,8 +303,29 @@ def durable_settings() -> str:
     source = inspect.getsource(durable_config.DurableConfig.read)
     names = set(re.findall(r'number\("(\w+)"|given\.pop\("(\w+)"', source))
     honoured = {first or second for first, second in names}
-    ignored = _words(durable_config.IGNORED)
-    return f"Honoured: {_words(honoured)}\n\nRead and without effect: {ignored}\n\nAny other key fails the start."
+    rows = _table(["without effect", "because"], _grouped(durable_config.WITHOUT_EFFECT))
+    return f"Honoured: {_words(honoured)}\n\n{rows}\n\nAny other key fails the start."
+
+
+def host_settings() -> str:
+    honoured = _words(host_json.HONOURED - {"extensions.durableTask.*"})
+    rows = _table(["without effect", "because"], _grouped(host_json.WITHOUT_EFFECT))
+    refused = _words(settings.REFUSED)
+    rest = f"Any other key fails the start. So do these app settings, if they ask for something: {refused}"
+    return f"Honoured: {honoured}\n\n{rows}\n\n{rest}"
+
+
+def binding_properties() -> str:
+    kinds = indexing.TRIGGERS | indexing.INPUTS | indexing.OUTPUTS
+    return _table(["type", "properties"], [[f"`{kind}`", _words(names) or "none"] for kind, names in sorted(kinds.items())])
+
+
+def _grouped(reasons: dict[str, str]) -> list[list[str]]:
+    """Names with the same reason in one row."""
+    found: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        found.setdefault(reason, []).append(name)
+    return [[_words(names), reason] for reason, names in found.items()]
 
 
 def management_urls() -> str:
@@ -363,7 +385,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "fault-outcomes": fault_outcomes,
     "function-files": function_files,
     "functions": functions,
+    "binding-properties": binding_properties,
     "host-differences": host_differences,
+    "host-settings": host_settings,
     "management-urls": management_urls,
     "procedures": procedures,
     "refused-statements": refused_statements,

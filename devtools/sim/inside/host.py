@@ -12,15 +12,17 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
-import azure.functions as func
 from azure.functions.meta import Datum
 
 from devtools.sim.inside.clock import SimClock
 from devtools.sim.inside.hub import DurableRequest, Hub, HubEngine
 from devtools.sim.inside.loop import Loop
 from devtools.sim.inside.scheduler import Crash, Scheduler, Strand
-from emulators.functions_host.app.indexing import IndexedFunction, load_app
-from emulators.functions_host.app.invocation import FunctionFailed, Invoker
+from emulators.functions_host.app.failures import FunctionFailed
+from emulators.functions_host.app.indexing import IndexedFunction
+from emulators.functions_host.app.invocation import Invoker
+from emulators.functions_host.app.loading import load_app
+from emulators.functions_host.app.runner import Runner
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Functions
 from emulators.functions_host.durable.entities import EntityRunner
@@ -87,9 +89,10 @@ class Worker:
         os.environ.update(settings.values)
         sys.modules.pop("function_app", None)
         importlib.invalidate_caches()
-        self.functions = load_app(settings)
+        loaded = load_app(settings)
+        self.functions = [function.about for function in loaded]
         self._config = DurableConfig.read(settings)
-        self._invoker = Invoker(settings, clock, logger)
+        self._invoker = Invoker(Runner(loaded, settings.values), clock, logger)
         self._work = WorkSet(clock, logger)
         self._past = TimerPast(hub.timers)
         self._begin_term()
@@ -257,12 +260,11 @@ class Worker:
                 returned = await self._invoker.invoke(function, value, f"{method} {path}")
             except FunctionFailed as failure:
                 return HTTPStatus.INTERNAL_SERVER_ERROR, str(failure)
-            encoded = func.get_binding_registry().get("http").encode(returned, expected_type=None)
-            if encoded.type != "http":
-                return HTTPStatus.OK, str(encoded.value)
-            content = encoded.value["body"].value if encoded.value.get("body") is not None else b""
+            if returned.type != "http":
+                return HTTPStatus.OK, str(returned.value)
+            content = returned.value["body"].value if returned.value.get("body") is not None else b""
             text = content.decode() if isinstance(content, bytes) else str(content or "")
-            return int(encoded.value["status_code"].value), text
+            return int(returned.value["status_code"].value), text
         return HTTPStatus.NOT_FOUND, ""
 
 

@@ -22,8 +22,7 @@ from azure.durable_functions.models import DurableOrchestrationClient as _client
 from azure.durable_functions.models.history import HistoryEvent
 from requests.adapters import HTTPAdapter
 
-import emulators.functions_host.app.invocation as invocation
-import emulators.functions_host.durable.engine as engine
+import emulators.functions_host.app.failures as failures
 import rowpost.http.connections
 import rowpost.http.exchange
 import rowpost.target.delivery
@@ -133,5 +132,4 @@ def _put(patches: _Patches, running: Running) -> None:
     patches.put(_client, "get_async_request", get)
     patches.put(_client, "delete_async_request", delete)
     patches.put(_history, "dt_parse", _parse_instant)  # the same instants are parsed at each replay
-    for module in (invocation, engine):
-        patches.put(module, "app_traceback", lambda problem: f"{type(problem).__name__}: {problem}")
+    patches.put(failures, "app_traceback", lambda problem: f"{type(problem).__name__}: {problem}")

@@ -15,7 +15,8 @@ from devtools.sim.inside.sql import SqlServer
 from devtools.sim.lane import MAIN, SITES, Lane
 from devtools.sim.plan import Plan
 from devtools.sim.scenario import address_setting, relay_toml
-from emulators.functions_host.settings import AppSettings, load_host_json
+from emulators.functions_host.host_json import load_host_json
+from emulators.functions_host.settings import AppSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 NAIVE_APP = Path(__file__).resolve().parents[1] / "naive_app"

@@ -8,26 +8,38 @@ from typing import Any
 
 from emulators.functions_host.settings import AppSettings, ConfigurationError, section
 
-IGNORED = frozenset(
-    {
-        "storageProvider",
-        "tracing",
-        "notifications",
-        "extendedSessionsEnabled",  # never in effect for Python
-        "extendedSessionIdleTimeoutInSeconds",
-        "httpSettings",
-        "useGracefulShutdown",
-        "traceInputsAndOutputs",
-        "entityMessageReorderWindowInMinutes",  # the queue of entity requests is in order anyway
-        "rollbackEntityOperationsOnExceptions",  # not applied to out-of-process languages
-        "storeInputsInOrchestrationHistory",
-        "defaultVersion",
-        "useAppLease",
-        "localRpcEndpointEnabled",
-        "maxGrpcMessageSizeInBytes",
-        "grpcHttpClientTimeout",
-    }
+WITHOUT_EFFECT = {
+    "storageProvider": "the state is in SQLite; a type other than AzureStorage is refused",
+    "tracing": "there is no telemetry",
+    "traceInputsAndOutputs": "there is no telemetry",
+    "traceReplayEvents": "there is no telemetry",
+    "logReplayEvents": "there is no telemetry",
+    "extendedSessionsEnabled": "it is not for Python",
+    "extendedSessionIdleTimeoutInSeconds": "it is not for Python",
+    "rollbackEntityOperationsOnExceptions": "it is not for Python",
+    "maxGrpcMessageSizeInBytes": "it is not for Python",
+    "grpcHttpClientTimeout": "it is not for Python",
+    "useGracefulShutdown": "it has no effect there either",
+    "useAppLease": "one host has a data directory",
+    "entityMessageReorderWindowInMinutes": "the queue of entity requests is in order anyway",
+}
+
+
+_HONOURED = (
+    "hubName",
+    "overridableExistingInstanceStates",
+    "maxConcurrentActivityFunctions",
+    "maxConcurrentOrchestratorFunctions",
+    "maxConcurrentEntityFunctions",
+    "maxEntityOperationBatchSize",
+    "maxOrchestrationActions",
 )
+
+
+def _by_known_names(given: dict[str, Any]) -> dict[str, Any]:
+    """The names regard no case."""
+    known = {name.lower(): name for name in _HONOURED}
+    return {known.get(name.lower(), name): value for name, value in given.items()}
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class DurableConfig:
         Raises:
             ConfigurationError: an unknown key, or a value of the wrong kind.
         """
-        given = section(settings.host_json, "extensions", "durableTask")
+        given = _by_known_names(section(settings.host_json, "extensions", "durableTask"))
         cores = os.cpu_count() or 1
 
         def number(name: str, default: int) -> int:
@@ -73,6 +85,11 @@ class DurableConfig:
             max_actions=number("maxOrchestrationActions", 100_000),
             replace_any_state=states == "AnyState",
         )
-        if unknown := set(given) - IGNORED:
+        storage = str(section({"given": given.get("storageProvider", {})}, "given").get("type", "AzureStorage"))
+        if storage.lower() not in ("azurestorage", "azure storage"):
+            raise ConfigurationError(
+                f"host.json: extensions.durableTask.storageProvider.type is {storage!r}: only AzureStorage is known"
+            )
+        if unknown := {key for key in given if key.lower() not in {name.lower() for name in WITHOUT_EFFECT}}:
             raise ConfigurationError(f"host.json: extensions.durableTask has unknown keys {sorted(unknown)}")
         return config

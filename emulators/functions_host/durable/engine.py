@@ -11,13 +11,14 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-import azure.functions as func
 from azure.functions.meta import Datum
 
 from emulators.clock import Clock
+from emulators.functions_host.app.failures import FunctionFailed
 from emulators.functions_host.app.indexing import IndexedFunction
-from emulators.functions_host.app.invocation import FunctionFailed, Invoker, app_traceback
+from emulators.functions_host.app.invocation import Invoker
 from emulators.functions_host.durable import history
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.history import Event, event, parse_instant
@@ -62,6 +63,15 @@ class Functions:
             f"The function '{name}' doesn't exist, is disabled, or is not {article} {word} function. "
             f"Additional info: The following are the known {word} functions: {known}."
         )
+
+
+def queue_instant(now: datetime, fire_at: datetime) -> datetime:
+    """When the message of a timer comes out of the queue, whose delays have whole seconds: up to a second early.
+
+    A shorter delay is kept as it is. In the real queue such a message is there at once, and is found when somebody looks.
+    """
+    seconds = (fire_at - now) // timedelta(seconds=1)
+    return now + timedelta(seconds=seconds) if seconds >= 1 else fire_at
 
 
 class Engine:
@@ -150,9 +160,9 @@ class Engine:
             self._timer_tasks.pop(key).cancel()
 
     async def _run_timer(self, timer: TimerItem) -> None:
-        fire_at = parse_instant(timer.fire_at)
-        while self.clock.now() < fire_at:
-            await self.clock.sleep_until(fire_at)
+        due = queue_instant(self.clock.now(), parse_instant(timer.fire_at))
+        while self.clock.now() < due:
+            await self.clock.sleep_until(due)
         self._timer_tasks.pop((timer.instance_id, timer.execution_id, timer.timer_id), None)
         with self.store.transaction():
             if not self.store.delete_timer(timer.instance_id, timer.execution_id, timer.timer_id):
@@ -174,12 +184,11 @@ class Engine:
         try:
             result = await self._activity_result(item)
         except FunctionFailed as failure:
-            cause = failure.__cause__
             details = {
                 "$type": "System.Exception, System.Private.CoreLib",
                 "ClassName": "System.Exception",
                 "Message": f" {failure}",
-                "StackTraceString": app_traceback(cause) if cause else None,
+                "StackTraceString": failure.stack,
             }
             return event(
                 history.TASK_FAILED,
@@ -201,21 +210,15 @@ class Engine:
             try:
                 return await call_http(json.loads(item.input or "null"))
             except Exception as problem:
-                raise FunctionFailed(problem) from problem
+                raise FunctionFailed.of(problem) from problem
         function = self.functions.find("activityTrigger", item.name)
         if function is None:  # known when it was scheduled: the app has changed since
-            unknown = LookupError(self.functions.missing("activityTrigger", item.name))
-            raise FunctionFailed(unknown) from unknown
+            raise FunctionFailed(f"LookupError: {self.functions.missing('activityTrigger', item.name)}")
         value = Datum(item.input if item.input is not None else "null", "string")
         self._tell(item, "started")
         returned = await self.invoker.invoke(function, value, f"orchestration {item.instance_id}, task {item.task_id}")
-        try:
-            encoded = func.get_binding_registry().get("activityTrigger").encode(returned, expected_type=None)
-        except Exception as problem:
-            self.logger.error("activity %s returned what cannot be encoded: %s", item.name, problem)
-            raise FunctionFailed(problem) from problem
         self._tell(item, "completed")
-        return str(encoded.value)
+        return str(returned.value)
 
     def _tell(self, item: ActivityItem, what: str) -> None:
         told = of_function(item.name, lifecycle=True)

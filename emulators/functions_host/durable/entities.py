@@ -7,7 +7,7 @@ from typing import Any
 
 from azure.functions.meta import Datum
 
-from emulators.functions_host.app.invocation import FunctionFailed
+from emulators.functions_host.app.failures import FunctionFailed
 from emulators.functions_host.durable import history
 from emulators.functions_host.durable.engine import Effects, Engine
 from emulators.functions_host.durable.history import event, format_instant
@@ -61,7 +61,7 @@ class EntityRunner:
             await self._back_off(entity_id, failure)
             return True
         self._failures.pop(entity_id, None)
-        self._commit(entity_id, row, requests, json.loads(returned))
+        self._commit(entity_id, row, requests, json.loads(returned.value))
         return True
 
     async def _back_off(self, entity_id: str, failure: FunctionFailed) -> None:

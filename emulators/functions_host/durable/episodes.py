@@ -156,10 +156,9 @@ def _take_control(delivery: Delivery, message: Message) -> None:
         delivery.control.append(message.event)
 
 
-def episode_instant(now: datetime, loaded: LoadedHistory, events: list[Event]) -> datetime:
-    """The time the orchestrator sees: never back, and never before a timer that fires in this episode."""
-    due = [parse_instant(item["FireAt"]) for item in events if item["EventType"] == history.TIMER_FIRED]
-    return max([now, *due, *([loaded.last_instant] if loaded.last_instant else [])])
+def episode_instant(now: datetime, loaded: LoadedHistory) -> datetime:
+    """The time the orchestrator sees: never back. A timer may have fired early."""
+    return max(now, loaded.last_instant) if loaded.last_instant else now
 
 
 def context_text(instance: Instance, loaded: LoadedHistory) -> str:
@@ -193,19 +192,20 @@ class EpisodeFailed(Exception):
     """The orchestrator fails at once; the text is the error."""
 
 
-def read_state(returned: str | None, raised: BaseException | None) -> State:
-    """Parse what the orchestrator function returned, or the state inside the exception it raised.
+def read_state(returned: str | None, error: str | None) -> State:
+    """Parse what the orchestrator function returned, or the state inside the text of the error that it raised.
 
     Raises:
-        EpisodeFailed: the exception carries no state, or the state breaks a limit.
+        EpisodeFailed: the error carries no state, or the state breaks a limit.
     """
-    if raised is not None:
-        text = str(raised)
-        if _STATE_LABEL not in text:
-            raise EpisodeFailed(text or type(raised).__name__)
-        returned = text.rsplit(_STATE_LABEL, 1)[1]
-    assert returned is not None
-    state = json.loads(returned)
+    if error is not None:
+        if _STATE_LABEL not in error:
+            raise EpisodeFailed(f" {error}")  # the label of the host's message leaves a blank
+        returned = error.partition(_STATE_LABEL)[2]
+    try:
+        state = json.loads(returned or "")
+    except ValueError as problem:  # the message of the error has the label too
+        raise EpisodeFailed(f"the state of the orchestrator cannot be read: {problem}") from None
     if state.get("schemaVersion") != 2:
         raise EpisodeFailed(f"the SDK answered with schema version {state.get('schemaVersion')}: this host needs 2")
     custom = state.get("customStatus")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from azure.functions.meta import Datum
 
-from emulators.functions_host.app.invocation import FunctionFailed
+from emulators.functions_host.app.failures import Cause, FunctionFailed
 from emulators.functions_host.durable import history
 from emulators.functions_host.durable.engine import Effects, Engine
 from emulators.functions_host.durable.episodes import (
@@ -30,6 +30,8 @@ from emulators.functions_host.durable.store import Instance, TimerItem
 from emulators.functions_host.durable.walker import Command, NonDeterminismError, Walker
 from emulators.functions_host.host_log import of_function
 
+_LAST_PAUSE_SECONDS = 600.0  # after an episode that was aborted
+
 
 def new_execution_id() -> str:
     """An execution id, as 32 hexadecimal digits."""
@@ -42,6 +44,7 @@ class OrchestrationRunner:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._store, self._clock, self._logger = engine, engine.store, engine.clock, engine.logger
         self._histories = HistoryCache(engine.store)
+        self._aborted: dict[str, int] = {}
 
     def forget(self, instance_id: str) -> None:
         """Drop what is in memory of an instance whose rows were deleted or replaced."""
@@ -58,10 +61,23 @@ class OrchestrationRunner:
     async def run_episode(self, instance_id: str) -> bool:
         """One episode; False if there was nothing to deliver."""
         try:
-            return await self._run_episode(instance_id)
+            progress = await self._run_episode(instance_id)
+            self._aborted.pop(instance_id, None)
+            return progress
+        except FunctionFailed as failure:
+            self._histories.forget(instance_id)
+            await self._back_off(instance_id, failure)
+            return True
         except BaseException:
             self._histories.forget(instance_id)  # it may hold events that were not committed
             raise
+
+    async def _back_off(self, instance_id: str, failure: FunctionFailed) -> None:
+        """The worker ended, not the orchestrator: nothing was done, the episode is run again after a growing pause."""
+        times = self._aborted[instance_id] = self._aborted.get(instance_id, 0) + 1
+        pause = min(_LAST_PAUSE_SECONDS, 2.0 ** min(times, 20))
+        self._logger.warning("orchestration '%s': the episode was aborted, again in %g s: %s", instance_id, pause, failure)
+        await self._clock.sleep(pause)
 
     async def _run_episode(self, instance_id: str) -> bool:
         store = self._store
@@ -76,7 +92,7 @@ class OrchestrationRunner:
         delivery = select_messages(instance, loaded, messages)
         if not delivery.consumed:
             return False
-        now = episode_instant(self._clock.now(), loaded, delivery.events)
+        now = episode_instant(self._clock.now(), loaded)
         if delivery.terminated is not None:
             effects = Effects()
             with store.transaction():
@@ -165,8 +181,10 @@ class OrchestrationRunner:
         try:
             returned = await self._engine.invoker.invoke(function, value, f"instance {instance.instance_id}")
         except FunctionFailed as failure:
-            return read_state(None, failure.__cause__)
-        return read_state(returned, None)
+            if failure.cause is not Cause.FUNCTION:
+                raise
+            return read_state(None, str(failure))
+        return read_state(returned.value, None)
 
     def _check(self, instance: Instance, number: int, command: Command) -> None:
         """Refuse what could never be answered.

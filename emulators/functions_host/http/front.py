@@ -5,33 +5,31 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from http.cookies import SimpleCookie
-from typing import Any
 from urllib.parse import unquote
 
-import azure.functions as func
 from aiohttp import web
-from azure.functions.meta import Datum
 
 from emulators.callers import refusal
 from emulators.clock import Clock
+from emulators.functions_host.app.failures import FunctionFailed
 from emulators.functions_host.app.indexing import IndexedFunction
-from emulators.functions_host.app.invocation import FunctionFailed, Invoker
+from emulators.functions_host.app.invocation import Invoker
 from emulators.functions_host.console import CONSOLE_PATH, Console
 from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, ManagementApi
 from emulators.functions_host.http import key_requests
 from emulators.functions_host.http.faults import Faults
 from emulators.functions_host.http.keys import Keys
+from emulators.functions_host.http.messages import request_value, response
 from emulators.functions_host.http.routes import Route
-from emulators.functions_host.settings import ConfigurationError, section
+from emulators.functions_host.http.throttle import Throttle, TooMany
+from emulators.functions_host.settings import AppSettings, ConfigurationError, section
 
-_MAX_BODY_BYTES = 210_000_000  # of the function routes, as in the real host
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class _HttpFunction:
-    def __init__(self, function: IndexedFunction) -> None:
-        self.function = function
+    def __init__(self, function: IndexedFunction, *, disabled: bool) -> None:
+        self.function, self.disabled = function, disabled
         self.route = Route(str(function.trigger.get("route") or function.name))
         methods = function.trigger.get("methods")
         self.methods = frozenset(str(method).upper() for method in methods) if methods else None
@@ -43,7 +41,7 @@ class HttpFront:
 
     Args:
         functions: all functions of the app.
-        host_json: for the route prefix.
+        settings: of the app.
         invoker: runs functions.
         management: the durable endpoints.
         trigger_by_hand: runs a non-HTTP function with an input text, for the admin endpoint; False if it cannot.
@@ -59,7 +57,7 @@ class HttpFront:
     def __init__(
         self,
         functions: list[IndexedFunction],
-        host_json: dict[str, Any],
+        settings: AppSettings,
         invoker: Invoker,
         management: ManagementApi,
         trigger_by_hand: Callable[[str, str | None], bool],
@@ -69,9 +67,14 @@ class HttpFront:
         clock: Clock,
         logger: logging.Logger,
     ) -> None:
-        self._prefix = str(section(host_json, "extensions", "http").get("routePrefix", "api")).strip("/")
+        options = section(settings.host_json, "extensions", "http")
+        self._prefix = str(options.get("routePrefix", "api")).strip("/")
+        self._own_headers = {name: str(value) for name, value in section(options, "customHeaders").items()}
+        self._throttle = Throttle(options)
+        self._most_bytes = settings.most_body_bytes
         self._functions = sorted(
-            (_HttpFunction(f) for f in functions if f.kind == "httpTrigger"), key=lambda entry: entry.route.precedence
+            (_HttpFunction(f, disabled=settings.disabled(f.name)) for f in functions if f.kind == "httpTrigger"),
+            key=lambda entry: entry.route.precedence,
         )
         seen: dict[tuple[str, str], str] = {}
         for entry in self._functions:
@@ -134,8 +137,16 @@ class HttpFront:
         return request.headers.get("x-functions-key", request.query.get("code"))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = await self._answer(request)
+        for name, value in self._own_headers.items():
+            answer.headers.setdefault(name, value)
+        return answer
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.rel_url.raw_path
         lower = path.lower()
+        if "%00" in path:
+            return web.Response(status=400)
         if lower.startswith(WEBHOOK_PATH + "/"):
             if self._enable_auth and not self._keys.allows_durable(self._given_key(request)):
                 return web.Response(status=401)
@@ -151,7 +162,11 @@ class HttpFront:
                     continue
                 values = entry.route.match(below)
                 if values is not None:
-                    return await self._run(entry, request, values)
+                    try:
+                        async with self._throttle.place():
+                            return await self._run(entry, request, values)
+                    except TooMany:
+                        return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
         return web.Response(status=404)
 
     def _below_prefix(self, path: str) -> str | None:
@@ -167,84 +182,35 @@ class HttpFront:
         function = entry.function
         if self._enable_auth and not self._keys.allows(entry.level, function.name, self._given_key(request)):
             return web.Response(status=401)
-        body = await request.content.read()
-        if len(body) > _MAX_BODY_BYTES:
-            return web.Response(status=413)
-        query: dict[str, Datum] = {}
-        for name in dict.fromkeys(request.query):
-            if joined := ",".join(request.query.getall(name)):
-                query[name] = Datum(joined, "string")
-        value = Datum(
-            {
-                "method": Datum(request.method, "string"),
-                "url": Datum(str(request.url), "string"),
-                "headers": {
-                    name: Datum(",".join(request.headers.getall(name)), "string") for name in dict.fromkeys(request.headers)
-                },
-                "query": query,
-                "params": {name: Datum(text, "string") for name, text in values.items()},
-                "body": Datum(body, "bytes"),
-            },
-            "http",
-        )
+        if entry.disabled and not self._is_admin(request):
+            return web.Response(status=404)
+        # The body of a chunked request is not passed on; the real host reads none without a length.
+        length = request.content_length or 0
+        body = await request.content.read() if 0 < length <= self._most_bytes else b""
+        if length > self._most_bytes:
+            self._logger.error(
+                "%s: Request body too large. The max request body size is %d bytes.", function.name, self._most_bytes
+            )
+            return web.Response(status=500)
         try:
+            value = request_value(request, values, body)
             returned = await self._invoker.invoke(function, value, f"{request.method} {request.path}")
-            return self._response(function, returned)
         except FunctionFailed:
             return web.Response(status=500)
-
-    def _response(self, function: IndexedFunction, returned: Any) -> web.Response:
-        if function.return_type is None:
+        if not function.has_response:
             return web.Response(status=204)
         try:
-            encoded = func.get_binding_registry().get("http").encode(returned, expected_type=None)
-            if encoded.type == "http":
-                return self._from_http(encoded.value)
-            return self._from_text(str(encoded.value))
-        except Exception as problem:
+            return response(returned)
+        except (ValueError, TypeError, KeyError) as problem:
             self._logger.error("%s: its return value is no HTTP response: %s: %s", function.name, type(problem).__name__, problem)
             return web.Response(status=500)
-
-    @staticmethod
-    def _from_text(text: str) -> web.Response:
-        """A text; or, if it is a JSON object with a key "body", a description of a response."""
-        try:
-            described = json.loads(text)
-        except ValueError:
-            described = None
-        if not isinstance(described, dict) or "body" not in {key.lower() for key in described}:
-            return web.Response(text=text, content_type="text/plain", charset="utf-8")
-        fields = {key.lower(): value for key, value in described.items()}
-        body = fields["body"]
-        headers = {str(name): str(value) for name, value in (fields.get("headers") or {}).items()}
-        status = int(fields.get("status") or fields.get("statuscode") or 200)
-        content = body if isinstance(body, str) else json.dumps(body)
-        headers.setdefault(
-            "Content-Type", "text/plain; charset=utf-8" if isinstance(body, str) else "application/json; charset=utf-8"
-        )
-        return web.Response(body=content.encode(), status=status, headers=headers)
-
-    @staticmethod
-    def _from_http(value: dict[str, Any]) -> web.Response:
-        body = value["body"].value if value.get("body") is not None else b""
-        content = body.encode() if isinstance(body, str) else bytes(body or b"")
-        response = web.Response(body=content, status=int(value["status_code"].value))
-        response.headers.popall("Content-Type", None)
-        for name, datum in value["headers"].items():
-            if name.lower() not in ("content-length", "transfer-encoding"):
-                response.headers[name] = datum.value
-        for jar in value.get("cookies") or []:
-            assert isinstance(jar, SimpleCookie)
-            for morsel in jar.values():
-                response.headers.add("Set-Cookie", morsel.OutputString())
-        return response
 
     def _is_admin(self, request: web.BaseRequest) -> bool:
         return not self._enable_auth or self._keys.allows("ADMIN", "", self._given_key(request))
 
     async def _admin(self, request: web.BaseRequest, path: str) -> web.Response:
-        if not self._is_admin(request):
-            return web.Response(status=401)
+        if not self._is_admin(request):  # a key that opens something else is known, but not allowed
+            return web.Response(status=403 if self._keys.knows(self._given_key(request)) else 401)
         parts = [part for part in path.split("/") if part][1:]
         if [part.lower() for part in parts] == ["host", "status"] and request.method == "GET":
             # Ours: how often the SDK's client has called, which the real host does not tell.

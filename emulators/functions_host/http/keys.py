@@ -75,6 +75,10 @@ class Keys:
             accepted += [self.host, *(self.of_function(function) or {}).values()]
         return _is_one_of(given, accepted)
 
+    def knows(self, given: str | None) -> bool:
+        """Whether ``given`` is any of the keys."""
+        return any(self.allows("FUNCTION", function, given) for function in ("", *self._functions)) or self.allows_durable(given)
+
     def allows_durable(self, given: str | None) -> bool:
         """Whether key ``given`` opens the management endpoints."""
         return _is_one_of(given, [self.durable, self.master])

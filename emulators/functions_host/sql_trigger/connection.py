@@ -23,7 +23,9 @@ from emulators.functions_host.sql_trigger.errors import DatabaseError
 T = TypeVar("T")
 ResultSets = list[list[tuple[Any, ...]]]
 
-_SESSION = "SET NOCOUNT ON; SET XACT_ABORT ON; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+_SESSION = "SET NOCOUNT ON; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;"
+_BEGIN = "BEGIN TRANSACTION;"
+ANY_ERROR = -1  # of all errors, to keep the transaction after each
 _ROLLBACK = "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION;"
 _NATIVE_NUMBER = re.compile(r"\((-?\d+)\) \(SQL")
 _DRIVER_PREFIX = re.compile(r"^\[\w{5}\] (\[[^\]]*\])+")
@@ -140,7 +142,7 @@ class Connection:
         Args:
             sql: the batch; a ``?`` for each parameter.
             parameters: texts, sent as nvarchar(max).
-            keep_transaction: number of an error after which the transaction is left as the server left it.
+            keep_transaction: number of an error after which the transaction is left as the server left it; or ANY_ERROR.
 
         Raises:
             DatabaseError: the batch failed. If the connection is lost it is closed, and ``open`` makes a new one.
@@ -169,10 +171,23 @@ class Connection:
             failure = _as_database_error(error)
             if failure.broken:
                 self._close()
-            elif failure.number is None or failure.number != keep_transaction:
+            elif keep_transaction != ANY_ERROR and (failure.number is None or failure.number != keep_transaction):
                 self._roll_back()
                 failure.broken = self._connection is None  # some errors are the last words of a connection
             raise failure from error
+
+    async def begin(self) -> None:
+        """Begin a transaction: a request of its own, with the time that connecting may take. Raises DatabaseError."""
+        await self._in_thread(self._begin)
+
+    def _begin(self) -> None:
+        if self._connection is not None:
+            self._connection.timeout = self._target.connect_seconds
+        try:
+            self._run(_BEGIN, (), None)
+        finally:
+            if self._connection is not None:
+                self._connection.timeout = self._target.command_seconds
 
     def _roll_back(self) -> None:
         """End the transaction now: an abandoned one would keep the application lock."""

@@ -172,12 +172,13 @@ class SqlTriggerListener:
     async def metric(self) -> int:
         """Count of rows that wait to be handed out: neither leased nor out of attempts.
 
-        Before the first start of the function all tracked changes count.
-
         Raises:
-            DatabaseError: the count failed.
+            DatabaseError: the count failed; before the first start of the function there is nothing to count in.
             ListenerError: there is no such table or it has no primary key.
         """
+        return await self._metric(before_the_first_start=False)
+
+    async def _metric(self, *, before_the_first_start: bool) -> int:
         settings = TriggerSettings(self._app_settings, self._host_json)
         name = TableName.parse(self._table_name)
         connection = Connection(translate(self._connection_string))
@@ -192,7 +193,7 @@ class SqlTriggerListener:
                 try:
                     return int((await connection.run(statements.count_unprocessed()))[0][0][0])
                 except DatabaseError as error:
-                    if error.number != _INVALID_OBJECT:
+                    if error.number != _INVALID_OBJECT or not before_the_first_start:
                         raise
                     tracked = int((await connection.run(statements.count_tracked()))[0][0][0])
                     if tracked == 0:
@@ -202,7 +203,7 @@ class SqlTriggerListener:
                 await connection.close()
 
     async def target_workers(self, instance_concurrency: int | None = None) -> int:
-        """Workers that the rows which wait ask for.
+        """Workers that the rows which wait ask for. Before the first start of the function all tracked changes count.
 
         Args:
             instance_concurrency: rows for one worker; None takes the setting.
@@ -212,4 +213,6 @@ class SqlTriggerListener:
             ValueError: the concurrency is below 1.
         """
         settings = TriggerSettings(self._app_settings, self._host_json)
-        return target_worker_count(await self.metric(), settings.max_changes_per_worker, instance_concurrency)
+        return target_worker_count(
+            await self._metric(before_the_first_start=True), settings.max_changes_per_worker, instance_concurrency
+        )

@@ -18,7 +18,7 @@ from enum import Enum
 from typing import Any
 
 from emulators.clock import Clock
-from emulators.functions_host.sql_trigger.connection import Connection
+from emulators.functions_host.sql_trigger.connection import ANY_ERROR, Connection
 from emulators.functions_host.sql_trigger.connection_string import OdbcConnection
 from emulators.functions_host.sql_trigger.errors import DatabaseError
 from emulators.functions_host.sql_trigger.payload import Change, beyond_dotnet, changes_json
@@ -31,6 +31,11 @@ RELEASE_TRIES = 3
 _HAIR = timedelta(milliseconds=1)  # a lease has ended once its end is earlier than now
 _FAILURES_AT_FULL_RATE = 10
 _OUTAGE_LOOK = timedelta(seconds=30)
+_DEADLOCK = 1205
+
+
+class LoopEnds(Exception):
+    """The consumption loop ends for good: the real one lets this error of a release pass through."""
 
 
 class State(Enum):
@@ -208,45 +213,55 @@ class ChangeMonitor:
             raise DatabaseError(
                 f'Cannot resolve the collation conflict between "{first}" and "{second}" in the equal to operation.', number=468
             )
-        sql = self._statements.poll(self._batch_size)
-        found, status = await self._consumer_connection.run(sql)
-        former, last, leased, exhausted, microseconds = status[0]
-        if former is not None:
+        connection, statements = self._consumer_connection, self._statements
+        await connection.begin()
+        for former, oldest in (await connection.run(statements.pre_invocation()) or [[]])[0]:
             self._logger.debug(
                 "[PreInvocation] Moved the cursor of table %s from version %s to %s, the oldest that is retained.",
                 self._table,
                 former,
-                last,
+                oldest,
             )
-        self._logger.debug(
-            "Table %s: %s row(s) to process, %s leased, %s ignored because all attempts were used.",
-            self._table,
-            len(found),
-            leased or 0,
-            exhausted or 0,
-        )
-        self._wake_at = None
-        if microseconds is not None:
-            self._wake_at = self._clock.now() + timedelta(microseconds=microseconds) + _HAIR
-        if not found:
-            return
-        unreadable = any(beyond_dotnet(value) for values in found for value in values)
-        if unreadable:
+        found = (await connection.run(statements.changes(self._batch_size)))[0]
+        if unreadable := any(beyond_dotnet(value) for values in found for value in values):
             self._logger.error("Failed to read the changes of table %s: OverflowException: Conversion overflows.", self._table)
         if unreadable or self._stopping:
-            await self._consumer_connection.roll_back()
+            await connection.roll_back()
             return
+        await self._count(len(found))
         rows = [self._row(values) for values in found]
-        await self._consumer_connection.run(self._statements.acquire(), self._parameter(rows))
+        if rows:
+            await connection.run(statements.acquire(), self._parameter(rows))
         if self._stopping:
-            await self._consumer_connection.roll_back()
+            await connection.roll_back()
             return
-        await self._consumer_connection.run(self._statements.commit)
-        if self._stopping:
+        await connection.run(statements.commit)
+        if self._stopping or not rows:
             return
         async with self._locked_rows():
             self._rows_to_process = rows
             self._state = State.PROCESSING
+
+    async def _count(self, found: int) -> None:
+        """Tell the log what is leased. Raises DatabaseError only for a deadlock or a lost connection: it is not needed."""
+        self._wake_at = None
+        try:
+            results = await self._consumer_connection.run(self._statements.counts(), keep_transaction=ANY_ERROR)
+        except DatabaseError as error:
+            if error.broken or error.number == _DEADLOCK:
+                raise
+            self._logger.error("Failed to count the leased rows of table %s: %s", self._table, error)
+            return
+        leased, exhausted, microseconds = results[0][0]
+        self._logger.debug(
+            "Table %s: %s row(s) to process, %s leased, %s ignored because all attempts were used.",
+            self._table,
+            found,
+            leased or 0,
+            exhausted or 0,
+        )
+        if microseconds is not None:
+            self._wake_at = self._clock.now() + timedelta(microseconds=microseconds) + _HAIR
 
     def _row(self, values: tuple[Any, ...]) -> Row:
         *columns, version, operation = values
@@ -283,27 +298,43 @@ class ChangeMonitor:
                 await renewals
 
     async def _clean_up(self) -> None:
-        """Release what was delivered. Raises DatabaseError if the connection is lost: the next pass tries again."""
+        """Release what was delivered.
+
+        Raises:
+            DatabaseError: the connection is lost, or a deadlock; the next pass tries again.
+            LoopEnds: a transaction could not be begun for another reason.
+        """
         rows = self._rows_to_release
         if rows:
             for attempt in range(1, RELEASE_TRIES + 1):
+                await self._begin_release()
                 try:
                     await self._release(rows)
                     break
                 except DatabaseError as error:
-                    if error.broken:
-                        raise
                     tries = f"try {attempt} of {RELEASE_TRIES}"
                     self._logger.error("Failed to release the leases of table %s (%s): %s", self._table, tries, error)
+                    if error.broken:
+                        raise
             else:
                 self._logger.error("Gave up releasing the leases of table %s: the rows come again.", self._table)
                 await self._clear(keep_unreleased=True)
                 return
         await self._clear(keep_unreleased=False)
 
+    async def _begin_release(self) -> None:
+        try:
+            await self._consumer_connection.begin()
+        except DatabaseError as error:
+            if error.broken or error.number == _DEADLOCK:
+                raise
+            raise LoopEnds(str(error)) from error
+
     async def _release(self, rows: list[Row]) -> None:
-        version = advance_target(rows)
-        results = await self._consumer_connection.run(self._statements.release(version), self._parameter(rows))
+        version, connection = advance_target(rows), self._consumer_connection
+        await connection.run(self._statements.release(), self._parameter(rows))
+        results = await connection.run(self._statements.post_invocation(version))
+        await connection.run(self._statements.commit)
         unprocessed, last, exhausted = results[-1][0]
         if exhausted is not None:
             self._logger.debug(
@@ -349,14 +380,19 @@ class ChangeMonitor:
     async def _renew(self) -> None:
         try:
             await self._renewal_connection.open()
+            await self._renewal_connection.begin()
+        except DatabaseError as error:
+            self._logger.error("Failed to begin a transaction to renew the leases of table %s: %s", self._table, error)
+            return
+        try:
             rows = self._rows_to_process
             found = renewed([row.keys for row in rows], self._keys)
             wanted = [row for row, known in zip(rows, found, strict=True) if known]
             await self._renewal_connection.run(self._statements.renew(), self._parameter(wanted))
+            await self._renewal_connection.run(self._statements.commit)
         except DatabaseError as error:
             self._logger.error("Failed to renew the leases of table %s: %s", self._table, error)
-            if error.broken:  # no transaction was begun
-                return
+            await self._renewal_connection.roll_back()
         self._renewals += 1
         if self._renewals == RENEWALS_BEFORE_CANCEL:
             self._logger.warning(

@@ -11,11 +11,11 @@ from emulators.reserved_words import RESERVED
 _PART = re.compile(
     r"""\s*(?:
         \[(?P<bracketed>(?:[^\]]|\]\])+)\]
-      | "(?P<quoted>(?:[^"]|"")+)"
       | (?P<plain>[^\W\d][\w@$\#]*)
     )\s*""",
     re.VERBOSE,
 )
+_LONGEST_NAME = 128
 
 
 def quote(name: str) -> str:
@@ -37,7 +37,7 @@ class TableName:
 
     @classmethod
     def parse(cls, text: str) -> TableName:
-        """Read ``Table``, ``schema.Table`` or the same with brackets or double quotes.
+        """Read ``Table``, ``schema.Table`` or the same with brackets. To the parser of the extension double quotes make a text.
 
         Raises:
             ListenerError: the text is no such name.
@@ -50,12 +50,12 @@ class TableName:
                 raise ListenerError(f"'{text}' is not a table name: give 'table' or 'schema.table', bracketed where needed.")
             if match["bracketed"] is not None:
                 parts.append(match["bracketed"].replace("]]", "]"))
-            elif match["quoted"] is not None:
-                parts.append(match["quoted"].replace('""', '"'))
             elif match["plain"].upper() in RESERVED:
                 raise ListenerError(f"'{text}' is not a table name: '{match['plain']}' is a reserved word, put it in brackets.")
             else:
                 parts.append(match["plain"])
+            if len(parts[-1]) > _LONGEST_NAME:
+                raise ListenerError(f"'{text}' is not a table name: a part of it is longer than {_LONGEST_NAME} characters.")
             position = match.end()
             if position == len(text):
                 break

@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from emulators.functions_host.sql_trigger.date_texts import rewrite_date_like
+
 OPERATIONS = {"I": 0, "U": 1, "D": 2}
 _DIGITS = 17  # of a double that survives a round trip; larger whole parts are written with an exponent
-_ISO_DATE_TIME = re.compile(
-    r"(?P<moment>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,7}))?"
-    r"(?P<zone>Z|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)?)?",
-    re.ASCII,
-)
 _ESCAPED = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -83,45 +78,11 @@ def double_token(value: float) -> str:
 def single_to_double(value: float) -> float:
     """The double that the shortest text of a 32-bit float stands for (1.1, not 1.10000002384...)."""
     packed = struct.pack("<f", value)
-    for digits in range(6, 10):
+    for digits in range(1, 10):
         candidate = float(f"{value:.{digits}g}")
         if struct.pack("<f", candidate) == packed:
             return candidate
     return value
-
-
-def _date_time(moment: str, fraction: str) -> str:
-    fraction = fraction.rstrip("0")
-    return f"{moment}.{fraction}" if fraction else moment
-
-
-def _localised(moment: datetime, fraction: str) -> str:
-    """A moment with an offset, in the host's own zone."""
-    local = moment.astimezone()
-    offset = local.utcoffset() or timedelta()
-    minutes = abs(offset) // timedelta(minutes=1)
-    sign = "-" if offset < timedelta() else "+"
-    text = local.strftime("%Y-%m-%dT%H:%M:%S").zfill(19)  # strftime does not pad years
-    return f"{_date_time(text, fraction)}{sign}{minutes // 60:02}:{minutes % 60:02}"
-
-
-def rewrite_date_like(text: str) -> str:
-    """What becomes of a text that passes through date recognition; other texts stay as they are."""
-    match = _ISO_DATE_TIME.fullmatch(text)
-    if match is None or len(text) > 40:
-        return text
-    try:
-        moment = datetime.fromisoformat(match["moment"])
-        fraction = match["fraction"] or ""
-        if match["zone"] is None:
-            return _date_time(match["moment"], fraction)
-        if match["zone"] == "Z":
-            return _date_time(match["moment"], fraction) + "Z"
-        offset = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"] or 0))
-        zone = timezone(offset if match["sign"] == "+" else -offset)
-        return _localised(moment.replace(tzinfo=zone), fraction)
-    except (ValueError, OverflowError):  # no such day, or beyond the calendar: an ordinary text
-        return text
 
 
 def beyond_dotnet(value: Any) -> bool:

@@ -88,7 +88,8 @@ class TriggerSettings:
             if number is None or number < setting.app_setting_minimum:
                 minimum = setting.app_setting_minimum
                 demand = "a positive integer" if minimum == 1 else f"an integer of at least {minimum}"
-                raise ListenerError(f"Invalid value for configuration setting '{name}'. Ensure that the value is {demand}.")
+                newest = setting.app_settings[0]  # also if the older name has the value
+                raise ListenerError(f"Invalid value for configuration setting '{newest}'. Ensure that the value is {demand}.")
             return number
         return self._host_values[setting.host_json_key]
 

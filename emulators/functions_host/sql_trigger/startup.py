@@ -52,14 +52,13 @@ class StartUp:
             ListenerError: change tracking is off for the table (or its state may not be seen).
             DatabaseError: a statement failed.
         """
-        # An object that another worker made in the meantime must not doom the transaction.
-        await self._connection.run("SET XACT_ABORT OFF; BEGIN TRANSACTION;")
+        await self._connection.begin()
         try:
             await self._create(f"IF SCHEMA_ID(N'az_func') IS NULL EXEC(N'CREATE SCHEMA {SCHEMA}');", "schema az_func")
             await self._create_cursors()
             await self._insert_cursor()
             await self._create_leases()
-            await self._connection.run("COMMIT TRANSACTION; SET XACT_ABORT ON;")
+            await self._connection.run("COMMIT TRANSACTION;")
         except BaseException:
             await self._connection.roll_back()
             raise

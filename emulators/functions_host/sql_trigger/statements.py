@@ -92,48 +92,52 @@ class Statements:
         return f"""(({_LE} IS NULL AND ({_CV} IS NULL OR {_CV} < c.SYS_CHANGE_VERSION)) OR {_LE} < {now})
   AND ({_AC} IS NULL OR {_AC} < {MAX_ATTEMPTS})"""
 
-    def poll(self, batch_size: int) -> str:
-        """Look for rows to hand out.
+    def pre_invocation(self) -> str:
+        """Move the cursor to the oldest version that is retained, if it is behind.
 
-        Result sets: the rows (columns of the table, then change version and operation); one row of former cursor (only
-        if changes after it were cleaned up), cursor, count of leased and of exhausted rows, microseconds to the
-        earliest end of a lease whose row can be handed out again. With rows the transaction stays open, for
-        :meth:`acquire`; without rows it is committed.
+        Result set, only if it was behind: the cursor before and after.
         """
-        keys = {key.name for key in self.table.keys}
-        columns = ", ".join(f"{'c' if each.name in keys else 't'}.{quote(each.name)}" for each in self.table.columns)
         return f"""
-DECLARE @lock int, @last bigint, @oldest bigint, @former bigint, @now datetime2(7), @found int;
-{self._begin}
+DECLARE @lock int, @last bigint, @oldest bigint;{self._lock}
 {self._read_cursor}
 SET @oldest = CHANGE_TRACKING_MIN_VALID_VERSION({self.table.object_id});
 IF @last < @oldest
 BEGIN
     UPDATE {GLOBAL_STATE} SET LastSyncVersion = @oldest WHERE {self._cursor};
-    SET @former = @last;
-    SET @last = @oldest;
-END;
-SET @now = SYSDATETIME();
+    SELECT @last, @oldest;
+END;"""
+
+    def changes(self, batch_size: int) -> str:
+        """Look for rows to hand out: the columns of the table, then change version and operation."""
+        keys = {key.name for key in self.table.keys}
+        columns = ", ".join(f"{'c' if each.name in keys else 't'}.{quote(each.name)}" for each in self.table.columns)
+        return f"""
+DECLARE @lock int, @last bigint;{self._lock}
+{self._read_cursor}
 SELECT TOP ({batch_size}) {columns}, c.SYS_CHANGE_VERSION, c.SYS_CHANGE_OPERATION
 FROM {self._changes}
 {self._lease_join}
 LEFT JOIN {self.table.name.quoted} AS t ON {self._match("t", "c")}
-WHERE {self._eligible("@now")}
-ORDER BY c.SYS_CHANGE_VERSION ASC;
-SET @found = @@ROWCOUNT;
-SELECT @former, @last,
-    SUM(CASE WHEN {_AC} < {MAX_ATTEMPTS} AND {_LE} > @now THEN 1 ELSE 0 END),
+WHERE {self._eligible("SYSDATETIME()")}
+ORDER BY c.SYS_CHANGE_VERSION ASC;"""
+
+    def counts(self) -> str:
+        """Count leased rows and exhausted ones; and, for virtual time, the microseconds to the end of the next lease."""
+        return f"""
+DECLARE @lock int, @last bigint, @now datetime2(7);{self._lock}
+{self._read_cursor}
+SET @now = SYSDATETIME();
+SELECT SUM(CASE WHEN {_AC} < {MAX_ATTEMPTS} AND {_LE} > @now THEN 1 ELSE 0 END),
     SUM(CASE WHEN {_AC} = {MAX_ATTEMPTS} AND ({_LE} IS NULL OR {_LE} <= @now) THEN 1 ELSE 0 END),
     DATEDIFF_BIG(microsecond, @now, MIN(CASE WHEN {_AC} < {MAX_ATTEMPTS} THEN {_LE} END))
 FROM {self._changes}
-{self._lease_join};
-IF @found = 0 COMMIT TRANSACTION;"""
+{self._lease_join};"""
 
     def acquire(self) -> str:
-        """Lease the rows of the parameter and count the hand-out, in the transaction that :meth:`poll` left open."""
+        """Lease the rows of the parameter and count the hand-out."""
         inserted = ", ".join(f"s.k{i}" for i in range(len(self.table.keys)))
         return f"""
-DECLARE @rows nvarchar(max) = ?;
+DECLARE @rows nvarchar(max) = ?, @lock int;{self._lock}
 MERGE INTO {self.lease_table} WITH (HOLDLOCK) AS l
 USING (SELECT * FROM {self._rows}) AS s ON {self._row_match}
 WHEN MATCHED THEN UPDATE SET {quote(CHANGE_VERSION)} = s.v, {quote(ATTEMPT_COUNT)} = {_AC} + 1,
@@ -145,23 +149,25 @@ WHEN NOT MATCHED THEN INSERT VALUES ({inserted}, s.v, 1, {_LEASE_END});"""
     def renew(self) -> str:
         """Prolong the leases of the rows of the parameter, whoever holds them by now."""
         return f"""
-DECLARE @rows nvarchar(max) = ?, @lock int;
-{self._begin}
+DECLARE @rows nvarchar(max) = ?, @lock int;{self._lock}
 UPDATE l SET {quote(LEASE_EXPIRATION)} = {_LEASE_END}
-FROM {self.lease_table} AS l JOIN {self._rows} AS s ON {self._row_match};
-COMMIT TRANSACTION;"""
+FROM {self.lease_table} AS l JOIN {self._rows} AS s ON {self._row_match};"""
 
-    def release(self, version: int) -> str:
-        """Release the rows of the parameter, and move the cursor to ``version`` if nothing up to there is unprocessed.
+    def release(self) -> str:
+        """Release the rows of the parameter."""
+        return f"""
+DECLARE @rows nvarchar(max) = ?, @lock int;{self._lock}
+UPDATE l SET {quote(CHANGE_VERSION)} = s.v, {quote(ATTEMPT_COUNT)} = 0, {quote(LEASE_EXPIRATION)} = NULL
+FROM {self.lease_table} AS l JOIN {self._rows} AS s ON {self._row_match}
+WHERE {_CV} <= s.v;"""
+
+    def post_invocation(self, version: int) -> str:
+        """Move the cursor to ``version`` if nothing up to there is unprocessed.
 
         Result set: one row of unprocessed count, cursor before, exhausted rows dropped (NULL: the cursor stays).
         """
         return f"""
-DECLARE @rows nvarchar(max) = ?, @lock int, @last bigint, @unprocessed int, @exhausted int;
-{self._begin}
-UPDATE l SET {quote(CHANGE_VERSION)} = s.v, {quote(ATTEMPT_COUNT)} = 0, {quote(LEASE_EXPIRATION)} = NULL
-FROM {self.lease_table} AS l JOIN {self._rows} AS s ON {self._row_match}
-WHERE {_CV} <= s.v;
+DECLARE @lock int, @last bigint, @unprocessed int, @exhausted int;{self._lock}
 {self._read_cursor}
 SELECT @unprocessed = COUNT(*)
 FROM {self._changes}
@@ -175,11 +181,10 @@ BEGIN
     UPDATE {GLOBAL_STATE} SET LastSyncVersion = {version}, LastAccessTime = GETUTCDATE() WHERE {self._cursor};
     DELETE l FROM {self.lease_table} AS l WHERE {_CV} <= {version};
 END;
-SELECT @unprocessed, @last, @exhausted;
-COMMIT TRANSACTION;"""
+SELECT @unprocessed, @last, @exhausted;"""
 
     def count_unprocessed(self) -> str:
-        """Count what :meth:`poll` would hand out without a limit."""
+        """Count what :meth:`changes` would hand out without a limit."""
         return f"""
 DECLARE @lock int, @last bigint;
 {self._begin}

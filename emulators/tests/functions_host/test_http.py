@@ -68,7 +68,7 @@ def test_a_body_above_a_megabyte_passes(world: World) -> None:
 
 
 def test_keys_are_asked_for_only_with_enable_auth(tmp_path: Path) -> None:
-    settings = {"NOTES": str(tmp_path / "notes"), "EveryFiveMinutes": "0 */5 * * * *"}
+    settings = {"NOTES": str(tmp_path / "notes"), "EveryFiveMinutes": "0 */5 * * * *", "AzureWebJobs.none.Disabled": "true"}
     with FunctionsHost(APPS / "everything", tmp_path, "real", settings, enable_auth=True) as host:
         keys = json.loads((host.data / "keys.json").read_text())
         assert host.request("GET", "/api/locked").status_code == 401
@@ -76,6 +76,13 @@ def test_keys_are_asked_for_only_with_enable_auth(tmp_path: Path) -> None:
         assert host.request("GET", f"/api/locked?code={keys['host']}").status_code == 200
         assert host.request("GET", "/api/locked", headers={"x-functions-key": keys["master"]}).status_code == 200
         assert host.request("GET", "/api/plain").status_code == 200
+        assert host.request("GET", "/api/none").status_code == 404  # it is disabled, but not for the master key
+        assert host.request("GET", f"/api/none?code={keys['host']}").status_code == 404
+        assert host.request("GET", f"/api/none?code={keys['master']}").status_code == 500
+        for key, status in (("wrong", 401), (keys["host"], 403), (keys["durabletask_extension"], 403), (keys["master"], 200)):
+            answer = host.request("GET", "/admin/host/status", headers={"x-functions-key": key})
+            assert answer.status_code == status
+            assert status == 200 or answer.text == ""
         assert host.request("GET", "/runtime/webhooks/durabletask/instances").status_code == 401
         assert (
             host.request("GET", f"/runtime/webhooks/durabletask/instances?code={keys['durabletask_extension']}").status_code == 200
@@ -116,7 +123,7 @@ def test_a_function_has_keys_of_its_own(tmp_path: Path) -> None:
             ("POST", address, 405),
         ):
             assert host.request(method, path, headers=master).status_code == status, (method, path)
-            assert host.request(method, path, headers={"x-functions-key": keys["host"]}).status_code == 401
+            assert host.request(method, path, headers={"x-functions-key": keys["host"]}).status_code == 403
         assert not opens("other")
         empty = host.request("GET", f"/api/locked?code={keys['host']}", headers={"x-functions-key": ""})
         assert empty.status_code == 401, "the header counts before the query"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from emulators.launch import FunctionsHost
@@ -28,6 +29,21 @@ async def a(req: func.HttpRequest) -> str:
     await done.wait()
     return ""
 
+@app.route(route="c")
+def quiet(req: func.HttpRequest, context) -> str:
+    say("too softly")
+    logging.getLogger("mine.loud").error("said loudly")
+    logging.getLogger("mine.fine").debug("said under the breath")
+
+    def known():
+        context.thread_local_storage.invocation_id = context.invocation_id
+        logging.getLogger("mine.told").error("said in a thread that knows its invocation")
+
+    thread = threading.Thread(target=known)
+    thread.start()
+    thread.join()
+    return ""
+
 async def nested():
     say("in a task of it")
 
@@ -45,13 +61,16 @@ def test_lines_without_an_invocation_are_dropped(tmp_path: Path) -> None:
     app = tmp_path / "app"
     app.mkdir()
     (app / "function_app.py").write_text(APP)
-    (app / "host.json").write_text('{"version": "2.0"}')
+    levels = {"default": "Debug", "Function.quiet": "Error", "Azure": "None"}
+    (app / "host.json").write_text(json.dumps({"version": "2.0", "logging": {"logLevel": levels}}))
     with FunctionsHost(app, tmp_path, "real", {"FUNCTIONS_WORKER_RUNTIME": "python"}) as host:
         for _ in range(2):
-            for route in "ab":
+            for route in "abc":
                 host.request("GET", f"/api/{route}").raise_for_status()
         text = host.log_file.read_text()
     said = {line.partition("said ")[2] for line in text.splitlines() if "said " in line}
-    assert said == {"in an async function", "in a task of it", "in a function"}
+    kept = {"in an async function", "in a task of it", "in a function"}
+    assert said == kept | {"loudly", "in a thread that knows its invocation"}
+    assert "[quiet] Executing" not in text and "[a] Executing" in text
     dropped = [line for line in text.splitlines() if "is dropped, as the real host drops it" in line]
     assert len(dropped) == 5 and sum("of the logger mine " in line for line in dropped) == 1

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import datetimes, integers
 
 from emulators.functions_host.sql_trigger.connection_string import parse, translate
+from emulators.functions_host.sql_trigger.date_texts import rewrite_date_like
 from emulators.functions_host.sql_trigger.errors import ListenerError
 from emulators.functions_host.sql_trigger.identity import Identity, lease_table, site_function_id
 from emulators.functions_host.sql_trigger.monitor import Row, advance_target
 from emulators.functions_host.sql_trigger.names import TableName
-from emulators.functions_host.sql_trigger.payload import Change, Column, changes_json, double_token, rewrite_date_like, value_token
+from emulators.functions_host.sql_trigger.payload import Change, Column, changes_json, double_token, value_token
 from emulators.functions_host.sql_trigger.settings import TriggerSettings
 from emulators.functions_host.sql_trigger.statements import key_rows
 from emulators.functions_host.sql_trigger.table import KeyColumn
@@ -52,7 +56,7 @@ def test_lease_table_name(chosen: str | None, quoted: str) -> None:
         ("Orders", "[Orders]"),
         ("dbo.Orders", "[dbo].[Orders]"),
         ("[dbo].[a.b]]c]", "[dbo].[a.b]]c]"),
-        ('"my schema" . "x""y"', '[my schema].[x"y]'),
+        ('[my schema] . [x"y]', '[my schema].[x"y]'),
         ("dbo.[User]", "[dbo].[User]"),
         ("dbo.Größe", "[dbo].[Größe]"),
         ("_a.b$c", "[_a].[b$c]"),
@@ -63,7 +67,22 @@ def test_table_names(text: str, quoted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a.b.c", "dbo.", "[open", "a b", "dbo..x", "dbo.Order Lines", "dbo.User", "table.x", "dbo.a-b", "dbo.1a"]
+    "text",
+    [
+        "",
+        "a.b.c",
+        "dbo.",
+        "[open",
+        "a b",
+        "dbo..x",
+        "dbo.Order Lines",
+        "dbo.User",
+        "table.x",
+        "dbo.a-b",
+        "dbo.1a",
+        '"dbo"."x"',
+        "a" * 129,
+    ],
 )
 def test_bad_table_names(text: str) -> None:
     with pytest.raises(ListenerError):
@@ -150,6 +169,7 @@ def test_doubles(value: float, token: str) -> None:
         (Decimal("12345678901234567.123"), "decimal", "12345678901234568.0"),
         (Decimal("5.00"), "numeric", "5.0"),
         (1.100000023841858, "real", "1.1"),
+        (1.401298464324817e-45, "real", "1E-45"),
         (True, "bit", "true"),
         (2**53 + 1, "bigint", "9007199254740993"),
         (b"\x01\x02\x03", "varbinary", '"AQID"'),
@@ -186,6 +206,68 @@ def test_offsets_become_local() -> None:
 )
 def test_texts_that_only_resemble_dates_stay(text: str) -> None:
     assert rewrite_date_like(text) == text
+
+
+@pytest.mark.usefixtures("five_hours_west")
+@pytest.mark.parametrize(
+    ("text", "arrives"),
+    [
+        ("/Date(1700000000000)/", "2023-11-14T22:13:20Z"),
+        ("/Date(-1)/", "1969-12-31T23:59:59.999Z"),
+        ("/Date(1700000000000+0100)/", "2023-11-14T17:13:20-05:00"),
+        ("/Date(1700000000000-01)/", "2023-11-14T17:13:20-05:00"),
+        ("2024-01-01T24:00:00", "2024-01-02T00:00:00"),
+        ("2024-01-01T24:00:00.0", "2024-01-02T00:00:00"),
+        ("2024-01-01T10:00:00z", "2024-01-01T10:00:00Z"),
+        ("2024-01-01T10:00:00+24:00", "2023-12-31T05:00:00-05:00"),
+        ("2024-01-01T10:00:00-99:99", "2024-01-05T09:39:00-05:00"),
+        ("2024-01-01T10:00:00+05:", "2024-01-01T00:00:00-05:00"),
+        ("2024-01-01T10:00:00+05", "2024-01-01T00:00:00-05:00"),
+        ("2024-01-01T10:00:0012", "2024-01-01T10:00:00"),
+        ("2024-01-01T10:00:00:30", "2024-01-01T10:00:00"),
+        ("2024-01-01T10:00:00.1200000", "2024-01-01T10:00:00.12"),
+        ("0001-01-01T00:00:00+05:00", "0001-01-01T00:00:00-05:00"),
+    ],
+)
+def test_texts_that_the_reader_takes_for_dates_are_rewritten(text: str, arrives: str) -> None:
+    assert rewrite_date_like(text) == arrives
+    assert value_token(text, "nvarchar") == f'"{arrives}"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/Date()/",
+        "/Date(x)/",
+        "/Date(1+1)/",
+        "/Date(9223372036854775808)/",
+        "2024-01-01T24:00:01",
+        "2024-01-01T25:00:00",
+        "2024-01-01T10:60:00",
+        "2024-02-30T10:00:00",
+        "2024-01-01T10:00:00+5",
+        "2024-01-01T10:00:00+05:3",
+        "2024-01-01T10:00:001",
+        "2024-01-01t10:00:00",
+        " 2024-01-01T10:00:00",
+    ],
+)
+def test_texts_that_the_reader_does_not_take_for_dates_stay(text: str) -> None:
+    assert rewrite_date_like(text) == text
+
+
+@pytest.mark.parametrize("text", ["/Date(253402300800000)/", "9999-12-31T24:00:00"])
+def test_a_date_beyond_the_calendar_fails_the_batch(text: str) -> None:
+    with pytest.raises(OverflowError):
+        rewrite_date_like(text)
+
+
+@given(datetimes(), integers(0, 9))
+def test_a_date_without_an_offset_keeps_its_instant(moment: datetime, tick: int) -> None:
+    text = f"{moment.isoformat(timespec='microseconds')}{tick}"
+    found = rewrite_date_like(text)
+    assert found.ljust(20, ".").ljust(27, "0") == text.ljust(27, "0")
+    assert rewrite_date_like(found) == found
 
 
 def test_deletes_have_keys_only_and_order_is_kept() -> None:

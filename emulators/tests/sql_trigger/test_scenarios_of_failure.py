@@ -329,6 +329,67 @@ def test_scenario_40_release_fails_three_times(world: World) -> None:
     assert world.cursor(listener) == version
 
 
+BEGIN = "^BEGIN TRANSACTION"
+
+
+@pytest.mark.parametrize("number", [1222, 9002])
+def test_a_release_whose_transaction_cannot_begin_ends_the_loop_for_good(world: World, number: int) -> None:
+    world.create_table()
+    function = world.function()
+    listener = world.start(function)
+
+    async def fail_the_next_transaction(changes: list[dict[str, Any]]) -> None:
+        world.fault("error", BEGIN, number=number, times=1)
+
+    function.body = fail_the_next_transaction
+    world.insert(1)
+    world.advance(3)
+    assert world.logged("The change consumption loop ends: LoopEnds", "ERROR")
+    function.body = None
+    world.insert(2)
+    world.advance(600)
+    assert function.ids == [1]
+    assert world.leases(listener)[1].attempts == 1
+
+
+def test_a_deadlock_at_the_begin_of_a_release_does_not_end_the_loop(world: World) -> None:
+    world.create_table()
+    function = world.function()
+    listener = world.start(function)
+
+    async def fail_the_next_transaction(changes: list[dict[str, Any]]) -> None:
+        world.fault("error", BEGIN, number=1205, times=1)
+
+    function.body = fail_the_next_transaction
+    version = world.insert(1)
+    world.advance(5)
+    assert function.ids == [1]
+    assert world.cursor(listener) == version
+
+
+def test_a_poll_whose_transaction_cannot_begin_is_made_again(world: World) -> None:
+    world.create_table()
+    function = world.function()
+    world.start(function)
+    world.advance(2)
+    world.fault("error", BEGIN, number=9002, times=3)
+    world.insert(1)
+    world.advance(10)
+    assert function.ids == [1]
+
+
+def test_a_failed_count_of_leased_rows_does_not_fail_the_poll(world: World) -> None:
+    world.create_table()
+    function = world.function()
+    world.start(function)
+    world.advance(2)
+    world.fault("error", "SUM\\(CASE WHEN", number=1222, times=1)
+    world.insert(1)
+    world.advance(3)
+    assert function.ids == [1]
+    assert len(world.logged("Failed to count the leased rows", "ERROR")) == 1
+
+
 def test_scenario_41_connection_loss_while_idle(world: World) -> None:
     world.create_table()
     function = world.function()

@@ -167,7 +167,7 @@ def test_scenario_13_app_settings_win(world: World, settings: dict[str, str], ho
     [
         ({"Sql_Trigger_PollingIntervalMs": "0"}, "Sql_Trigger_PollingIntervalMs"),
         ({"Sql_Trigger_MaxBatchSize": "0"}, "Sql_Trigger_MaxBatchSize"),
-        ({"Sql_Trigger_BatchSize": "-1"}, "Sql_Trigger_BatchSize"),
+        ({"Sql_Trigger_BatchSize": "-1"}, "Sql_Trigger_MaxBatchSize"),  # told by its newer name
         ({"Sql_Trigger_MaxChangesPerWorker": "x"}, "Sql_Trigger_MaxChangesPerWorker"),
         ({"Sql_Trigger_MaxChangesPerWorker": "-1"}, "Sql_Trigger_MaxChangesPerWorker"),
         ({"Sql_Trigger_MaxChangesPerWorker": "0"}, "Sql_Trigger_MaxChangesPerWorker"),

@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emulators.clock import AcceleratedClock
-from emulators.functions_host.app.indexing import IndexedFunction, load_app
+from emulators.functions_host.app.indexing import LoadedFunction
 from emulators.functions_host.app.invocation import Invoker
+from emulators.functions_host.app.loading import load_app
+from emulators.functions_host.app.runner import Runner
 from emulators.functions_host.durable.config import DurableConfig
 from emulators.functions_host.durable.engine import Engine, Functions
 from emulators.functions_host.durable.entities import EntityRunner
@@ -54,14 +56,16 @@ class DyingStore(Store):
 
 
 async def _run(
-    settings: AppSettings, functions: list[IndexedFunction], directory: Path, name: str, deadly: int, before: bool
+    settings: AppSettings, functions: list[LoadedFunction], directory: Path, name: str, deadly: int, before: bool
 ) -> None:
     logger = logging.getLogger("crash")
     clock = AcceleratedClock(_FACTOR, directory / "clock")
     work = WorkSet(clock, logger)
     store = DyingStore(directory / "durable.sqlite", deadly, before)
-    invoker = Invoker(settings, clock, logger)
-    engine = Engine(store, DurableConfig.read(settings), Functions(functions), invoker, clock, work, logger)
+    invoker = Invoker(Runner(functions, settings.values), clock, logger)
+    engine = Engine(
+        store, DurableConfig.read(settings), Functions([function.about for function in functions]), invoker, clock, work, logger
+    )
     runner, entities = OrchestrationRunner(engine), EntityRunner(engine)
     if store.instance(_INSTANCE) is None:
         Operations(engine, runner).start(name, _INSTANCE, None)
@@ -74,9 +78,7 @@ async def _run(
         await asyncio.sleep(0.002)
 
 
-def _attempt(
-    settings: AppSettings, functions: list[IndexedFunction], directory: Path, name: str, deadly: int, before: bool
-) -> bool:
+def _attempt(settings: AppSettings, functions: list[LoadedFunction], directory: Path, name: str, deadly: int, before: bool) -> bool:
     """One life of the engine in a process of its own; whether it was killed."""
     child = os.fork()
     if child == 0:

@@ -153,7 +153,7 @@ def test_a_built_in_http_call(world: World) -> None:
     [
         ("unknown_activity", "The function 'nowhere' doesn't exist, is disabled, or is not an activity function."),
         ("bad_result", "Activity function 'unencodable' failed:  ValueError: activity trigger output must be json serializable"),
-        ("unlabelled", "'not a generator'"),
+        ("unlabelled", " KeyError: 'not a generator'"),
     ],
 )
 def test_what_can_never_work_fails_the_instance(world: World, name: str, error: str) -> None:
