@@ -10,6 +10,7 @@ from emulators.sql_server.runtime.conversion import conversion_key
 from emulators.sql_server.values.conversions import converter
 from emulators.sql_server.values.datatypes import (
     BINARIES,
+    DATETIME2,
     DECIMALS,
     FLOAT,
     FLOATS,
@@ -29,6 +30,7 @@ from emulators.sql_server.values.datatypes import (
     decimal_type,
     display,
 )
+from emulators.sql_server.values.datetimes import precise_datetime
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
 
@@ -79,25 +81,32 @@ class ConversionCompiler:
             return Typed("NULL", target, constant=None)
         if style is None and _same_form(source, target, cut):
             return Typed(typed.sql, target, collation, typed.constant, typed.nullable)
+        if source.name == "datetime" and target.name in _PRECISE and self.exact_datetimes:
+            return self.cast(_precise(typed), target, style, lenient, cut)
         if source.name == "date" and target.name in ("datetime2", "datetime") and style is None:
             return Typed(f"({typed.sql} || ' 00:00:00.0000000')", target)
         if source.name in INTEGERS and target.name == "float":
             return Typed(f"CAST({typed.sql} AS REAL)", target)
         try:
             convert = converter(source, target, style, cut)
-        except SqlError:
-            if lenient and source.name in STRINGS:
+        except SqlError as error:
+            if lenient and source.name in STRINGS and error.number != 40517:
                 return Typed("NULL", target)
             raise
         if typed.constant is not NO_CONSTANT:
             try:
                 value = None if typed.constant is None else convert(typed.constant)
                 return Typed(literal_sql(value), target, collation, value)
-            except SqlError:
-                if lenient:
+            except SqlError as error:
+                if lenient and error.number != 40517:
                     return Typed("NULL", target, constant=None)
         key = conversion_key(source, target, style, cut, lenient)
         return Typed(f"k_convert({typed.sql}, {key})", target, collation)
+
+    @property
+    def exact_datetimes(self) -> bool:
+        """From compatibility level 130 on a datetime has thirds of 10 ms, not whole milliseconds."""
+        return self.unit.catalogue.options.compatibility_level >= 130
 
     def unify(self, *operands: Typed) -> SqlType:
         """The common type of operands, untyped NULLs aside."""
@@ -118,6 +127,8 @@ class ConversionCompiler:
             return typed
         if typed.type.name in DECIMALS and common.name in DECIMALS:
             return typed
+        if typed.type.name == "datetime" and common.name in ("datetime2", "datetimeoffset") and self.exact_datetimes:
+            return Typed(f"k_exact_datetime({typed.sql})", common)
         if typed.type.name in INSTANTS and common.name in INSTANTS:
             return typed
         if typed.type.name in INTEGERS and common.name in INTEGERS:
@@ -140,7 +151,7 @@ class ConversionCompiler:
         """An operand with the collation that its comparison needs."""
         if common.name in STRINGS:
             return f"({sql}) COLLATE {collation}"
-        if common.name == "datetimeoffset":
+        if common.name == "datetimeoffset" and not sql.startswith("k_exact_datetime("):
             return f"substr({sql}, 1, 27)"
         return sql
 
@@ -160,6 +171,8 @@ class ConversionCompiler:
         a, b, common = self._pair(left, right)
         if common.name in STRINGS:
             return f"({a.sql} {op} ({b.sql}) COLLATE {self.collation_of(left, right)})"
+        if common.name in BINARIES and left.type is not None and right.type is not None and not _one_size(left.type, right.type):
+            return _compare_bytes(op, a.sql, b.sql)
         if common.name == "datetimeoffset":
             return f"({self.collated(a.sql, common, '')} {op} {self.collated(b.sql, common, '')})"
         return f"({a.sql} {op} {b.sql})"
@@ -189,8 +202,11 @@ class ConversionCompiler:
         if op == "+" and a in STRINGS and b in STRINGS:
             return self.concatenate(left, right)
         if op == "+" and a in BINARIES and b in BINARIES:
-            length = -1 if -1 in (left.type.length, right.type.length) else min(8000, left.type.length + right.type.length)
-            return Typed(f"k_join_bytes({left.sql}, {right.sql})", SqlType("varbinary", length))
+            length = -1 if -1 in (left.type.length, right.type.length) else left.type.length + right.type.length
+            joined = f"k_join_bytes({left.sql}, {right.sql})"
+            if length > 8000:
+                joined, length = f"substr({joined}, 1, 8000)", 8000
+            return Typed(joined, SqlType("varbinary", length))
         if a in TEMPORALS or b in TEMPORALS:
             return self._date_arithmetic(op, left, right)
         if op in "&|^":
@@ -217,12 +233,13 @@ class ConversionCompiler:
     def concatenate(self, left: Typed, right: Typed) -> Typed:
         assert left.type is not None and right.type is not None
         unicode = left.type.name in UNICODE_STRINGS or right.type.name in UNICODE_STRINGS
+        text, limit = f"({left.sql} || {right.sql})", 4000 if unicode else 8000
         length = -1
         if left.type.length > 0 and right.type.length > 0:
-            length = min(left.type.length + right.type.length, 4000 if unicode else 8000)
-        return Typed(
-            f"({left.sql} || {right.sql})", SqlType("nvarchar" if unicode else "varchar", length), self.collation_of(left, right)
-        )
+            length = left.type.length + right.type.length
+            if length > limit:
+                text, length = f"k_left({text}, {limit})", limit
+        return Typed(text, SqlType("nvarchar" if unicode else "varchar", length), self.collation_of(left, right))
 
     def _float_arithmetic(self, op: str, left: Typed, right: Typed, common: SqlType) -> Typed:
         a, b = self.cast(left, FLOAT).sql, self.cast(right, FLOAT).sql
@@ -273,6 +290,37 @@ class ConversionCompiler:
                 else (display(a, False), display(b, False), "add" if op == "+" else "subtract")
             ),
         )
+
+
+_PRECISE = frozenset({"datetime2", "datetimeoffset", "time"})
+
+
+def _precise(typed: Typed) -> Typed:
+    constant = typed.constant
+    if isinstance(constant, str):
+        constant = precise_datetime(constant)
+        return Typed(literal_sql(constant), DATETIME2, constant=constant)
+    return Typed(f"k_precise_datetime({typed.sql})", DATETIME2, constant=constant, nullable=typed.nullable)
+
+
+def _compare_bytes(op: str, a: str, b: str) -> str:
+    """A comparison that does not see zeros at the end.
+
+    All values that equal ``b`` lie between ``b`` without its zeros and ``b`` followed by as many as there may be. So an index on
+    ``a`` helps.
+    """
+    low, high = f"k_first_bytes({b})", f"k_last_bytes({b})"
+    if op in ("=", "<>"):
+        test = f"({a} >= {low} AND {a} <= {high} AND {b} >= k_first_bytes({a}) AND {b} <= k_last_bytes({a}))"
+        return test if op == "=" else f"(NOT {test})"
+    if op in ("IS", "IS NOT"):
+        return f"(k_first_bytes({a}) {op} k_first_bytes({b}))"
+    return f"({a} {op} {high if op in ('>', '<=') else low})"
+
+
+def _one_size(left: SqlType, right: SqlType) -> bool:
+    """Whether all values of both types have one length, so that zeros at the end cannot make a difference."""
+    return left.length == right.length and {left.name, right.name} <= {"binary", "rowversion"}
 
 
 def _decimal_of(typed: Typed) -> SqlType:

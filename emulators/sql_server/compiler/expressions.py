@@ -230,6 +230,9 @@ class ExpressionCompiler(ConversionCompiler):
         common = self.unify(operand, *items)
         if common.name == "sql_variant":
             raise unsupported("comparison of sql_variant")
+        if common.name in BINARIES:
+            tests = " OR ".join(self.comparison("=", operand, item) for item in items)
+            return Typed(f"({'NOT ' if node.negated else ''}({tests}))", BOOLEAN)
         collation = self.collation_of(operand, *items)
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
         listed = ", ".join(
@@ -251,6 +254,8 @@ class ExpressionCompiler(ConversionCompiler):
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
         inner = self._for_comparison(Typed("_1", column.type, column.collation), common)
         right = self.collated(inner.sql, common, collation) if common.name == "datetimeoffset" else inner.sql
+        if common.name in BINARIES:
+            left, right = f"k_first_bytes({left})", f"k_first_bytes({right})"
         text = query.sql() if right == "_1" else f"SELECT {right} FROM ({query.sql()})"
         return Typed(f"({left} {'NOT ' if node.negated else ''}IN ({text}))", BOOLEAN)
 
@@ -303,7 +308,9 @@ class ExpressionCompiler(ConversionCompiler):
         if (
             operand.type is not None
             and operand.type.name not in TEMPORALS | FLOATS | {"money", "smallmoney", "sql_variant"}
-            and not (operand.type.name in BINARIES or node.type.name in BINARIES)
+            and node.type.name not in BINARIES
+            and operand.type.name not in BINARIES
+            and not (operand.type.name in STRINGS and node.type.name in TEMPORALS)
         ):
             style = None
         self.explicit = True

@@ -35,6 +35,8 @@ class SelectPlan(Plan):
     converters: list[tuple[int, Callable[[Any], Any]]] = field(default_factory=list)
     assignments: list[str] = field(default_factory=list)
     into: Name | None = None
+    pieces: bool = False
+    """The result is one long text, which arrives in rows (FOR JSON)."""
     types: list[SqlType] = field(default_factory=list)
     steps: list[AssignmentStep] = field(default_factory=list)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, refuse_aggregates
-from emulators.sql_server.compiler.json import json_object
+from emulators.sql_server.compiler.json import json_object, refuse_conflicts
 from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, BoundCte, Scope, Typed
 from emulators.sql_server.compiler.sources import SourceCompiler
@@ -416,6 +416,12 @@ class QueryCompiler(SourceCompiler):
                 "Column expressions and data sources without names or aliases cannot be formatted as JSON text using "
                 "FOR JSON clause. Add alias to the unnamed column or table.",
             )
+        if clause.root is not None and clause.without_array:
+            raise SqlError(
+                13620,
+                "ROOT option and WITHOUT_ARRAY_WRAPPER option cannot be used together in FOR JSON. Remove one of these options.",
+            )
+        refuse_conflicts([name for name, _ in compiled.columns])
         if clause.mode == "AUTO" and "JOIN" in compiled.after:
             raise unsupported("FOR JSON AUTO over several tables")
         mask = combined([typed.mask for _, typed in compiled.columns if typed.mask], "FOR JSON over a masked column")

@@ -23,6 +23,7 @@ from emulators.sql_server.parser.tree import (
     Join,
     Merge,
     MergeWhen,
+    Name,
     Query,
     Source,
     TableSource,
@@ -46,7 +47,7 @@ class StatementCompiler(AssignmentCompiler):
 
     # --- SELECT and scalars ---
 
-    def select_plan(self, query: Query) -> SelectPlan:
+    def select_plan(self, query: Query, into: Name | None = None) -> SelectPlan:
         stepwise = self.row_assignments(query)
         if stepwise is not None:
             stepwise.sql = self.unit.finish(stepwise.sql)
@@ -54,7 +55,6 @@ class StatementCompiler(AssignmentCompiler):
         compiled = self.compile_query(query, None, top_level=True)
         columns = [Column(name, shown_type(typed), typed.nullable, typed.identity) for name, typed in compiled.columns]
         masks = [(place, typed.mask, type_or_int(typed)) for place, (_, typed) in enumerate(compiled.columns) if typed.mask]
-        into = getattr(query.body, "into", None)
         plan = SelectPlan(
             self.unit.finish(compiled.sql()),
             self.unit.bindings,
@@ -62,6 +62,7 @@ class StatementCompiler(AssignmentCompiler):
             converters=output_converters([column.type for column in columns]) if into is None else [],
             assignments=[name for name, _ in compiled.assignments],
             into=into,
+            pieces=query.for_json is not None,
             types=[column.type for column in columns],
             masks=masks,
         )
@@ -120,6 +121,8 @@ class StatementCompiler(AssignmentCompiler):
         if self.unit.catalogue.policies and self.unit.catalogue.filter_of(table.object_id) is not None:
             self.unit.filtered = True  # it hinders no row, but errors name no values
         given, named = self.insert_columns(table, node.columns, explicit)
+        if node.top is not None and not isinstance(node.source, Query):
+            raise unsupported("INSERT TOP with VALUES or EXECUTE")
         if node.source is None:
             rows: list[list[Expression]] = [[Default() for _ in given]]
             text, places = self._insert_values(table, given, rows, True)
@@ -165,7 +168,7 @@ class StatementCompiler(AssignmentCompiler):
             ).sql
             for number, ((_, typed), place) in enumerate(zip(compiled.columns, given, strict=True), 1)
         ]
-        top = f" LIMIT {self.row_count(node.top.count, Scope())}" if node.top else ""
+        top = f" LIMIT {self.top_count(node.top)}" if node.top else ""
         return f"SELECT {', '.join(values + defaults)} FROM ({compiled.sql()}) AS q{top}", self._layout(table, given + places)
 
     # --- UPDATE and DELETE ---
@@ -250,10 +253,16 @@ class StatementCompiler(AssignmentCompiler):
         if where is not None:
             refuse_aggregates(where, 147)
         conditions = ([self.condition(where, scope)] if where is not None else []) + scope.extra_conditions
-        if top is not None and top.percent:
-            raise unsupported("TOP PERCENT")
-        limit = f" LIMIT {self.row_count(top.count, Scope())}" if top is not None else ""
+        limit = f" LIMIT {self.top_count(top)}" if top is not None else ""
         return f"SELECT {', '.join(items)} FROM {text}{' WHERE ' + ' AND '.join(conditions) if conditions else ''}{limit}"
+
+    def top_count(self, top: Top) -> str:
+        """Raises SqlError 40517 for PERCENT and 102 for WITH TIES, which only SELECT has."""
+        if top.percent:
+            raise unsupported("TOP PERCENT")
+        if top.ties:
+            raise sql_error(102, "TIES")
+        return self.row_count(top.count, Scope())
 
     def _assignments(
         self,
@@ -344,6 +353,8 @@ class StatementCompiler(AssignmentCompiler):
             plan.output = self.output_plan(node.output, table, scope.sources, extras, ("inserted", "deleted"))
             items += extras
         plan.sql = self._merge_query(items, tests, source_text, target_text, on, target)
+        if node.top is not None:
+            plan.sql = f"SELECT * FROM ({plan.sql}) WHERE action IS NOT NULL LIMIT {self.top_count(node.top)}"
         for when in node.whens:
             if not table.temporary:
                 self.unit.permissions.add((when.action, table.object_id))
@@ -363,7 +374,7 @@ class StatementCompiler(AssignmentCompiler):
 
         matched = f"CASE WHEN {target.rowid} IS NOT NULL THEN {pick('MATCHED')} ELSE {pick('NOT MATCHED')} END"
         join = "LEFT JOIN" if tests["NOT MATCHED"] else "JOIN"
-        text = f"SELECT {', '.join([matched, *items[1:]])} FROM {source} {join} {target_text} ON {on}"
+        text = f"SELECT {', '.join([f'{matched} AS action', *items[1:]])} FROM {source} {join} {target_text} ON {on}"
         if tests["NOT MATCHED BY SOURCE"]:
             marker = f"(SELECT 1 AS _m) AS {self.unit.alias()}m"
             name = marker.rpartition(" ")[2]

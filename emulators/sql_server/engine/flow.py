@@ -73,6 +73,7 @@ class FlowStatements:
     ddl: Ddl
     frame: Frame
     handled_error: SqlError | None
+    last_error: int
     return_value: int
     try_depth: int
 
@@ -112,22 +113,30 @@ class FlowStatements:
                 raise
             yield error
             return
+        self._condition_read()
         if true:
             yield from self.run(statement.then)
         elif statement.otherwise is not None:
             yield from self.run(statement.otherwise)
+
+    def _condition_read(self) -> None:
+        """A condition is a statement that affects no row: @@ROWCOUNT and @@ERROR are 0 behind it."""
+        self.session.row_count = 0
+        self.last_error = 0
 
     def _while(self, statement: While) -> Events:
         while True:
             if self.session.cancelled:
                 raise sql_error(3617)
             try:
-                if not self._true(statement, statement.condition):
-                    return
+                true = self._true(statement, statement.condition)
             except SqlError as error:
                 if self._settle(error, statement):
                     raise
                 yield error
+                return
+            self._condition_read()
+            if not true:
                 return
             try:
                 yield from self.run(statement.body)

@@ -63,6 +63,7 @@ from emulators.sql_server.parser.tree import (
     While,
 )
 from emulators.sql_server.procedures.system import call
+from emulators.sql_server.runtime.for_json import pieces
 from emulators.sql_server.storage.dml import DmlRunner, convert_rows
 from emulators.sql_server.storage.frame import Frame
 from emulators.sql_server.storage.session import Session
@@ -289,7 +290,7 @@ class Interpreter(FlowStatements):
     # --- queries and DML ---
 
     def _query(self, statement: QueryStatement) -> Events:
-        plan: SelectPlan = self._plan(statement, lambda compiler: compiler.select_plan(statement.query))
+        plan: SelectPlan = self._plan(statement, lambda compiler: compiler.select_plan(statement.query, statement.into))
         self.session.prepare(plan)
         if plan.into is not None:
             yield from self._select_into(plan)
@@ -306,6 +307,8 @@ class Interpreter(FlowStatements):
                     self.frame.values[name] = value
             self.session.row_count = len(rows)
             return
+        if plan.pieces:
+            rows = pieces(rows[0][0])
         yield ResultSet(plan.columns, convert_rows(rows, plan.converters))
         yield from self._done(len(rows), "SELECT")
 

@@ -73,7 +73,7 @@ class TableAlterer(TableBuilder):
             constraints += syntax.constraints
             column = self._add_column(table, syntax)
             if column.computed is None:
-                self._store_new_column(table, column, any(c.kind == "DEFAULT" and c.with_values for c in syntax.constraints))
+                self._store_new_column(table, column, syntax.default_with_values)
         for constraint in constraints:
             added = self._add_constraint(table, constraint)
             if isinstance(added, Index):

@@ -258,6 +258,7 @@ class DdlParser(ModuleParser):
                 constraint = self._constraint(column.name)
                 if constraint.kind == "DEFAULT":
                     column.default = (constraint.name, constraint.expression)
+                    column.default_with_values = constraint.with_values
                 else:
                     column.constraints.append(constraint)
             else:

@@ -13,7 +13,6 @@ from emulators.sql_server.parser.tree import (
     Merge,
     MergeWhen,
     Output,
-    QueryStatement,
     SelectItem,
     Source,
     Statement,
@@ -58,7 +57,7 @@ class DmlParser(QueryParser):
         if self.at_any("SELECT") or self.at("("):
             if context is not None:
                 raise self.syntax_error()
-            return QueryStatement(self.query_body(ctes))
+            return self.statement_query(ctes)
         if not self.at_any("INSERT", "UPDATE", "DELETE", "MERGE"):
             raise self.syntax_error()
         statement = getattr(self, f"_parse_{self.token.upper.lower()}")()

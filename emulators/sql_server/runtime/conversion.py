@@ -28,7 +28,9 @@ def _lenient(convert: Converter) -> Converter:
     def attempt(value: Any) -> Any:
         try:
             return convert(value)
-        except SqlError:
+        except SqlError as error:
+            if error.number == 40517:
+                raise
             return None
 
     return attempt

@@ -29,6 +29,7 @@ from emulators.sql_server.values.datatypes import (
     encode_decimal,
     quantize,
 )
+from emulators.sql_server.values.date_styles import canonical, styled
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.utf16 import cut as cut_text
@@ -61,7 +62,7 @@ def converter(source: SqlType, target: SqlType, style: int | None = None, cut: b
     if to in BINARIES:
         return _to_binary(source, target, style, cut)
     if to in TEMPORALS:
-        return _to_temporal(source, target)
+        return _to_temporal(source, target, style)
     if to == "uniqueidentifier":
         return _to_guid(source)
     raise sql_error(529, display(source, False), display(target, False))
@@ -236,13 +237,14 @@ def _days_of(text: str) -> Decimal:
 # --- strings ---
 
 
+_FLOAT_DIGITS = {1: 7, 2: 15, 3: 16}
+"""Digits behind the point; all with an exponent."""
+
+
 def float_text(value: float, style: int | None = None) -> str:
-    """float to string: six significant digits, as CAST does; style 3 gives 17."""
-    if style in (1, 2):
-        digits = 7 if style == 1 else 15
-        return _exponent(f"{value:.{digits}e}")
-    if style == 3:
-        return _exponent(repr(value)) if "e" in repr(value) else repr(value).removesuffix(".0")
+    """float to string: six significant digits, as CAST does, or always 8, 16 or 17 with an exponent (styles 1, 2, 3)."""
+    if style in _FLOAT_DIGITS:
+        return _exponent(f"{value:.{_FLOAT_DIGITS[style]}e}")
     text = f"{value:.6g}"
     return _exponent(text) if "e" in text else text
 
@@ -319,7 +321,7 @@ def _text_function(source: SqlType, style: int | None) -> Converter:
             chosen = 100
 
         def from_temporal(value: str) -> str:
-            text = datetimes.styled(value, origin, scale, chosen)
+            text = styled(value, origin, scale, chosen)
             if text is None:
                 raise SqlError(281, f"{chosen} is not a valid style number when converting from {origin} to a character string.")
             return text
@@ -402,12 +404,12 @@ def _to_guid(source: SqlType) -> Converter:
     raise sql_error(529, display(source, False), "uniqueidentifier")
 
 
-def _to_temporal(source: SqlType, target: SqlType) -> Converter:
+def _to_temporal(source: SqlType, target: SqlType, style: int | None) -> Converter:
     origin, to, scale = source.name, target.name, target.scale
     if origin in STRINGS:
 
         def from_text(text: str) -> str:
-            ticks, offset = datetimes.parse(text)
+            ticks, offset = datetimes.parse(text if style is None else canonical(text, style))
             return datetimes.make(ticks, offset, to, scale)
 
         def from_text_of_old(text: str) -> str:

@@ -28,6 +28,8 @@ class TableColumnSyntax(Node):
     identity: tuple[int, int] | None = None
     default: tuple[str, str] | None = None
     """constraint name ('' when unnamed), expression text."""
+    default_with_values: bool = False
+    """ADD … DEFAULT … WITH VALUES: rows that are there get it too."""
     computed: str | None = None
     persisted: bool = False
     collation: str | None = None

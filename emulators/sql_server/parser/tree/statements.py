@@ -148,6 +148,8 @@ class Use(Statement):
 @dataclass(slots=True, eq=False)
 class QueryStatement(Statement):
     query: Query
+    into: Name | None = None
+    """SELECT … INTO."""
 
 
 @dataclass(slots=True, eq=True)
