@@ -7,7 +7,7 @@ from typing import Any
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.scope import NO_CONSTANT, Typed, Unit
 from emulators.sql_server.runtime.conversion import conversion_key
-from emulators.sql_server.values.conversions import converter
+from emulators.sql_server.values.conversions import CONVERSION_FAILURES, converter
 from emulators.sql_server.values.datatypes import (
     BINARIES,
     DATETIME2,
@@ -32,6 +32,7 @@ from emulators.sql_server.values.datatypes import (
 )
 from emulators.sql_server.values.datetimes import precise_datetime
 from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.legality import require_comparison, require_implicit, require_union
 from emulators.sql_server.values.results import SqlError, SqlType
 
 
@@ -53,6 +54,8 @@ _OPERATOR_NAMES = {
     ">": "greater than",
     "<=": "less than or equal to",
     ">=": "greater than or equal to",
+    "IS": "is not",
+    "IS NOT": "is not",
 }
 
 
@@ -87,18 +90,13 @@ class ConversionCompiler:
             return Typed(f"({typed.sql} || ' 00:00:00.0000000')", target)
         if source.name in INTEGERS and target.name == "float":
             return Typed(f"CAST({typed.sql} AS REAL)", target)
-        try:
-            convert = converter(source, target, style, cut)
-        except SqlError as error:
-            if lenient and source.name in STRINGS and error.number != 40517:
-                return Typed("NULL", target)
-            raise
+        convert = converter(source, target, style, cut)
         if typed.constant is not NO_CONSTANT:
             try:
                 value = None if typed.constant is None else convert(typed.constant)
                 return Typed(literal_sql(value), target, collation, value)
             except SqlError as error:
-                if lenient and error.number != 40517:
+                if lenient and error.number in CONVERSION_FAILURES:
                     return Typed("NULL", target, constant=None)
         key = conversion_key(source, target, style, cut, lenient)
         return Typed(f"k_convert({typed.sql}, {key})", target, collation)
@@ -108,12 +106,21 @@ class ConversionCompiler:
         """From compatibility level 130 on a datetime has thirds of 10 ms, not whole milliseconds."""
         return self.unit.catalogue.options.compatibility_level >= 130
 
+    def assigned_as(self, typed: Typed, target: SqlType, cut: bool = False) -> Typed:
+        """A value that enters a column, a variable or a parameter. Raises SqlError 206, 257."""
+        if typed.type is not None:
+            require_implicit(typed.type, target)
+        return self.cast(typed, target, cut=cut)
+
     def unify(self, *operands: Typed) -> SqlType:
-        """The common type of operands, untyped NULLs aside."""
+        """The common type of operands, untyped NULLs aside. Raises SqlError 206, 257."""
         common: SqlType | None = None
         for operand in operands:
-            if operand.type is not None:
-                common = operand.type if common is None else common_type(common, operand.type)
+            if operand.type is None:
+                continue
+            if common is not None:
+                require_union(common, operand.type)
+            common = operand.type if common is None else common_type(common, operand.type)
         return common or INT
 
     def _pair(self, left: Typed, right: Typed) -> tuple[Typed, Typed, SqlType]:
@@ -140,7 +147,7 @@ class ConversionCompiler:
         if typed.type.name in STRINGS and common.name in DECIMALS:
             return self.cast(typed, decimal_type(38, max(common.scale, 10)))
         if common.name in STRINGS:
-            common = SqlType("nvarchar", -1)
+            common = SqlType("nvarchar" if common.name in UNICODE_STRINGS else "varchar", -1)
         return self.cast(typed, common)
 
     def collation_of(self, *operands: Typed) -> str:
@@ -166,8 +173,8 @@ class ConversionCompiler:
     def comparison(self, op: str, left: Typed, right: Typed) -> str:
         if "sql_variant" in {typed.type.name for typed in (left, right) if typed.type is not None}:
             raise unsupported("comparison of sql_variant")
-        if left.type is not None and right.type is not None and {left.type.name, right.type.name} & OLD_LARGE_OBJECTS:
-            raise sql_error(402, left.type.name, right.type.name, _OPERATOR_NAMES.get(op, op))
+        if left.type is not None and right.type is not None:
+            require_comparison(left.type, right.type, _OPERATOR_NAMES[op])
         a, b, common = self._pair(left, right)
         if common.name in STRINGS:
             return f"({a.sql} {op} ({b.sql}) COLLATE {self.collation_of(left, right)})"

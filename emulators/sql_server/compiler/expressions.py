@@ -53,6 +53,7 @@ from emulators.sql_server.values.datatypes import (
     to_internal,
 )
 from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.legality import require_explicit
 from emulators.sql_server.values.results import SqlError, SqlType
 
 GLOBALS: dict[str, SqlType] = {
@@ -227,6 +228,8 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_inlist(self, node: InList, scope: Scope) -> Typed:
         operand = self.value(node.operand, scope)
         items = [self.value(item, scope) for item in node.items]
+        for item in items:
+            self.comparison("=", operand, item)
         common = self.unify(operand, *items)
         if common.name == "sql_variant":
             raise unsupported("comparison of sql_variant")
@@ -247,6 +250,7 @@ class ExpressionCompiler(ConversionCompiler):
         operand = self.value(node.operand, scope)
         query = self.compile_query(node.query, scope)
         column = self._only_column(query)
+        self.comparison("=", operand, column)
         common = self.unify(operand, column)
         if common.name == "sql_variant":
             raise unsupported("comparison of sql_variant")
@@ -313,6 +317,8 @@ class ExpressionCompiler(ConversionCompiler):
             and not (operand.type.name in STRINGS and node.type.name in TEMPORALS)
         ):
             style = None
+        if operand.type is not None:
+            require_explicit(operand.type, node.type)
         self.explicit = True
         try:
             return self.cast(operand, node.type, style, node.lenient)

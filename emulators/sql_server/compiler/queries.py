@@ -303,7 +303,7 @@ class QueryCompiler(SourceCompiler):
                 mask = typed.mask
                 if mask is not None and typed.type != declared:
                     mask = combined([mask])
-                typed = self.cast(typed, declared)
+                typed = self.assigned_as(typed, declared, cut=True)
                 if mask is not None:
                     typed = replace(typed, mask=mask)
             names.append(node.alias or (node.expression.parts[-1] if isinstance(node.expression, ColumnRef) else ""))

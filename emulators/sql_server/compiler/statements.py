@@ -74,7 +74,7 @@ class StatementCompiler(AssignmentCompiler):
         read = self.reads.taken(0)
         doubt = "a variable set from a masked column of its own type" if target is None or typed.type == target else ""
         if target is not None:
-            typed = self.cast(typed, target)
+            typed = self.assigned_as(typed, target, cut=True)
         plan = Plan(self.unit.finish(f"SELECT {typed.sql}"), self.unit.bindings)
         if (mask := combined(read, doubt)) is not None:
             plan.masks.append((0, mask, type_or_int(typed)))
@@ -163,9 +163,7 @@ class StatementCompiler(AssignmentCompiler):
             if typed.mask is not None and typed.mask.doubt:
                 self.unit.doubts.append(typed.mask)
         values = [
-            self.cast(
-                Typed(masked_sql(f"q._{number}", typed), typed.type, typed.collation), table.stored[place].type, cut=False
-            ).sql
+            self.assigned_as(Typed(masked_sql(f"q._{number}", typed), typed.type, typed.collation), table.stored[place].type).sql
             for number, ((_, typed), place) in enumerate(zip(compiled.columns, given, strict=True), 1)
         ]
         top = f" LIMIT {self.top_count(node.top)}" if node.top else ""
@@ -287,7 +285,7 @@ class StatementCompiler(AssignmentCompiler):
                     typed = self.binary(op[0], Typed(self.unit.bind("variable", variable), declared), typed)
                 variables.append((variable, len(values)))
                 changed.append(-1)
-                values.append(self.cast(typed, declared).sql)
+                values.append(self.assigned_as(typed, declared, cut=True).sql)
                 continue
             name = renames.get(name.lower(), name)
             place = self._stored_place(table, name)
@@ -300,7 +298,7 @@ class StatementCompiler(AssignmentCompiler):
                 raise sql_error(264, column.name)
             if op != "=":
                 own = Typed(f"{alias_of(target)}.{quote(column.name)}", column.type, column.sqlite_collation)
-                value = self.cast(self.binary(op[0], own, self.value(node, scope)), column.type, cut=False).sql
+                value = self.assigned_as(self.binary(op[0], own, self.value(node, scope)), column.type).sql
             else:
                 value = self.assigned(node, column, scope)
             if variable:

@@ -46,7 +46,7 @@ def describe(session: Session, sql: str, parameters: Mapping[str, SqlType]) -> l
 
 def _columns(compiler: StatementCompiler, statement: Statement) -> list[Column]:
     if isinstance(statement, QueryStatement):
-        plan = compiler.select_plan(statement.query)
+        plan = compiler.select_plan(statement.query, statement.into)
         return [] if plan.assignments or plan.steps or plan.into is not None else plan.columns
     if isinstance(statement, Insert) and statement.output is not None:
         dml = compiler.insert_plan(statement, 0)

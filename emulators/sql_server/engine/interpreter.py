@@ -71,6 +71,7 @@ from emulators.sql_server.values import errors
 from emulators.sql_server.values.conversions import converter
 from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
 from emulators.sql_server.values.errors import LONE_SURROGATE, sql_error, unsupported
+from emulators.sql_server.values.legality import require_implicit
 from emulators.sql_server.values.results import Event, Parameter, ResultSet, RowsAffected, SqlError, SqlType
 
 Events = Iterator[Event | SqlError]
@@ -388,6 +389,8 @@ class Interpreter(FlowStatements):
                     raise sql_error(213)
                 if any(column.type.name == "sql_variant" for column in event.columns):
                     raise unsupported("INSERT … EXECUTE of a sql_variant")
+                for column, place in zip(event.columns, given, strict=True):
+                    require_implicit(column.type, table.stored[place].type)
                 converters = [
                     converter(column.type, table.stored[place].type, None, False)
                     for column, place in zip(event.columns, given, strict=True)

@@ -29,6 +29,7 @@ from emulators.sql_server.storage import change_tracking
 from emulators.sql_server.storage.writer import check_query
 from emulators.sql_server.values.datatypes import STRINGS
 from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.legality import CONVERSIONS, named
 from emulators.sql_server.values.results import SqlError
 
 
@@ -281,6 +282,8 @@ class TableAlterer(TableBuilder):
         if syntax.type.name != column.type.name:
             self._refuse_dependents(table, column, "ALTER COLUMN")
         self._refuse(self._bound_to(table, column.name.lower()), column, "ALTER COLUMN")
+        if column.type.name != syntax.type.name and CONVERSIONS.get((column.type.name, syntax.type.name)) == "none":
+            raise sql_error(206, named(column.type), named(syntax.type))
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         converted = StatementCompiler(unit).cast(Typed(quote(column.name), column.type), syntax.type, cut=False).sql
         column.nullable = syntax.nullable is not False

@@ -115,7 +115,7 @@ class TableBuilder:
     def _set_default(self, table: Table, column: TableColumn, name: str, text: str) -> None:
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         compiler = StatementCompiler(unit)
-        compiler.cast(compiler.value(parse_expression(text), Scope()), column.type, cut=False)
+        compiler.assigned_as(compiler.value(parse_expression(text), Scope()), column.type)
         if name:
             self._require_free(table, name)
         column.default, column.default_id = text, self._new_id(table)

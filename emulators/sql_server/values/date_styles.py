@@ -6,27 +6,28 @@ import re
 
 from emulators.sql_server.values import datetimes
 from emulators.sql_server.values.datetimes import MONTH_NAMES, TICKS_SECOND, local_ticks, text_of, ticks_of
-from emulators.sql_server.values.errors import unsupported
+from emulators.sql_server.values.errors import sql_error, unsupported
 
 # --- a date or time as a string ---
 
 _DATE_ONLY = frozenset({1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 23, 101, 102, 103, 104, 105, 106, 107, 110, 111, 112})
 _TIME_ONLY = frozenset({8, 14, 24, 108, 114})
+_FRACTION_ONLY = frozenset({14, 114})
 _BOTH = frozenset({0, 9, 13, 20, 21, 22, 25, 100, 109, 113, 120, 121, 126, 127})
 _HIJRI = frozenset({130, 131})
-_OF_TIME = frozenset({8, 14, 20, 21, 24, 25, 108, 114, 120, 121, 126, 127})
-"""Styles in which a time shows itself as hh:mi:ss."""
+STYLES = _DATE_ONLY | _TIME_ONLY | _BOTH | _HIJRI
 
 
 def styled(text: str, kind: str, scale: int, style: int) -> str | None:
-    """A date or time as CONVERT's ``style`` shows it; None for a number that is no style.
+    """A date or time as CONVERT's ``style`` shows it; None for a number that is no style of the type.
 
-    Raises SqlError 40517 where the documentation does not say what the type looks like in the style.
+    Raises SqlError 8114 for a style of the other part, 40517 for Hijri and for what is not known of the real server.
     """
-    if style not in _DATE_ONLY | _TIME_ONLY | _BOTH | _HIJRI:
+    if style not in STYLES or kind == "date" and style in _FRACTION_ONLY:
         return None
-    unclear = style in _HIJRI or kind == "date" and style in _TIME_ONLY or kind == "time" and style not in _OF_TIME
-    if unclear or kind == "datetimeoffset" and style in _TIME_ONLY | {22}:
+    if kind == "date" and style in _TIME_ONLY or kind == "time" and style in _DATE_ONLY:
+        raise sql_error(8114, kind, "varchar")
+    if style in _HIJRI or kind == "datetimeoffset" and style in _TIME_ONLY | {22}:
         raise unsupported(f"CONVERT of {kind} with style {style}")
     offset = text[28:] if kind == "datetimeoffset" else ""
     if kind == "datetimeoffset":
@@ -86,7 +87,7 @@ def _clock(text: str, kind: str, scale: int, style: int) -> str:
     old = kind in ("datetime", "smalldatetime")
     digits = 3 if old else scale
     fraction = text[9 : 9 + digits]
-    twelve, half = f"{hour % 12 or 12:2d}", "PM" if hour >= 12 else "AM"
+    twelve, half = f"{hour % 12 or 12:{2 if kind != 'time' or style == 22 else 1}d}", "PM" if hour >= 12 else "AM"
     if style in (0, 100):
         return f"{twelve}:{clock[3:5]}{half}"
     if style == 22:
@@ -108,50 +109,70 @@ def _utc_iso(local: str, fraction: str, offset: str) -> str:
 
 # --- a string as a date or time ---
 
-_ORDERS = {
+# Y: the year has four digits, y: two.
+_OLD_ORDERS = {
+    **dict.fromkeys((1, 10), "mdy"),
+    **dict.fromkeys((3, 4, 5), "dmy"),
+    **dict.fromkeys((2, 11), "ymd"),
+    **dict.fromkeys((20, 21, 101, 102, 110, 111, 120, 121), "mdY"),
+    **dict.fromkeys((103, 104, 105), "dmY"),
+}
+"""datetime and smalldatetime; where the year has four digits it may also come first, and the rest keeps its order."""
+NEW_ORDERS = {
     **dict.fromkeys((1, 10, 22), "mdy"),
     **dict.fromkeys((3, 4, 5), "dmy"),
     **dict.fromkeys((2, 11), "ymd"),
     **dict.fromkeys((101, 110), "mdY"),
     **dict.fromkeys((103, 104, 105), "dmY"),
-    **dict.fromkeys((102, 111, 20, 21, 23, 25, 120, 121), "Ymd"),
+    **dict.fromkeys((20, 21, 23, 25, 102, 111, 120, 121, 126, 127), "Ymd"),
 }
-"""Y: the year has four digits, y: two."""
-_NAMED = frozenset({0, 9, 100, 109, 6, 7, 13, 106, 107, 113})
-_NUMBERS = re.compile(r"^\s*(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})(?:\s+(\S.*))?$", re.DOTALL)
-_SIX = re.compile(r"^\s*(\d{2})(\d{2})(\d{2})(?:\s+(\S.*))?$", re.DOTALL)
-_EIGHT = re.compile(r"^\s*\d{8}(?:\s+\S.*)?$", re.DOTALL)
-_ISO = re.compile(r"^\s*\d{4}-\d{2}-\d{2}(?:T.*)?$", re.DOTALL)
-_WORDED = re.compile(r"^[^:]*[A-Za-z]{3}", re.DOTALL)
-_LIKE_A_DATE = re.compile(r"\d+\s*[./-]\s*\d+|\d{4}|\d\s*[A-Za-z]{3}|[A-Za-z]{3}\s*\d")
-_CLOCK = re.compile(r"^\s*\d{1,2}(?::\d{2}|\s*[AP]M)", re.IGNORECASE)
-_LENGTHS = {"y": 2, "Y": 4}
+_NUMBERS = re.compile(r"^(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})(?:\s+(\S.*))?$", re.DOTALL)
+_ISO = re.compile(r"^\d{4}-\d{2}-\d{2}(T.*)?$", re.DOTALL)
+_WITHOUT_SEPARATORS = re.compile(r"^(\d{2})?(\d{2})(\d{2})(\d{2})(?:\s+(\S.*))?$", re.DOTALL)
+_CLOCK = re.compile(r"^\d{1,2}(?::\d{2}|\s*[AP]M)", re.IGNORECASE)
 
 
-def canonical(text: str, style: int) -> str:
+def canonical(text: str, style: int, old: bool) -> str:
     """The text with its date as year, month and day, by the order of the style; the default parser reads it.
 
-    Raises SqlError 40517 for a text in another form than that of the style: the real server reads some, by rules that are not
-    documented. yyyymmdd and the forms with a time only are the same in every style.
+    ``old``: for datetime and smalldatetime, whose grammar differs from that of the other types.
+
+    Raises SqlError 241 and 9807 for a text in another form, 40517 for Hijri.
     """
-    if not text.strip() or _EIGHT.match(text) or _CLOCK.match(text):
+    text = text.strip()
+    if style in _HIJRI or style not in STYLES:
+        raise unsupported(f"CONVERT of a string with style {style}")
+    if style == 0 or not text:
         return text
-    if style in _NAMED and (_WORDED.match(text) or style in (0, 100, 9, 109)):
+    if text[-1] in "Zz" and old and style != 127:
+        raise sql_error(241)
+    iso = _ISO.match(text)
+    if iso and (iso[1] and not old or old and style in (126, 127)):
         return text
-    if style in (126, 127) and _ISO.match(text):
+    if old and (style == 127 or "T" in text.upper() and iso):
+        raise sql_error(241)
+    if (digits := _WITHOUT_SEPARATORS.match(text)) is not None:
+        century, year, month, day, rest = digits.groups()
+        return _joined((century or "") + year, month, day, rest)
+    if _CLOCK.match(text):
         return text
-    order = _ORDERS.get(style, "")
-    if style == 12 and (six := _SIX.match(text)):
-        return _joined(*six.group(1, 2, 3), six[4])
-    found = _NUMBERS.match(text) if order else None
-    if found is not None:
-        parts = dict(zip(order, found.group(1, 3, 4), strict=True))
-        year = parts.pop("Y" if "Y" in order else "y")
-        if len(year) == _LENGTHS[order.strip("md")] and all(len(part) <= 2 for part in parts.values()):
+    found = _NUMBERS.match(text)
+    return text if found is None else _numeric(found, style, old)
+
+
+def _numeric(found: re.Match[str], style: int, old: bool) -> str:
+    order = (_OLD_ORDERS if old else NEW_ORDERS).get(style)
+    if order is None and not old:
+        raise sql_error(9807, style)
+    if order is not None:
+        numbers = found.group(1, 3, 4)
+        if old and order.endswith("Y") and len(numbers[0]) == 4:
+            order = "Y" + order[:2]
+        parts = dict(zip(order, numbers, strict=True))
+        year = parts.pop("Y", "") or parts.pop("y", "")
+        if len(year) == (4 if "Y" in order else 2) and all(len(part) <= 2 for part in parts.values()):
             return _joined(year, parts["m"], parts["d"], found[5])
-    if not _LIKE_A_DATE.search(text):
-        return text  # no date in any style
-    raise unsupported(f"CONVERT with style {style} of a string in another form")
+    raise sql_error(241)
 
 
 def _joined(year: str, month: str, day: str, rest: str | None) -> str:

@@ -224,6 +224,8 @@ def _worded(text: str) -> tuple[int, int, int, str] | None:
     date_text, rest = (split[1], split[2]) if split else (text, "")
     if not _WORDED.match(date_text):
         return None
+    if not date_text[:1].isdigit() and re.search("[-/]", date_text):
+        raise unsupported("a date that begins with the name of its month and has dashes")
     words = re.findall(r"[A-Za-z]+|\d+", date_text)
     month = next((_MONTHS.get(word.lower()) for word in words if word.isalpha()), None)
     numbers = [word for word in words if word.isdigit()]

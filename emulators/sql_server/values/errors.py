@@ -69,10 +69,12 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     213: (16, "Column name or number of supplied values does not match table definition."),
     214: (16, "Procedure expects parameter '{0}' of type '{1}'."),
     220: (16, "Arithmetic overflow error for data type {0}, value = {1}."),
+    232: (16, "Arithmetic overflow error for type {0}, value = {1}."),
     241: (16, "Conversion failed when converting date and/or time from character string."),
     242: (16, "The conversion of a {0} data type to a {1} data type resulted in an out-of-range value."),
     245: (16, "Conversion failed when converting the {0} value '{1}' to data type {2}."),
     248: (16, "The conversion of the {0} value '{1}' overflowed an int column."),
+    295: (16, "Conversion failed when converting character string to smalldatetime data type."),
     264: (
         16,
         "The column name '{0}' is specified more than once in the SET clause or column list of an INSERT. A column cannot be "
@@ -286,6 +288,10 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "clause to ensure a target row matches at most one source row, or use the GROUP BY clause to group the source rows.",
     ),
     8992: (16, "Check Catalog Msg: {0}"),
+    9807: (
+        16,
+        "The input character string does not follow style {0}, either change the input character string or use a different style.",
+    ),
     10735: (15, "Incorrect WHERE clause for filtered index '{0}' on table '{1}'."),
     11415: (16, "Object '{0}' cannot be disabled or enabled. This action applies only to foreign key and check constraints."),
     13607: (16, "JSON path is not properly formatted. Unexpected character '{0}' is found at position {1}."),
@@ -335,7 +341,9 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     40517: (16, "Keyword or statement option '{0}' is not supported in this version of SQL Server."),
 }
 
-_BATCH_ABORTING = frozenset({241, 242, 245, 248, 529, 1205, 3617, 3930, 3931, 3952, 3960, 3998, 8114, 8169, 13607, 13609})
+_BATCH_ABORTING = frozenset(
+    {210, 235, 241, 242, 245, 248, 293, 295, 1205, 3617, 3930, 3931, 3952, 3960, 3998, 8114, 8169, 9807, 13607, 13609}
+)
 """Errors that end the batch and roll the transaction back."""
 
 _SCOPE_ABORTING = frozenset(
@@ -364,8 +372,11 @@ _SCOPE_ABORTING = frozenset(
         208,
         209,
         213,
+        257,
         264,
+        305,
         402,
+        529,
         1013,
         1033,
         1087,
@@ -398,6 +409,7 @@ def unsupported(what: str) -> SqlError:
 
 
 _REDACTED = {
+    232: ("******", "******"),
     220: ("******", "******"),
     245: ("******", "******", "******"),
     248: ("******", "******"),
@@ -407,8 +419,6 @@ _REDACTED = {
 
 def redact(error: SqlError) -> None:
     """Take values and names out of an error of a statement that reads through a security policy."""
-    if error.number == 232:
-        error.text = "Arithmetic overflow error for type ******, value = ******."
     if error.number in _REDACTED and error.number in CATALOGUE:
         error.text = CATALOGUE[error.number][1].format(*_REDACTED[error.number])
         error.args = (error.text,)
