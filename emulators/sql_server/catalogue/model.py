@@ -184,6 +184,8 @@ class View:
     modified: str = ""
     bound: list[int] = field(default_factory=list)
     """Tables that WITH SCHEMABINDING holds."""
+    definition: str = ""
+    """The batch that made it."""
 
     @property
     def full_name(self) -> str:
@@ -306,6 +308,7 @@ class DatabaseOptions:
     recovery_model: str = "FULL"
     created: str = ""
     read_only: bool = False
+    single_user: bool = False
     broker_enabled: bool = True
     database_guid: str = ""
     family_guid: str = ""

@@ -344,6 +344,8 @@ def _same_form(source: SqlType, target: SqlType, cut: bool) -> bool:
         (low, high), (least, most) = INTEGER_RANGES[a], INTEGER_RANGES[b]
         return least <= low and high <= most
     if a in STRINGS and b in STRINGS:
+        if b == "xml" != a:
+            return False
         if b in ("char", "nchar") and cut or (b not in UNICODE_STRINGS and a in UNICODE_STRINGS):
             return False
         return not cut or target.length < 0 or 0 < source.length <= target.length

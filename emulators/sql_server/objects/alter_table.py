@@ -20,6 +20,7 @@ from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
 from emulators.sql_server.objects.dependencies import depends_on
+from emulators.sql_server.objects.limits import require_row_fits
 from emulators.sql_server.objects.table_builder import TableBuilder
 from emulators.sql_server.objects.table_storage import build_index, drop_index
 from emulators.sql_server.parser.batches import parse_condition, parse_expression, parse_query
@@ -75,6 +76,8 @@ class TableAlterer(TableBuilder):
             column = self._add_column(table, syntax)
             if column.computed is None:
                 self._store_new_column(table, column, syntax.default_with_values)
+        self._type_computed_columns(table, node.definition.columns)
+        require_row_fits(table)
         for constraint in constraints:
             added = self._add_constraint(table, constraint)
             if isinstance(added, Index):
@@ -290,6 +293,7 @@ class TableAlterer(TableBuilder):
         if not column.nullable and self.store.rows(f"SELECT 1 FROM {table.storage} WHERE {quote(column.name)} IS NULL LIMIT 1"):
             raise sql_error(515, column.name, f"{self.store.database.name}.{table.full_name}", "ALTER TABLE")
         column.type, column.collation = syntax.type, collation
+        require_row_fits(table)
         if syntax.mask is not None:
             column.mask = parse_mask(syntax.mask, column.name, column.type)
         length = column.type.length

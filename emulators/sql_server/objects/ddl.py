@@ -53,7 +53,6 @@ _IGNORED_OPTIONS = frozenset(
         "AUTO_UPDATE_STATISTICS_ASYNC",
         "PAGE_VERIFY",
         "QUERY_STORE",
-        "MULTI_USER",
         "ONLINE",
         "RECURSIVE_TRIGGERS",
         "TRUSTWORTHY",
@@ -185,7 +184,9 @@ class Ddl(ModuleDdl):
             object_id = existing.object_id if existing else catalogue.new_id()
             created = existing.created if existing else now
             bound = self._bound_tables(node, unit) if node.bound else []
-            catalogue.put_view(View(object_id, schema.name, node.name[-1], node.columns, node.text, created, now, bound))
+            catalogue.put_view(
+                View(object_id, schema.name, node.name[-1], node.columns, node.text, created, now, bound, node.definition)
+            )
             self.store.save_catalogue()
 
     def _bound_tables(self, node: CreateView, unit: Unit) -> list[int]:
@@ -354,7 +355,7 @@ class Ddl(ModuleDdl):
         if self.store.count:
             raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
         security.require_database(self.session, "ALTER")
-        if any(name in ("READ_ONLY", "READ_WRITE") for name, _ in node.settings):
+        if any(name in ("READ_ONLY", "READ_WRITE", "SINGLE_USER") for name, _ in node.settings):
             self._be_alone(node.termination)
         self.store.altering = True
         try:
@@ -370,7 +371,7 @@ class Ddl(ModuleDdl):
         if termination == "NO_WAIT":
             raise sql_error(5070, self.store.database.name)
         if termination != "ROLLBACK IMMEDIATE":
-            raise unsupported("ALTER DATABASE SET READ_ONLY or READ_WRITE that waits for other connections")
+            raise unsupported("ALTER DATABASE SET that waits for other connections")
         for other in others:
             other.end()
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -395,6 +396,8 @@ class Ddl(ModuleDdl):
                     options.read_committed_snapshot = value == "ON"
                 elif name in ("READ_ONLY", "READ_WRITE"):
                     options.read_only = name == "READ_ONLY"
+                elif name in ("SINGLE_USER", "MULTI_USER"):
+                    options.single_user = name == "SINGLE_USER"
                 elif name == "RECOVERY":
                     options.recovery_model = value
                 elif name not in _IGNORED_OPTIONS:

@@ -8,8 +8,9 @@ from typing import Any
 
 from emulators.sql_server.catalogue.masking import parse_mask
 from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, check_collation, constraints_of
-from emulators.sql_server.compiler.scope import Scope, Typed, Unit
+from emulators.sql_server.compiler.scope import Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
+from emulators.sql_server.objects.limits import require_key_fits, require_row_fits
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
 from emulators.sql_server.parser.tree import (
     ColumnRef,
@@ -22,7 +23,7 @@ from emulators.sql_server.parser.tree import (
     TableColumnSyntax,
     TableDefinition,
 )
-from emulators.sql_server.parser.walk import walk
+from emulators.sql_server.parser.walk import columns_in, walk
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.storage.writer import check_query, own_columns_scope
 from emulators.sql_server.values.datatypes import INT, INTEGERS
@@ -61,8 +62,7 @@ class TableBuilder:
         """The table that a definition describes."""
         now = self.session.owner.local_text()
         table = Table(object_id, schema, name, [], created=now, modified=now, temporary=temporary, variable=variable)
-        for column in definition.columns:
-            self._add_column(table, column)
+        self._add_columns(table, definition.columns)
         if sum(column.identity is not None for column in table.columns) > 1:
             raise sql_error(2744, name)
         constraints = list(definition.constraints)
@@ -71,7 +71,20 @@ class TableBuilder:
         constraints.sort(key=lambda constraint: constraint.kind != "PRIMARY KEY")
         for constraint in constraints:
             self._add_constraint(table, constraint)
+        require_row_fits(table)
         return table
+
+    def _add_columns(self, table: Table, nodes: list[TableColumnSyntax]) -> None:
+        """A computed column may name columns that come behind it. Raises SqlError 1759, 2705."""
+        for node in nodes:
+            self._add_column(table, node)
+        self._type_computed_columns(table, nodes)
+
+    def _type_computed_columns(self, table: Table, nodes: list[TableColumnSyntax]) -> None:
+        for node in nodes:
+            column = table.column(node.name)
+            if node.computed is not None and column is not None:
+                self._type_computed(table, column, node.computed)
 
     def _new_id(self, table: Table) -> int:
         return temporary_id() if table.temporary else self.store.change_catalogue().new_id()
@@ -122,12 +135,10 @@ class TableBuilder:
         column.default_name = name or self._system_name("DF", table, column.name, column.default_id)
 
     def _add_computed(self, table: Table, node: TableColumnSyntax) -> TableColumn:
-        assert node.computed is not None
-        typed = self._computed_value(table, node.computed)
         column = TableColumn(
             table.next_column_id,
             node.name,
-            typed.type or INT,
+            INT,
             node.nullable is not False,
             computed=node.computed,
             persisted=node.persisted,
@@ -136,9 +147,13 @@ class TableBuilder:
         table.columns.append(column)
         return column
 
-    def _computed_value(self, table: Table, text: str) -> Typed:
+    def _type_computed(self, table: Table, column: TableColumn, text: str) -> None:
+        expression = parse_expression(text)
+        computed = {other.name.lower(): other.name for other in table.columns if other.computed is not None}
+        for name in sorted(columns_in(expression) & set(computed)):
+            raise sql_error(1759, computed[name], table.name)
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
-        return StatementCompiler(unit).value(parse_expression(text), own_columns_scope(table))
+        column.type = StatementCompiler(unit).value(expression, own_columns_scope(table)).type or INT
 
     def _require_free(self, table: Table, name: str) -> None:
         """Names of constraints are unique in their schema. Raises SqlError 2714."""
@@ -216,6 +231,7 @@ class TableBuilder:
             node.include,
             node.where,
         )
+        require_key_fits(table, index)
         for included in node.include:
             if table.column(included) is None:
                 raise sql_error(1911, included)
@@ -226,7 +242,7 @@ class TableBuilder:
 
     def _add_foreign_key(self, table: Table, node: ConstraintSyntax, object_id: int) -> ForeignKey:
         name = node.name or self._system_name("FK", table, node.columns[0][0], object_id)
-        schema = (node.references[-2] if len(node.references) > 1 else "") or table.schema
+        schema = (node.references[-2] if len(node.references) > 1 else "") or self.session.default_schema
         own = schema.lower() == table.schema.lower() and node.references[-1].lower() == table.name.lower()
         parent = table if own else self.store.catalogue.table(schema, node.references[-1])
         if parent is None:

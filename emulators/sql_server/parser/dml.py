@@ -26,6 +26,9 @@ from emulators.sql_server.values.results import SqlError
 ASSIGNMENTS = ("=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=")
 
 
+_MOST_ROWS = 1000
+
+
 class DmlParser(QueryParser):
     """Statements that change rows."""
 
@@ -102,7 +105,16 @@ class DmlParser(QueryParser):
         if self.accept("DEFAULT", "VALUES"):
             return Insert(target, columns, None, output, top=top)
         if self.at("VALUES"):
-            return Insert(target, columns, self.values_rows(), output, top=top)
+            rows = self.values_rows()
+            if len(rows.rows) > _MOST_ROWS:
+                raise SqlError(
+                    10738,
+                    "The number of row value expressions in the INSERT statement exceeds the maximum allowed number of 1000 row "
+                    "values.",
+                    15,
+                    line=self.token.line,
+                )
+            return Insert(target, columns, rows, output, top=top)
         if self.at_any("EXEC", "EXECUTE"):
             source = self._at_line(self._parse_exec)
             return Insert(target, columns, source, output, top=top)  # type: ignore[arg-type]

@@ -40,7 +40,6 @@ from emulators.sql_server.parser.tree import (
 )
 from emulators.sql_server.values.codepage import narrow
 from emulators.sql_server.values.datatypes import (
-    BIGINT,
     FLOAT,
     INT,
     decimal_type,
@@ -142,11 +141,18 @@ class ExpressionParser(ParserBase):
         self.expect(")")
         return InList(left, items, negated)
 
+    def _refuse_shift(self) -> None:
+        for text in ("<", ">"):
+            if self.at(text, text) and self.token.end == self.ahead().start:
+                raise self.not_supported(text * 2)
+
     def additive(self) -> Expression:
         left = self.multiplicative()
+        self._refuse_shift()
         while self.token.kind == "op" and self.token.text in ("+", "-", "&", "|", "^"):
             op = self.next().text
             left = Binary(op, left, self.multiplicative())
+            self._refuse_shift()
         return left
 
     def multiplicative(self) -> Expression:
@@ -288,6 +294,8 @@ class ExpressionParser(ParserBase):
             if name == "TRIM" and self.accept("FROM"):
                 arguments.append(self.expression())
             while self.accept(","):
+                if name == "ISJSON":
+                    raise self.not_supported("ISJSON with a type")
                 arguments.append(self.expression())
         self.expect(")")
         call = FunctionCall(name, arguments, schema, distinct)
@@ -423,7 +431,7 @@ def _number(text: str) -> Literal:
         value = int(text)
         if value < 2**31:
             return Literal(value, INT)
-        return Literal(Decimal(text), decimal_type(len(text.lstrip("0")), 0)) if value >= 2**63 else Literal(value, BIGINT)
+        return Literal(Decimal(text), SqlType("numeric", 0, len(text.lstrip("0")), 0))
     whole, _, fraction = text.partition(".")
     whole = whole.lstrip("0")
     return Literal(Decimal(text), decimal_type(max(1, len(whole) + len(fraction)), len(fraction)))

@@ -232,6 +232,8 @@ class QueryParser(ExpressionParser):
             self.expect("BY")
             if self.at_any("ROLLUP", "CUBE", "GROUPING", "ALL"):
                 raise self.not_supported(f"GROUP BY {self.token.upper}")
+            if self.at("(", ")"):
+                raise self.not_supported("GROUP BY ()")
             select.group.append(self.expression())
             while self.accept(","):
                 select.group.append(self.expression())

@@ -42,7 +42,7 @@ class InformationSchema:
 
     def _information_schema_views(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield self.session.owner.name, view.schema, view.name, view.text
+            yield self.session.owner.name, view.schema, view.name, view.definition
 
     def _information_schema_schemata(self) -> Iterator[Row]:
         for schema in self.catalogue.schemas.values():

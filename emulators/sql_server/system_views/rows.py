@@ -158,11 +158,12 @@ class ViewRows(InformationSchema):
                 0,
                 0,
                 1,
+                None,
             )
 
     def _sys_views(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield (*self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified), 0, 0)
+            yield (*self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified), 0, 0, 0)
 
     def _none(self) -> Iterator[Row]:
         return iter(())
@@ -176,7 +177,7 @@ class ViewRows(InformationSchema):
 
     def _sys_sql_modules(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1, int(bool(view.bound))
+            yield view.object_id, view.definition, 1, 1, int(bool(view.bound))
         for function in self.catalogue.functions.values():
             yield function.object_id, function.definition, 1, 1, int(function.schema_bound)
 
@@ -402,7 +403,7 @@ class ViewRows(InformationSchema):
                 options.created,
                 options.compatibility_level if own else 160,
                 DEFAULT_COLLATION,
-                0,
+                int(own and options.single_user),
                 0,
                 "ONLINE",
                 int(own and options.read_only),

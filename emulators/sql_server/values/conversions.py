@@ -37,6 +37,7 @@ from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.utf16 import cut as cut_text
 from emulators.sql_server.values.utf16 import encoded, from_bytes, units
 from emulators.sql_server.values.variants import packer, unpacked
+from emulators.sql_server.values.xml_text import xml_text
 
 CONVERSION_FAILURES = frozenset({210, 220, 232, 234, 235, 237, 241, 242, 244, 245, 248, 293, 295, 8114, 8115, 8169, 8170, 9807})
 """A value cannot be converted: TRY_CAST gives NULL. For a pair of types that has no conversion it raises 529."""
@@ -108,7 +109,7 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
     numeric = origin in NUMBERS or origin == "uniqueidentifier"
 
     def convert(value: Any) -> str:
-        text = text_of(value)
+        text: str = text_of(value)
         if is_narrow and not text.isascii():
             text = narrow(text)
         if length > 0:
@@ -134,6 +135,8 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
         raise refused(source, target)
     if target.name == "xml" and origin in BINARIES:
         raise unsupported(f"{origin} as xml")
+    if target.name == "xml" and origin != "xml":
+        return xml_text
     if origin in STRINGS and length < 0 and (not is_narrow or origin not in UNICODE_STRINGS):
         return lambda v: v
     return convert

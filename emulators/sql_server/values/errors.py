@@ -148,6 +148,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     1750: (16, "Could not create constraint or index. See previous errors."),
     1769: (16, "Foreign key '{0}' references invalid column '{1}' in referencing table '{2}'."),
     1770: (16, "Foreign key '{0}' references invalid column '{1}' in referenced table '{2}'."),
+    1759: (16, "Computed column '{0}' in table '{1}' is not allowed to be used in another computed-column definition."),
     1767: (16, "Foreign key '{0}' references invalid table '{1}'."),
     1776: (
         16,

@@ -51,7 +51,7 @@ def to_integer(source: SqlType, target: SqlType) -> Converter:
         if not low <= value <= high:
             if origin in ("tinyint", "smallint", "int"):
                 raise sql_error(220, name, value)
-            raise sql_error(8115, "expression" if origin in INTEGERS else "numeric" if origin == "decimal" else origin, name)
+            raise sql_error(8115, "expression" if origin in INTEGERS | {"decimal", "numeric"} else origin, name)
         return value
 
     if origin in INTEGERS:

@@ -142,6 +142,8 @@ class CreateView(Statement):
     alter: bool
     bound: bool = False
     """WITH SCHEMABINDING."""
+    definition: str = ""
+    """The batch, as the client wrote it."""
 
 
 @dataclass(slots=True, eq=False)
