@@ -78,8 +78,8 @@ class PrincipalParser(StatementParser):
 
     def _permission(self) -> Statement:
         action = self.next().upper
-        if action == "REVOKE":
-            self.accept("GRANT", "OPTION", "FOR")
+        if action == "REVOKE" and self.at("GRANT", "OPTION", "FOR"):
+            raise self.not_supported("REVOKE GRANT OPTION FOR")
         permissions: list[tuple[str, list[str]]] = []
         while True:
             words = [self.any_word().upper()]
