@@ -11,8 +11,9 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from emulators.sql_server.values.datatypes import STRINGS
-from emulators.sql_server.values.errors import unsupported
+from emulators.sql_server.catalogue.sequences import AliasType, Sequence
+from emulators.sql_server.values.datatypes import STRINGS, alias_parts
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
 
 _VERSIONS = itertools.count(1)
@@ -73,6 +74,8 @@ class TableColumn:
     collation: str = ""
     mask: str = ""
     """The masking function as sys.masked_columns shows it."""
+    alias_id: int = 0
+    """user_type_id of its alias type."""
 
     @property
     def sqlite_collation(self) -> str:
@@ -339,7 +342,7 @@ class DatabaseOptions:
         self.broker_enabled = False
 
 
-CatalogueObject = Table | View | InlineFunction | SecurityPolicy
+CatalogueObject = Table | View | InlineFunction | SecurityPolicy | Sequence
 
 _FIXED_ROLES = [
     "db_owner",
@@ -364,6 +367,8 @@ class Catalogue:
         self.views: dict[tuple[str, str], View] = {}
         self.functions: dict[tuple[str, str], InlineFunction] = {}
         self.policies: dict[tuple[str, str], SecurityPolicy] = {}
+        self.sequences: dict[tuple[str, str], Sequence] = {}
+        self.types: dict[tuple[str, str], AliasType] = {}
         self.by_id: dict[int, CatalogueObject] = {}
         self.principals: dict[str, Principal] = {}
         self.permissions: list[Permission] = []
@@ -384,6 +389,7 @@ class Catalogue:
         other.version = next(_VERSIONS)
         other.schemas, other.tables, other.views = dict(self.schemas), dict(self.tables), dict(self.views)
         other.functions, other.policies = dict(self.functions), dict(self.policies)
+        other.sequences, other.types = dict(self.sequences), dict(self.types)
         other.by_id = dict(self.by_id)
         other.principals = {key: copy.deepcopy(value) for key, value in self.principals.items()}
         other.permissions = list(self.permissions)
@@ -418,6 +424,22 @@ class Catalogue:
     def policy(self, schema: str, name: str) -> SecurityPolicy | None:
         return self.policies.get((schema.lower(), name.lower()))
 
+    def sequence(self, schema: str, name: str) -> Sequence | None:
+        return self.sequences.get((schema.lower(), name.lower()))
+
+    def alias_type(self, schema: str, name: str) -> AliasType | None:
+        return self.types.get((schema.lower(), name.lower()))
+
+    def resolved(self, kind: SqlType, number: int = 1) -> tuple[SqlType, AliasType | None]:
+        """The type itself, or the base of an alias type with that. Raises SqlError 2715."""
+        parts = alias_parts(kind)
+        if not parts:
+            return kind, None
+        found = self.alias_type(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
+        if found is None:
+            raise sql_error(2715, number, ".".join(parts))
+        return found.base, found
+
     def filter_of(self, table_id: int) -> Predicate | None:
         """The filter predicate that an enabled policy lays over a table."""
         for policy in self.policies.values():
@@ -441,6 +463,9 @@ class Catalogue:
         policy = self.policy(schema, name)
         if policy is not None:
             return policy.object_id, "SP"
+        sequence = self.sequence(schema, name)
+        if sequence is not None:
+            return sequence.object_id, "SO"
         for table in self.tables.values():
             if table.schema.lower() == schema.lower():
                 for object_id, constraint_name, kind in constraints_of(table):
@@ -465,12 +490,18 @@ class Catalogue:
         self.policies[(policy.schema.lower(), policy.name.lower())] = policy
         self.by_id[policy.object_id] = policy
 
+    def put_sequence(self, sequence: Sequence) -> None:
+        self.sequences[(sequence.schema.lower(), sequence.name.lower())] = sequence
+        self.by_id[sequence.object_id] = sequence
+
     def holder_of(self, found: CatalogueObject) -> dict[tuple[str, str], Any]:
         """Where objects of its kind are kept by name."""
         if isinstance(found, Table):
             return self.tables
         if isinstance(found, View):
             return self.views
+        if isinstance(found, Sequence):
+            return self.sequences
         return self.functions if isinstance(found, InlineFunction) else self.policies
 
     def remove(self, found: CatalogueObject) -> None:
@@ -505,6 +536,8 @@ class Catalogue:
         documents += [("view", str(view.object_id), json.dumps(asdict(view))) for view in self.views.values()]
         documents += [("function", str(item.object_id), json.dumps(asdict(item))) for item in self.functions.values()]
         documents += [("policy", str(item.object_id), json.dumps(asdict(item))) for item in self.policies.values()]
+        documents += [("sequence", str(item.object_id), json.dumps(asdict(item))) for item in self.sequences.values()]
+        documents += [("type", str(item.user_type_id), json.dumps(asdict(item))) for item in self.types.values()]
         documents += [("schema", key, json.dumps(asdict(schema))) for key, schema in self.schemas.items()]
         documents += [("principal", key, json.dumps(asdict(principal))) for key, principal in self.principals.items()]
         documents += [("permission", str(i), json.dumps(asdict(permission))) for i, permission in enumerate(self.permissions)]
@@ -531,6 +564,11 @@ class Catalogue:
             elif kind == "policy":
                 document["predicates"] = [Predicate(**item) for item in document["predicates"]]
                 catalogue.put_policy(SecurityPolicy(**document))
+            elif kind == "sequence":
+                catalogue.put_sequence(Sequence(**{**document, "type": SqlType(**document["type"])}))
+            elif kind == "type":
+                alias = AliasType(**{**document, "base": SqlType(**document["base"])})
+                catalogue.types[alias.schema.lower(), alias.name.lower()] = alias
             elif kind == "schema":
                 catalogue.schemas[key] = Schema(**document)
             elif kind == "principal":

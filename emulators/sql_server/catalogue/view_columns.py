@@ -158,7 +158,10 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.configurations": _columns("configuration_id:i name:n value:i value_in_use:i"),
     "sys.extended_properties": _columns("class:t class_desc:v major_id:i minor_id:i name:n value:x"),
     "sys.system_views": _columns(_OBJECT),
-    "sys.sequences": _columns(_OBJECT + " start_value:l increment:l minimum_value:l maximum_value:l is_cycling:b current_value:l"),
+    "sys.sequences": _columns(
+        _OBJECT + " is_published:b is_schema_published:b start_value:l increment:l minimum_value:l maximum_value:l is_cycling:b "
+        "is_cached:b cache_size:i system_type_id:t user_type_id:i precision:t scale:t current_value:l is_exhausted:b"
+    ),
     "sys.synonyms": _columns(_OBJECT + " base_object_name:x"),
     "sys.stats": _columns(
         "object_id:i name:n stats_id:i auto_created:b user_created:b no_recompute:b has_filter:b filter_definition:x"

@@ -9,6 +9,7 @@ from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
 from emulators.sql_server.compiler.masks import MaskedReads
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, Scope, Typed
+from emulators.sql_server.compiler.sequences import SequenceCompiler
 from emulators.sql_server.parser.tree import (
     AtTimeZone,
     Between,
@@ -80,7 +81,7 @@ GLOBALS: dict[str, SqlType] = {
 }
 
 
-class ExpressionCompiler(ConversionCompiler):
+class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
     """Compiles within one unit; scopes are passed along."""
 
     def compile_query(self, query: Query, scope: Scope | None) -> CompiledQuery:
@@ -294,6 +295,10 @@ class ExpressionCompiler(ConversionCompiler):
     # --- other expressions ---
 
     def _compile_case(self, node: Case, scope: Scope) -> Typed:
+        with self.one_of_several():
+            return self._case(node, scope)
+
+    def _case(self, node: Case, scope: Scope) -> Typed:
         tests = []
         for test, _ in node.whens:
             tests.append(self.condition(test if node.operand is None else Comparison("=", node.operand, test), scope))

@@ -25,6 +25,7 @@ class Plan:
     masks: list[tuple[int, Mask, SqlType]] = field(default_factory=list)
     """Columns of the result that a user without UNMASK reads otherwise."""
     doubts: list[Mask] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
     filtered: bool = False
     """A security policy hides rows: errors of conversion name no value."""
 

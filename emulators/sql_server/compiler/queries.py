@@ -46,7 +46,8 @@ class QueryCompiler(SourceCompiler):
         """``scope`` is the enclosing one, for correlated subqueries."""
         ctes = dict(scope.ctes) if scope is not None else {}
         prefix = self._bind_common_tables(query, ctes, scope)
-        compiled = self._body(query.body, scope, ctes, query, top_level, expose_rowid)
+        with self.at_level(top_level):
+            compiled = self._body(query.body, scope, ctes, query, top_level, expose_rowid)
         if prefix:
             compiled.before = f"WITH RECURSIVE {', '.join(prefix)} " + compiled.before
         if query.for_json is not None:
@@ -214,7 +215,8 @@ class QueryCompiler(SourceCompiler):
         with self.reads.no_value():
             group = self._group(select, scope) if select.group else []
         scope.grouped = aggregated
-        names, items, assignments = self._items(select.items, scope)
+        with self.drawing(top_level and self._is_plain(select, query) and not aggregated):
+            names, items, assignments = self._items(select.items, scope)
         having = self.condition(select.having, scope) if select.having is not None else ""
         columns = [
             (
@@ -245,6 +247,10 @@ class QueryCompiler(SourceCompiler):
         if expose:
             self._expose_rowid(compiled, scope, select)
         return compiled
+
+    def _is_plain(self, select: Select, query: Query) -> bool:
+        """Every row of the sources is a row of the result."""
+        return not (select.distinct or select.top or query.order or query.offset is not None or query.for_json)
 
     def _takes_one(self, select: Select) -> bool:
         return (

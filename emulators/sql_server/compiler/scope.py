@@ -124,6 +124,10 @@ class Unit:
     """Uses of masked columns that only a user with UNMASK may make here."""
     filtered: bool = False
     """A security policy hides rows of a table that it reads."""
+    sequences: list[int] = field(default_factory=list)
+    """Sequences that the statement draws from, once for each use."""
+    drawn: set[int] = field(default_factory=set)
+    """Those of the row that is being compiled."""
     deferred: dict[str, Callable[[], str]] = field(default_factory=dict)
     sources: int = 0
     columns_seen: int = 0

@@ -13,6 +13,7 @@ from emulators.sql_server.compiler.output import alias_of, highest_parameter, ou
 from emulators.sql_server.compiler.plans import DmlPlan, MergeAction, Plan, SelectPlan
 from emulators.sql_server.compiler.queries import shown_type, type_or_int
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, BoundCte, Scope, Typed, Unit
+from emulators.sql_server.compiler.sequences import refuse_repeated_draws
 from emulators.sql_server.parser.tree import (
     CommonTable,
     Default,
@@ -70,7 +71,8 @@ class StatementCompiler(AssignmentCompiler):
 
     def scalar_plan(self, node: Expression, target: SqlType | None = None) -> tuple[Plan, SqlType]:
         """``SELECT expression``."""
-        typed = self.value(node, Scope())
+        with self.drawing():
+            typed = self.value(node, Scope())
         read = self.reads.taken(0)
         doubt = "a variable set from a masked column of its own type" if target is None or typed.type == target else ""
         if target is not None:
@@ -88,7 +90,8 @@ class StatementCompiler(AssignmentCompiler):
         plan.bindings = plan.bindings[: highest_parameter(plan.sql)]
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
         plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
-        plan.filtered = self.unit.filtered
+        plan.filtered, plan.sequences = self.unit.filtered, sorted(set(self.unit.sequences))
+        refuse_repeated_draws(plan.sql)
         rest = combined(self.reads.values, "this use of a masked column")
         plan.doubts = [*self.unit.doubts, *(mask for _, mask, _ in plan.masks if mask.doubt), *([rest] if rest else [])]
         return plan
@@ -139,14 +142,16 @@ class StatementCompiler(AssignmentCompiler):
         return self._finish(plan, "INSERT", node.context)
 
     def _insert_values(self, table: Table, given: list[int], rows: list[list[Expression]], named: bool) -> tuple[str, list[int]]:
-        places, defaults = self._missing(table, given)
+        places: list[int] = []
         if len(rows) > 1 and any(table.stored[place].type.name == "sql_variant" for place in given):
             raise unsupported("several rows of VALUES for a sql_variant")  # they would get one type first
         texts = []
         for row in rows:
             if len(row) != len(given):
                 raise (sql_error(110 if len(row) > len(given) else 109) if named else sql_error(213))
-            values = [self.assigned(item, table.stored[place], Scope()) for item, place in zip(row, given, strict=True)]
+            with self.drawing():
+                values = [self.assigned(item, table.stored[place], Scope()) for item, place in zip(row, given, strict=True)]
+                places, defaults = self._missing(table, given)
             texts.append(", ".join(values + defaults) or "NULL")
         text = f"SELECT {texts[0]}" if len(texts) == 1 else "VALUES " + ", ".join(f"({text})" for text in texts)
         return text, self._layout(table, given + places)
@@ -158,7 +163,8 @@ class StatementCompiler(AssignmentCompiler):
         compiled = self.compile_query(node.source, Scope(None, ctes), top_level=True)
         if len(compiled.columns) != len(given):
             raise (sql_error(120 if len(compiled.columns) < len(given) else 121) if named else sql_error(213))
-        places, defaults = self._missing(table, given)
+        with self.drawing():
+            places, defaults = self._missing(table, given)
         for _, typed in compiled.columns:
             if typed.mask is not None and typed.mask.doubt:
                 self.unit.doubts.append(typed.mask)
@@ -233,9 +239,11 @@ class StatementCompiler(AssignmentCompiler):
 
     def update_plan(self, node: Update) -> DmlPlan:
         """Columns of the query: rowid, old values, new values of the columns set, variables, extra columns for OUTPUT."""
+        self.outermost = True
         scope = Scope()
         text, target, table, renames = self._bind_target(node.target, node.source, node.ctes, scope)
-        changed, values, variables = self._assignments(node.assignments, table, scope, target, renames)
+        with self.drawing():
+            changed, values, variables = self._assignments(node.assignments, table, scope, target, renames)
         old = [f"{alias_of(target)}.{quote(column.name)}" for column in table.stored]
         items = [target.rowid, *old, *values]
         plan = DmlPlan("", self.unit.bindings, table=table, kind="UPDATE", changed=changed, extra_at=len(items))
@@ -309,6 +317,7 @@ class StatementCompiler(AssignmentCompiler):
 
     def delete_plan(self, node: Delete) -> DmlPlan:
         """Columns of the query: rowid, old values, extra columns for OUTPUT."""
+        self.outermost = True
         scope = Scope()
         text, target, table, _ = self._bind_target(node.target, node.source, node.ctes, scope)
         items = [target.rowid, *(f"{alias_of(target)}.{quote(column.name)}" for column in table.stored)]
@@ -324,6 +333,7 @@ class StatementCompiler(AssignmentCompiler):
 
     def merge_plan(self, node: Merge, identity_insert: int) -> DmlPlan:
         """Columns of the query: action number, rowid, old values, values of each action, extra columns for OUTPUT."""
+        self.outermost = True
         scope = Scope(None, self.bind_common_tables(node.ctes))
         table = self.target_table(node.target)
         source_text = self.source(node.source, scope)
@@ -400,7 +410,8 @@ class StatementCompiler(AssignmentCompiler):
         if len(row) != len(given):
             raise (sql_error(110 if len(row) > len(given) else 109) if named else sql_error(213))
         self._refuse_identity(table, given, explicit)
-        places, defaults = self._missing(table, given)
+        with self.drawing():
+            places, defaults = self._missing(table, given)
         values = [self.assigned(item, table.stored[place], scope) for item, place in zip(row, given, strict=True)] + defaults
         guarded = [f"CASE WHEN {target.rowid} IS NULL THEN {value} END" for value in values]
         return guarded, MergeAction("INSERT", start, self._layout(table, given + places), [], explicit)

@@ -35,7 +35,7 @@ def describe(session: Session, sql: str, parameters: Mapping[str, SqlType]) -> l
                 if isinstance(kind, TableDefinition):
                     temporary[f"@{name}"] = Ddl(session).table_variable(name, kind)
                 else:
-                    variables[name] = kind
+                    variables[name] = session.store.catalogue.resolved(kind)[0]
             continue
         compiler = StatementCompiler(Unit(session.store.catalogue, temporary, variables, session.owner.name))
         columns = _columns(compiler, statement)

@@ -21,6 +21,7 @@ from emulators.sql_server.parser.tree import (
     CreateIndex,
     CreateSchema,
     CreateTable,
+    CreateType,
     CreateView,
     DropObjects,
     Expression,
@@ -33,6 +34,7 @@ from emulators.sql_server.parser.tree import (
     Return,
     Rollback,
     SaveTransaction,
+    SequenceStatement,
     Statement,
     Throw,
     TruncateTable,
@@ -325,6 +327,14 @@ class FlowStatements:
     def _create_function(self, statement: CreateFunction) -> Events:
         self.ddl.create_function(statement)
         yield from self._done(None, "CREATE FUNCTION")
+
+    def _sequence(self, statement: SequenceStatement) -> Events:
+        self.ddl.sequence(statement)
+        yield from self._done(None, f"{statement.action} SEQUENCE")
+
+    def _create_type(self, statement: CreateType) -> Events:
+        self.ddl.create_type(statement)
+        yield from self._done(None, "CREATE TYPE")
 
     def _policy(self, statement: PolicyStatement) -> Events:
         self.ddl.policy(statement)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from emulators.sql_server.catalogue.model import Table
-from emulators.sql_server.compiler.plans import DmlPlan, SelectPlan
+from emulators.sql_server.compiler.plans import DmlPlan, Plan, SelectPlan
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.engine.flow import BreakLoop, ContinueLoop, FlowStatements, ReturnFromBatch
@@ -26,6 +26,7 @@ from emulators.sql_server.parser.tree import (
     CreateIndex,
     CreateSchema,
     CreateTable,
+    CreateType,
     CreateView,
     Declare,
     Default,
@@ -48,6 +49,7 @@ from emulators.sql_server.parser.tree import (
     Return,
     Rollback,
     SaveTransaction,
+    SequenceStatement,
     SetOption,
     SetVariable,
     Statement,
@@ -138,6 +140,8 @@ class Interpreter(FlowStatements):
             CreateSchema: self._create_schema,
             CreateView: self._create_view,
             CreateFunction: self._create_function,
+            SequenceStatement: self._sequence,
+            CreateType: self._create_type,
             PolicyStatement: self._policy,
             PrincipalStatement: self._principal,
             PermissionStatement: self._permission,
@@ -179,7 +183,7 @@ class Interpreter(FlowStatements):
                     error = sql_error(134, f"@{name}")
                     error.line = declaration.line
                     raise error
-                self.frame.declare(name, kind, None)
+                self.frame.declare(name, self.store.catalogue.resolved(kind)[0], None)
 
     def _statements(self, statements: list[Statement]) -> Events:
         for statement in statements:
@@ -266,10 +270,17 @@ class Interpreter(FlowStatements):
             return self.frame.values[node.name], self.frame.types[node.name]
         plan, kind = self._plan(statement, lambda compiler: compiler.scalar_plan(node, target), part or str(id(node)))
         self.session.prepare(plan)
-        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        rows = self.drawn_rows(plan)
         if plan.masks:
             rows = self.session.masked_rows(plan, rows)
         return rows[0][0], kind
+
+    def drawn_rows(self, plan: Plan) -> list[tuple[Any, ...]]:
+        """The rows of a query; one that draws from sequences writes."""
+        if not plan.sequences:
+            return self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        with self.store.writing(), self.session.drawing(plan.sequences):
+            return self.store.rows(plan.sql, self.session.parameters(plan.bindings))
 
     def text(self, statement: Statement, node: Expression) -> str | None:
         """The value of an expression as a string."""
@@ -296,7 +307,7 @@ class Interpreter(FlowStatements):
         if plan.into is not None:
             yield from self._select_into(plan)
             return
-        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        rows = self.drawn_rows(plan)
         if plan.masks:
             rows = self.session.masked_rows(plan, rows)
         if plan.steps:
@@ -340,7 +351,7 @@ class Interpreter(FlowStatements):
             ],
             [],
         )
-        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        rows = self.drawn_rows(plan)
         if plan.masks:
             rows = self.session.masked_rows(plan, rows)
         self.ddl.create_table(CreateTable(plan.into, definition))
@@ -423,7 +434,7 @@ class Interpreter(FlowStatements):
                 self.frame.tables.append(f"@{name}")
                 continue
             if value is not None:
-                self.frame.values[name] = self.evaluate(statement, value, kind)[0]
+                self.frame.values[name] = self.evaluate(statement, value, self.frame.types[name])[0]
                 self.session.row_count = 1
         return
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 from emulators.sql_server.catalogue.masking import parse_mask
 from emulators.sql_server.catalogue.model import (
@@ -145,6 +146,8 @@ class TableAlterer(TableBuilder):
             unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
             compiler = StatementCompiler(unit)
             text = compiler.cast(compiler.default_value(column), column.type, cut=False).sql
+            if unit.sequences:
+                raise unsupported("ADD of a column with NEXT VALUE FOR to a table that has rows")
             self.store.run(f"UPDATE {table.storage} SET {quote(column.name)} = {text}", self.session.parameters(unit.bindings))
 
     def _refuse_nulls(self, table: Table, index: Index) -> None:
@@ -279,6 +282,11 @@ class TableAlterer(TableBuilder):
             raise unsupported("ALTER COLUMN of a masked column without MASKED")
         if syntax.mask is not None:
             security.require_database(self.session, "ALTER ANY MASK")
+        if syntax.type is not None:
+            kind, alias = self.store.catalogue.resolved(syntax.type)
+            implied = alias.nullable if alias is not None and syntax.nullable is None else syntax.nullable
+            syntax = replace(syntax, type=kind, nullable=implied)
+            column.alias_id = alias.user_type_id if alias is not None else 0
         collation = check_collation(syntax.collation)
         if column.computed is not None or column.identity is not None or syntax.type is None:
             raise unsupported("ALTER COLUMN of an identity or computed column")

@@ -10,7 +10,8 @@ from emulators.sql_server.catalogue.model import Index, InlineFunction, Schema, 
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
-from emulators.sql_server.objects.modules import ModuleDdl, unbindable
+from emulators.sql_server.objects.modules import unbindable
+from emulators.sql_server.objects.sequences import SequenceDdl
 from emulators.sql_server.objects.table_builder import temporary_id
 from emulators.sql_server.objects.table_storage import build_index, create_storage, drop_index
 from emulators.sql_server.parser.batches import parse_query
@@ -65,7 +66,7 @@ _IGNORED_OPTIONS = frozenset(
 _PATIENCE_SECONDS = 5.0
 
 
-class Ddl(ModuleDdl):
+class Ddl(SequenceDdl):
     """Runs data definition for one session."""
 
     # --- tables ---
@@ -212,6 +213,10 @@ class Ddl(ModuleDdl):
                     self._drop_schema(name[-1], node.if_exists)
                 elif node.kind == "INDEX":
                     self._drop_index(name, node)
+                elif node.kind == "SEQUENCE":
+                    self.drop_sequence(name, node.if_exists)
+                elif node.kind == "TYPE":
+                    self.drop_type(name, node.if_exists)
                 elif node.kind == "SECURITY POLICY":
                     self.drop_policy(name, node.if_exists)
                 else:

@@ -65,9 +65,10 @@ class ModuleDdl(TableAlterer):
                 holder = catalogue.binding(existing.object_id)
                 if holder is not None:
                     raise sql_error(3729, "ALTER", ".".join(node.name), holder.name)
+            parameters = [(name, catalogue.resolved(kind)[0]) for name, kind in node.parameters]
             unit = Unit(catalogue, {}, {}, self.store.database.name)
             compiler = StatementCompiler(unit)
-            with inside(compiler, {name: Typed("NULL", kind) for name, kind in node.parameters}):
+            with inside(compiler, {name: Typed("NULL", kind) for name, kind in parameters}):
                 columns = compiler.compile_query(parse_query(node.text), None).columns
             for number, (column, _) in enumerate(columns, 1):
                 if not column:
@@ -78,7 +79,7 @@ class ModuleDdl(TableAlterer):
                     existing.object_id if existing else catalogue.new_id(),
                     schema.name,
                     node.name[-1],
-                    node.parameters,
+                    parameters,
                     node.text,
                     node.definition,
                     existing.created if existing else now,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from dataclasses import replace
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import parse_mask
@@ -26,7 +27,7 @@ from emulators.sql_server.parser.tree import (
 from emulators.sql_server.parser.walk import columns_in, walk
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.storage.writer import check_query, own_columns_scope
-from emulators.sql_server.values.datatypes import INT, INTEGERS
+from emulators.sql_server.values.datatypes import INT, INTEGERS, alias_parts
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError
 
@@ -106,11 +107,19 @@ class TableBuilder:
             raise unsupported("a column called __rowid")
         if node.type is None:
             return self._add_computed(table, node)
+        number = len(table.columns) + 1
+        if alias_parts(node.type) and table.temporary and not table.variable:
+            raise sql_error(2715, number, ".".join(alias_parts(node.type)))  # the types of tempdb
+        kind, alias = self.store.catalogue.resolved(node.type, number)
+        node = replace(node, type=kind)
+        assert node.type is not None
         collation = check_collation(node.collation)
         primary = any(constraint.kind == "PRIMARY KEY" for constraint in node.constraints)
         if primary and node.nullable:
             raise sql_error(8111, table.name)
         nullable = node.nullable if node.nullable is not None else not (primary or node.identity or node.type.name == "rowversion")
+        if alias is not None and node.nullable is None and not primary:
+            nullable = alias.nullable
         if node.identity:
             whole = node.type.name in INTEGERS - {"bit"} or node.type.name in ("decimal", "numeric") and node.type.scale == 0
             if not whole or node.nullable:
@@ -119,6 +128,8 @@ class TableBuilder:
         column = TableColumn(table.next_column_id, node.name, node.type, nullable, node.identity, collation=collation)
         if node.mask is not None:
             column.mask = parse_mask(node.mask, column.name, column.type)
+        if alias is not None:
+            column.alias_id = alias.user_type_id
         table.next_column_id += 1
         table.columns.append(column)
         if node.default is not None:
@@ -128,7 +139,8 @@ class TableBuilder:
     def _set_default(self, table: Table, column: TableColumn, name: str, text: str) -> None:
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         compiler = StatementCompiler(unit)
-        compiler.assigned_as(compiler.value(parse_expression(text), Scope()), column.type)
+        with compiler.drawing():
+            compiler.assigned_as(compiler.value(parse_expression(text), Scope()), column.type)
         if name:
             self._require_free(table, name)
         column.default, column.default_id = text, self._new_id(table)

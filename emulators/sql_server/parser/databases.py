@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators.sql_server.parser.modules import ModuleParser
+from emulators.sql_server.parser.sequences import SequenceParser
 from emulators.sql_server.parser.tree import AlterDatabase, Statement
 
 _SWITCHES = frozenset({"READ_ONLY", "READ_WRITE", "MULTI_USER", "SINGLE_USER", "RESTRICTED_USER", "ONLINE", "OFFLINE", "EMERGENCY"})
 """Options of ALTER DATABASE that take no value."""
 
 
-class DatabaseParser(ModuleParser):
+class DatabaseParser(SequenceParser):
     """Settings of the database."""
 
     def _alter_database(self) -> Statement:

@@ -307,6 +307,10 @@ class DdlParser(DatabaseParser):
             return self._create_function(self.index - 1, False, False)
         if self.at("SECURITY", "POLICY"):
             return self._policy("CREATE")
+        if self.at("SEQUENCE"):
+            return self._sequence("CREATE")
+        if self.at("TYPE"):
+            return self._create_type()
         if self.at_any("LOGIN", "USER", "ROLE"):
             return self._create_principal()
         if self.at_any("UNIQUE", "CLUSTERED", "NONCLUSTERED", "INDEX"):
@@ -367,6 +371,8 @@ class DdlParser(DatabaseParser):
             return self._create_function(self.index - 1, False, True)
         if self.at("SECURITY", "POLICY"):
             return self._policy("ALTER")
+        if self.at("SEQUENCE"):
+            return self._sequence("ALTER")
         if self.at_any("ROLE", "USER", "LOGIN"):
             return self._alter_principal()
         if self.at("AUTHORIZATION"):
@@ -440,7 +446,7 @@ class DdlParser(DatabaseParser):
     def _drop(self) -> Statement:
         if self.at("SECURITY", "POLICY"):
             return self._drop_policy()
-        if not self.at_any("TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "LOGIN", "USER", "ROLE"):
+        if not self.at_any("TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "SEQUENCE", "TYPE", "LOGIN", "USER", "ROLE"):
             raise self.not_supported(f"DROP {self.token.text.upper()}")
         kind = self.next().upper
         if_exists = self.accept("IF", "EXISTS")

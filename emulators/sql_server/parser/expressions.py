@@ -27,6 +27,7 @@ from emulators.sql_server.parser.tree import (
     Like,
     Literal,
     Logical,
+    NextValue,
     Not,
     Null,
     OrderItem,
@@ -42,6 +43,7 @@ from emulators.sql_server.values.codepage import narrow
 from emulators.sql_server.values.datatypes import (
     FLOAT,
     INT,
+    alias_parts,
     decimal_type,
     string_literal_type,
     type_from_syntax,
@@ -250,7 +252,11 @@ class ExpressionParser(ParserBase):
         if called and word in REFUSED_FUNCTIONS:
             raise self.not_supported(word)
         if word == "NEXT" and self.at("NEXT", "VALUE", "FOR"):
-            raise self.not_supported("NEXT VALUE FOR")
+            self.expect("NEXT", "VALUE", "FOR")
+            value = NextValue(self.name())
+            if self.at_any("OVER"):
+                raise self.not_supported("NEXT VALUE FOR … OVER")
+            return value
         if word in _NILADIC and not called:
             self.next()
             return FunctionCall(word, [])
@@ -400,6 +406,10 @@ class ExpressionParser(ParserBase):
         """In CAST and CONVERT a string or binary type without length has 30, not 1."""
         start = self.index
         target = self.data_type()
+        if parts := alias_parts(target):
+            error = SqlError(243, f"Type {'.'.join(parts)} is not a defined system type.")
+            error.line = self.tokens[start].line
+            raise error
         given = any(t.text == "(" for t in self.tokens[start : self.index])
         if not given and target.name in ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary"):
             return type(target)(target.name, 30)

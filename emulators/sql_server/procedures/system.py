@@ -14,7 +14,7 @@ from emulators.sql_server.procedures.catalogue import catalog_procedure
 from emulators.sql_server.storage.locks import MODES, Deadlock, LockTimeout
 from emulators.sql_server.storage.session import Interpreter
 from emulators.sql_server.values.conversions import converter
-from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, VARIANT, to_external
+from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, VARIANT, alias_parts, to_external
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Event, Parameter, SqlError, SqlType
 from emulators.sql_server.values.utf16 import outer
@@ -124,6 +124,8 @@ def declarations(text: str) -> list[tuple[str, SqlType, bool]]:
         name = parser.next().value
         parser.accept("AS")
         kind = parser.data_type()
+        if parts := alias_parts(kind):
+            raise unsupported(f"the alias type {'.'.join(parts)} for a parameter")
         if parser.accept("="):
             raise unsupported("default values of sp_executesql parameters")
         output = parser.accept("OUTPUT") or parser.accept("OUT")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from emulators.clock import Clock
@@ -115,6 +116,9 @@ class Session(StoreSession, Protocol):
 
     def execute(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Iterator[Event | SqlError]:
         """Run a batch."""
+
+    def drawing(self, sequences: Sequence[int]) -> AbstractContextManager[None]:
+        """A statement draws from sequences; the caller holds the write lock."""
 
     def prepare(self, plan: Plan) -> None:
         """Before a plan runs: permissions, system views, isolation."""

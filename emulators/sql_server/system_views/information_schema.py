@@ -23,7 +23,8 @@ class InformationSchema:
         return sorted(self.catalogue.tables.values(), key=lambda table: table.object_id)
 
     def _information_schema_sequences(self) -> Iterator[Row]:
-        return iter(())
+        for item in self.catalogue.sequences.values():
+            yield self.session.owner.name, item.schema, item.name, item.type.name
 
     def _information_schema_routines(self) -> Iterator[Row]:
         for item in self.catalogue.functions.values():

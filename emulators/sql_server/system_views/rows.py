@@ -45,6 +45,7 @@ _DESCRIPTIONS = {
     "F": "FOREIGN_KEY_CONSTRAINT",
     "IF": "SQL_INLINE_TABLE_VALUED_FUNCTION",
     "SP": "SECURITY_POLICY",
+    "SO": "SEQUENCE_OBJECT",
 }
 
 
@@ -86,6 +87,8 @@ class ViewRows(InformationSchema):
             yield self._module(function, "IF")
         for policy in self._policies():
             yield self._module(policy, "SP")
+        for sequence in self.catalogue.sequences.values():
+            yield self._object(sequence.name, sequence.object_id, sequence.schema, 0, "SO", sequence.created, sequence.modified)
 
     _sys_all_objects = _sys_objects
 
@@ -169,7 +172,32 @@ class ViewRows(InformationSchema):
         return iter(())
 
     _sys_column_encryption_keys = _sys_column_master_keys = _none
-    _sys_procedures = _sys_triggers = _sys_sequences = _sys_synonyms = _none
+    _sys_procedures = _sys_triggers = _sys_synonyms = _none
+
+    def _sys_sequences(self) -> Iterator[Row]:
+        for item in self.catalogue.sequences.values():
+            last = self.session.last_drawn(item.object_id)
+            precision, scale = precision_scale(item.type)
+            number = system_type_id(item.type.name)
+            done = not item.cycling and last is not None and not item.minimum <= last + item.increment <= item.maximum
+            yield (
+                *self._object(item.name, item.object_id, item.schema, 0, "SO", item.created, item.modified),
+                0,
+                0,
+                item.start,
+                item.increment,
+                item.minimum,
+                item.maximum,
+                int(item.cycling),
+                int(item.cached),
+                item.cache_size,
+                number,
+                number,
+                precision,
+                scale,
+                item.start if last is None else last,
+                int(done),
+            )
 
     def _sys_assembly_types(self) -> Iterator[Row]:
         for name, number in ASSEMBLY_TYPES.items():
@@ -185,7 +213,7 @@ class ViewRows(InformationSchema):
         precision, scale = precision_scale(column.type)
         collation = (column.collation or DEFAULT_COLLATION) if column.type.name in STRINGS else None
         number = system_type_id(column.type.name)
-        user = user_type_id(column.type.name)
+        user = column.alias_id or user_type_id(column.type.name)
         return (
             table_id,
             column.name,
@@ -272,6 +300,15 @@ class ViewRows(InformationSchema):
             )
         for name, number in ASSEMBLY_TYPES.items():
             yield name, 240, number, 4, None, max_length_bytes(SqlType(name, -1)), 0, 0, None, 1, 0, 1, 0, 0
+        for alias in self.catalogue.types.values():
+            base, (precision, scale) = alias.base, precision_scale(alias.base)
+            collation = DEFAULT_COLLATION if base.name in STRINGS else None
+            number, schema = system_type_id(base.name), self._schema_id(alias.schema)
+            size = max_length_bytes(base)
+            yield (
+                *(alias.name, number, alias.user_type_id, schema, None, size, precision, scale, collation),
+                *(int(alias.nullable), 1, 0, 0, 0),
+            )
         yield "sysname", 231, 256, 4, None, 256, 0, 0, DEFAULT_COLLATION, 0, 0, 0, 0, 0
 
     def _sys_indexes(self) -> Iterator[Row]:

@@ -215,6 +215,19 @@ def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
     )
 
 
+_ALIAS = "type:"
+
+
+def alias_named(parts: list[str]) -> SqlType:
+    """Stands for a type that only the catalogue knows, made by CREATE TYPE."""
+    return SqlType(_ALIAS + "\0".join(parts))
+
+
+def alias_parts(kind: SqlType) -> list[str]:
+    """The parts of the name of such a type, else []."""
+    return kind.name.removeprefix(_ALIAS).split("\0") if kind.name.startswith(_ALIAS) else []
+
+
 def display(declared: SqlType, with_arguments: bool = True) -> str:
     """The type as a person writes it; messages use the bare name."""
     name = declared.name

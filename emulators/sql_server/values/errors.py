@@ -68,6 +68,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     209: (16, "Ambiguous column name '{0}'."),
     213: (16, "Column name or number of supplied values does not match table definition."),
     214: (16, "Procedure expects parameter '{0}' of type '{1}'."),
+    218: (16, "Could not find the type '{0}'. Either it does not exist or you do not have the necessary permission."),
     220: (16, "Arithmetic overflow error for data type {0}, value = {1}."),
     232: (16, "Arithmetic overflow error for type {0}, value = {1}."),
     241: (16, "Conversion failed when converting date and/or time from character string."),
@@ -188,6 +189,11 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     3727: (16, "Could not drop constraint. See previous errors."),
     3728: (16, "'{0}' is not a constraint."),
     3729: (16, "Cannot {0} '{1}' because it is being referenced by object '{2}'."),
+    3732: (
+        16,
+        "Cannot drop type '{0}' because it is being referenced by object '{1}'. There may be other objects that reference this "
+        "type.",
+    ),
     3902: (16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     3903: (16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     3906: (16, 'Failed to update database "{0}" because the database is read-only.'),
@@ -294,6 +300,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "The input character string does not follow style {0}, either change the input character string or use a different style.",
     ),
     10735: (15, "Incorrect WHERE clause for filtered index '{0}' on table '{1}'."),
+    11703: (16, "The start value for sequence object '{0}' must be between the minimum and maximum value of the sequence object."),
     11415: (16, "Object '{0}' cannot be disabled or enabled. This action applies only to foreign key and check constraints."),
     13607: (16, "JSON path is not properly formatted. Unexpected character '{0}' is found at position {1}."),
     13608: (16, "Property cannot be found on the specified JSON path."),

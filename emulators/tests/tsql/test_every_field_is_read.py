@@ -1,6 +1,7 @@
 """Whatever the parser of the SQL Server emulator puts into its tree, a compiler reads: what is not read is passed over in silence.
 
-Statements of every kind run while each read of a field is noted. Reads by the parser itself do not count, nor do walks over all fields.
+Statements of every kind run while each read of a field is noted. Reads by the parser itself, and by walks over all fields, do not
+count.
 """
 
 from __future__ import annotations
@@ -128,6 +129,9 @@ DROP SECURITY POLICY IF EXISTS dbo.P
 GO
 CREATE LOGIN l WITH PASSWORD = 'Secret!2026'; CREATE USER u FOR LOGIN l; CREATE ROLE r; ALTER ROLE r ADD MEMBER u
 GRANT SELECT ON OBJECT::dbo.A TO u; DENY INSERT ON dbo.B TO r; REVOKE INSERT ON dbo.B FROM r; DROP ROLE IF EXISTS none
+GO
+CREATE SEQUENCE dbo.S AS int START WITH 1; ALTER SEQUENCE dbo.S RESTART; CREATE TYPE dbo.Y FROM int NULL
+SELECT NEXT VALUE FOR dbo.S
 GO
 TRUNCATE TABLE dbo.B; DROP INDEX IX ON dbo.B; DROP TABLE IF EXISTS dbo.B, dbo.None
 """

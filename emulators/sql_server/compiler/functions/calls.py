@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, quote_text
 from emulators.sql_server.compiler.conversion import refuse_large_object
@@ -29,6 +30,7 @@ NOW = {
 MATH = frozenset({"SQRT", "EXP", "LOG10", "SIN", "COS", "TAN", "ASIN", "ACOS", "ATAN", "RADIANS", "DEGREES", "LOG", "SQUARE"})
 
 
+_CONDITIONALS = frozenset({"COALESCE", "IIF", "ISNULL", "NULLIF"})
 _MEASURES = {"LEN": 0, "CHARINDEX": 1, "PATINDEX": 1}
 """Which argument makes the result a bigint: one of a type with MAX."""
 
@@ -55,7 +57,8 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
             return self._simple(node, scope)
         method: Callable[[FunctionCall, Scope], Typed] | None = getattr(self, f"_fn_{name.lower()}", None)
         if method is not None:
-            return method(node, scope)
+            with self.one_of_several() if name in _CONDITIONALS else nullcontext():
+                return method(node, scope)
         if name in MATH:
             return self._math(node, scope)
         raise sql_error(195, node.name)

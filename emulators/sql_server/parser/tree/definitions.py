@@ -134,6 +134,26 @@ class CreateSchema(Statement):
 
 
 @dataclass(slots=True, eq=False)
+class SequenceStatement(Statement):
+    """CREATE and ALTER SEQUENCE."""
+
+    action: str
+    name: Name
+    type: SqlType | None = None
+    options: dict[str, int | bool | None] = field(default_factory=dict)
+    """START, RESTART, INCREMENT, MINVALUE, MAXVALUE, CYCLE, CACHE; None for NO, and for the default."""
+
+
+@dataclass(slots=True, eq=False)
+class CreateType(Statement):
+    """An alias type."""
+
+    name: Name
+    base: SqlType
+    nullable: bool
+
+
+@dataclass(slots=True, eq=False)
 class CreateView(Statement):
     name: Name
     columns: list[str]

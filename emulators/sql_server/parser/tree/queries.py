@@ -206,6 +206,13 @@ class AtTimeZone(Expression):
 
 
 @dataclass(slots=True, eq=True)
+class NextValue(Expression):
+    """NEXT VALUE FOR a sequence."""
+
+    name: Name
+
+
+@dataclass(slots=True, eq=True)
 class Default(Expression):
     """The keyword DEFAULT as a value."""
 
