@@ -204,6 +204,10 @@ class Ddl(SequenceDdl):
     def drop(self, node: DropObjects) -> None:
         """Raises SqlError 3701, 3726, 3729."""
         for name in node.names:
+            if node.kind in ("PROCEDURE", "TRIGGER", "SYNONYM"):
+                if not node.if_exists:
+                    raise sql_error(3701, node.kind.lower(), ".".join(name))
+                continue
             if node.kind == "TABLE" and name[-1].startswith("#"):
                 self._drop_temporary(name[-1], node.if_exists)
                 continue

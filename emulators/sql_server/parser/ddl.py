@@ -21,6 +21,8 @@ from emulators.sql_server.parser.tree import (
 from emulators.sql_server.values.datatypes import type_from_syntax
 from emulators.sql_server.values.results import SqlType
 
+_NEVER_THERE = ("PROC", "PROCEDURE", "TRIGGER", "SYNONYM")
+"""Objects that cannot be made here, so that there is never one to drop."""
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
 
 
@@ -446,9 +448,12 @@ class DdlParser(DatabaseParser):
     def _drop(self) -> Statement:
         if self.at("SECURITY", "POLICY"):
             return self._drop_policy()
-        if not self.at_any("TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "SEQUENCE", "TYPE", "LOGIN", "USER", "ROLE"):
+        if not self.at_any(
+            "TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "SEQUENCE", "TYPE", "LOGIN", "USER", "ROLE", *_NEVER_THERE
+        ):
             raise self.not_supported(f"DROP {self.token.text.upper()}")
         kind = self.next().upper
+        kind = "PROCEDURE" if kind == "PROC" else kind
         if_exists = self.accept("IF", "EXISTS")
         if kind in ("LOGIN", "USER", "ROLE"):
             return PrincipalStatement("DROP", kind, self.any_word(), {"if_exists": if_exists})

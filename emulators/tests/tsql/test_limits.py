@@ -180,3 +180,9 @@ def test_xml_is_kept_in_its_own_form(client: Client, text: str, stored: str) -> 
 )
 def test_text_that_is_no_xml(client: Client, text: str, number: int) -> None:
     assert client.error("DECLARE @t TABLE (A xml); INSERT @t VALUES (@text)", text=text).number == number
+
+
+def test_what_cannot_be_there_can_be_dropped_if_it_exists(client: Client) -> None:
+    client.rows("DROP PROCEDURE IF EXISTS dbo.P; DROP PROC IF EXISTS P, Q; DROP TRIGGER IF EXISTS dbo.T; DROP SYNONYM IF EXISTS S")
+    client.rows("IF OBJECT_ID('dbo.P', 'P') IS NOT NULL DROP PROCEDURE dbo.P")
+    assert client.error("DROP PROCEDURE dbo.P").number == 3701
