@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Index, Table
+from emulators.sql_server.catalogue.objects import Index, Table
 from emulators.sql_server.values.datatypes import UNICODE_STRINGS, max_length_bytes
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.utf16 import units

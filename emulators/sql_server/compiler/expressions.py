@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emulators.sql_server.catalogue.model import check_collation, sqlite_collation
+from emulators.sql_server.catalogue.collations import check_collation, sqlite_collation
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
 from emulators.sql_server.compiler.masks import MaskedReads

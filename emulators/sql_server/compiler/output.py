@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Table, TableColumn
+from emulators.sql_server.catalogue.objects import Table, TableColumn
 from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.plans import OutputPlan
 from emulators.sql_server.compiler.queries import QueryCompiler, type_or_int

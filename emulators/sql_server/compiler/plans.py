@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Table
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.parser.tree import Name
 from emulators.sql_server.values.results import Column, SqlType
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Catalogue, Table
+from emulators.sql_server.catalogue.model import Catalogue
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.parser.tree import CommonTable, Expression
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlType

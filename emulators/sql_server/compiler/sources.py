@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from emulators.sql_server.catalogue.model import InlineFunction, Table, quote, quote_text
+from emulators.sql_server.catalogue.model import quote, quote_text
+from emulators.sql_server.catalogue.objects import InlineFunction, Table
 from emulators.sql_server.catalogue.view_columns import SERVER_VIEWS, SYSTEM_VIEWS
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import refuse_large_object

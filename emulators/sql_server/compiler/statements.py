@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from emulators.sql_server.catalogue.model import Table, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.assignments import AssignmentCompiler, variables_in
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.functions.aggregates import refuse_aggregates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.plans import DmlPlan, Plan, SelectPlan
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler

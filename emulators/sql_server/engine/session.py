@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from emulators.sql_server.catalogue.masking import masked
-from emulators.sql_server.catalogue.model import Table, View
+from emulators.sql_server.catalogue.objects import Table, View
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
 from emulators.sql_server.compiler.plans import DmlPlan, Plan
 from emulators.sql_server.compiler.scope import Unit

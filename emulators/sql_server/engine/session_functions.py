@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask, masked
-from emulators.sql_server.catalogue.model import Catalogue, InlineFunction, SecurityPolicy, Table, View, constraints_of
+from emulators.sql_server.catalogue.model import Catalogue, constraints_of
+from emulators.sql_server.catalogue.objects import InlineFunction, SecurityPolicy, Table, View
 from emulators.sql_server.catalogue.sequences import Sequence
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, system_view_id
 from emulators.sql_server.objects.extended_properties import listed

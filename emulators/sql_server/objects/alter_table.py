@@ -5,18 +5,10 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+from emulators.sql_server.catalogue.collations import check_collation
 from emulators.sql_server.catalogue.masking import parse_mask
-from emulators.sql_server.catalogue.model import (
-    Check,
-    ForeignKey,
-    Index,
-    Table,
-    TableColumn,
-    check_collation,
-    constraints_of,
-    quote,
-    storage_column,
-)
+from emulators.sql_server.catalogue.model import constraints_of, quote, storage_column
+from emulators.sql_server.catalogue.objects import Check, ForeignKey, Index, Table, TableColumn
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security

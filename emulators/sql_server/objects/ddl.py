@@ -6,7 +6,8 @@ import copy
 import time
 from collections.abc import Iterator
 
-from emulators.sql_server.catalogue.model import Index, InlineFunction, Schema, Table, View, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import Index, InlineFunction, Schema, Table, View
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security

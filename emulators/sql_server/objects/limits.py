@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulators.sql_server.catalogue.model import Index, Table
+from emulators.sql_server.catalogue.objects import Index, Table
 from emulators.sql_server.catalogue.sizes import COLUMNS, KEY_COLUMNS, ROW_BYTES, key_limit, key_types, least_bytes
 from emulators.sql_server.values.results import SqlError
 

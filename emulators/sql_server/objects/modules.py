@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from emulators.sql_server.catalogue.model import InlineFunction, Predicate, Schema, SecurityPolicy, Table
+from emulators.sql_server.catalogue.objects import InlineFunction, Predicate, Schema, SecurityPolicy, Table
 from emulators.sql_server.compiler.inline_functions import bound_arguments, inside
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler

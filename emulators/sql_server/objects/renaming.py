@@ -6,7 +6,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from emulators.sql_server.catalogue.model import SecurityPolicy, Table, View, constraints_of, quote
+from emulators.sql_server.catalogue.model import constraints_of, quote
+from emulators.sql_server.catalogue.objects import SecurityPolicy, Table, View
 from emulators.sql_server.objects import security
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
 from emulators.sql_server.parser.names import split_name

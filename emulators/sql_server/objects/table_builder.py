@@ -7,8 +7,10 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
+from emulators.sql_server.catalogue.collations import check_collation
 from emulators.sql_server.catalogue.masking import parse_mask
-from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, check_collation, constraints_of
+from emulators.sql_server.catalogue.model import constraints_of
+from emulators.sql_server.catalogue.objects import Check, ForeignKey, Index, Table, TableColumn
 from emulators.sql_server.compiler.scope import Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects.limits import require_key_fits, require_row_fits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.plans import DmlPlan, MergeAction, OutputPlan
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.storage.writer import AUTOMATIC, Row, TableWriter

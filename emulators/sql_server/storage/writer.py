@@ -6,7 +6,8 @@ import sqlite3
 from decimal import Decimal
 from typing import Any
 
-from emulators.sql_server.catalogue.model import ForeignKey, Index, Table, TableColumn, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import ForeignKey, Index, Table, TableColumn
 from emulators.sql_server.catalogue.sizes import require_entry_fits, wide_indexes
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, Catalogue, Index, Table, TableColumn, constraints_of
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
+from emulators.sql_server.catalogue.model import Catalogue, constraints_of
+from emulators.sql_server.catalogue.objects import Index, Table, TableColumn
 from emulators.sql_server.catalogue.view_columns import Row
 from emulators.sql_server.parser.batches import parse_condition
 from emulators.sql_server.parser.walk import columns_in

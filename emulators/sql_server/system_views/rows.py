@@ -8,14 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from emulators.sql_server.catalogue.model import (
-    DEFAULT_COLLATION,
-    InlineFunction,
-    SecurityPolicy,
-    Table,
-    TableColumn,
-    constraints_of,
-)
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
+from emulators.sql_server.catalogue.model import constraints_of
+from emulators.sql_server.catalogue.objects import InlineFunction, SecurityPolicy, Table, TableColumn
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, Row, system_view_id
 from emulators.sql_server.objects.security import logins, sees_policy
 from emulators.sql_server.system_views.information_schema import InformationSchema

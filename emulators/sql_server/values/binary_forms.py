@@ -7,9 +7,9 @@ from datetime import date
 from decimal import Decimal
 
 from emulators.sql_server.values import datetimes
-from emulators.sql_server.values.datatypes import SqlType, decimal_context
+from emulators.sql_server.values.datatypes import decimal_context
 from emulators.sql_server.values.errors import sql_error
-from emulators.sql_server.values.results import SqlError
+from emulators.sql_server.values.results import SqlError, SqlType
 
 _BASE_1900 = date(1900, 1, 1).toordinal()
 _DAY_THIRDS = 86_400 * 300

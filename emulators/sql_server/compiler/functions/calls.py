@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, quote_text
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
+from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.conversion import refuse_large_object
 from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, WINDOW_ONLY, WINDOW_VALUES, AggregateFunctions
 from emulators.sql_server.compiler.functions.conditionals import ConditionalFunctions
