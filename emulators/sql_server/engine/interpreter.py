@@ -9,6 +9,7 @@ from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.plans import DmlPlan, Plan, SelectPlan
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
+from emulators.sql_server.engine.declarations import declarations_in, widened
 from emulators.sql_server.engine.flow import BreakLoop, ContinueLoop, FlowStatements, ReturnFromBatch
 from emulators.sql_server.engine.options import set_option
 from emulators.sql_server.objects.ddl import Ddl
@@ -483,28 +484,3 @@ class Interpreter(FlowStatements):
         text = self.text(statement, statement.text)
         if text:
             yield from self.batch(text, {}, dynamic=True)
-
-
-def declarations_in(statements: list[Statement]) -> Iterator[Declare]:
-    """All DECLARE statements, also nested ones, in order."""
-    for statement in statements:
-        if isinstance(statement, Declare):
-            yield statement
-        elif isinstance(statement, If):
-            yield from declarations_in([statement.then] + ([statement.otherwise] if statement.otherwise else []))
-        elif isinstance(statement, While):
-            yield from declarations_in([statement.body])
-        elif isinstance(statement, Block):
-            yield from declarations_in(statement.body)
-        elif isinstance(statement, TryCatch):
-            yield from declarations_in(statement.body)
-            yield from declarations_in(statement.handler)
-
-
-def widened(kind: SqlType) -> SqlType:
-    """Drivers declare strings by the length of each value: one plan for all of them."""
-    if kind.name == "nvarchar" and 0 < kind.length < 4000:
-        return SqlType("nvarchar", 4000)
-    if kind.name == "varchar" and 0 < kind.length < 8000:
-        return SqlType("varchar", 8000)
-    return kind
