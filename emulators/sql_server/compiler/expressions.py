@@ -314,6 +314,8 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
                 raise unsupported("CONVERT with a style that is no constant")
             style = styled.constant
         operand = self.value(node.operand, scope)
+        if node.type.name == "xml" and style:
+            raise unsupported(f"CONVERT to xml with style {style}")
         if (
             operand.type is not None
             and operand.type.name not in TEMPORALS | FLOATS | {"money", "smallmoney", "sql_variant"}

@@ -43,7 +43,7 @@ def json_object(compiler: ExpressionCompiler, columns: list[tuple[str, Typed]], 
         elif kind in INTEGERS | DECIMALS:
             values.append(compiler.cast(value, NVARCHAR_MAX).sql)
         elif kind in FLOATS:
-            values.append(compiler.cast(value, NVARCHAR_MAX, 2).sql)
+            values.append(compiler.cast(value, NVARCHAR_MAX, 126).sql)
         elif kind in TEMPORALS:
             values.append(compiler.cast(value, NVARCHAR_MAX, 127 if kind == "datetimeoffset" else 126).sql)
         elif kind in BINARIES:

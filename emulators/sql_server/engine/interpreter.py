@@ -76,6 +76,7 @@ from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, to
 from emulators.sql_server.values.errors import LONE_SURROGATE, sql_error, unsupported
 from emulators.sql_server.values.legality import require_implicit
 from emulators.sql_server.values.results import Event, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from emulators.sql_server.values.xml_text import xml_text
 
 Events = Iterator[Event | SqlError]
 _MAX_NESTING = 32
@@ -157,7 +158,8 @@ class Interpreter(FlowStatements):
         hidden = self.session.hide_table_variables() if dynamic else {}
         for name, parameter in parameters.items():
             kind = widened(parameter.type)
-            self.frame.declare(name, kind, to_internal(parameter.value, kind))
+            value = to_internal(parameter.value, kind)
+            self.frame.declare(name, kind, xml_text(value) if kind.name == "xml" and value is not None else value)
         self.nesting += 1
         try:
             if self.nesting > _MAX_NESTING:

@@ -154,15 +154,19 @@ def _text_function(source: SqlType, style: int | None) -> Converter:
     if origin in INTEGERS:
         return str
     if origin in ("money", "smallmoney"):
-        digits = 4 if style == 2 else 2
+        digits = 4 if style in (2, 126) else 2
         return lambda v: f"{quantize(decode_decimal(v), digits):{',' if style == 1 else ''}f}"
     if origin in DECIMALS:
         return lambda v: f"{quantize(decode_decimal(v), scale):f}"
     if origin in FLOATS:
-        return lambda v: float_text(v, style)
+        if style in (128, 129):
+            raise unsupported(f"CONVERT of {origin} with style {style}")
+        return lambda v: float_text(v, 1 if style == 126 and origin == "real" else 2 if style == 126 else style)
     if origin == "uniqueidentifier":
         return lambda v: v
     if origin in BINARIES:
+        if style not in (None, 0, 1, 2):
+            raise sql_error(9809, style, "varbinary", "varchar")
         if style in (1, 2):
             return lambda v: ("0x" if style == 1 else "") + v.hex().upper()
         return lambda v: v.decode("cp1252", "replace")
@@ -202,6 +206,8 @@ def _to_binary(source: SqlType, target: SqlType, style: int | None, cut: bool) -
     if origin in BINARIES:
         return fit
     if origin in STRINGS:
+        if style not in (None, 0, 1, 2):
+            raise sql_error(9809, style, display(source, False), "varbinary")
         if style in (1, 2):
 
             def from_hex(text: str) -> bytes:

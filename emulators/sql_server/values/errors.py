@@ -295,6 +295,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "clause to ensure a target row matches at most one source row, or use the GROUP BY clause to group the source rows.",
     ),
     8992: (16, "Check Catalog Msg: {0}"),
+    9809: (16, "The style {0} is not supported for conversions from {1} to {2}."),
     9807: (
         16,
         "The input character string does not follow style {0}, either change the input character string or use a different style.",

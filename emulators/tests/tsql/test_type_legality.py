@@ -188,6 +188,10 @@ def test_the_texts_of_the_errors(client: Client, sql: str, text: str) -> None:
         ("CAST(CAST(1.1 AS real) AS decimal(20, 10))", "1.1000000238"),
         ("CAST(CAST(-$0.5 AS money) AS int)", -1),
         ("CAST(N'a' AS varbinary(4))", b"a\0"),
+        ("CONVERT(varchar(30), CAST(0.1 AS real), 126)", "1.0000000e-001"),
+        ("CONVERT(varchar(30), CAST(0.1 AS float), 126)", "1.000000000000000e-001"),
+        ("CONVERT(varchar(30), $1.5, 126)", "1.5000"),
+        ("(SELECT CAST(0.1 AS real) AS r FOR JSON PATH)", '[{"r":1.0000000e-001}]'),
     ],
 )
 def test_numbers_and_dates_as_bytes(client: Client, expression: str, expected: object) -> None:
@@ -214,3 +218,16 @@ def test_numbers_and_dates_as_bytes(client: Client, expression: str, expected: o
 def test_numbers_of_failed_conversions(client: Client, expression: str, number: int) -> None:
     assert client.error(f"SELECT {expression}").number == number
     assert client.value(f"SELECT TRY_{expression}") is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "number"),
+    [
+        ("CONVERT(xml, '<a> </a>', 1)", 40517),
+        ("CONVERT(varchar(9), 0x41, 3)", 9809),
+        ("CONVERT(varbinary(9), '0x41', 3)", 9809),
+        ("CONVERT(varchar(30), CAST(1 AS float), 128)", 40517),
+    ],
+)
+def test_styles_that_there_are_not(client: Client, expression: str, number: int) -> None:
+    assert client.error(f"SELECT {expression}").number == number
