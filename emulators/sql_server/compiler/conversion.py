@@ -59,6 +59,9 @@ _OPERATOR_NAMES = {
 }
 
 
+_ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
+
+
 def refuse_large_object(operand: Typed, place: int, function: str) -> None:
     """Raises SqlError 8116 for text, ntext and image, which a driver may declare for long parameters."""
     if operand.type is not None and operand.type.name in OLD_LARGE_OBJECTS:
@@ -216,11 +219,15 @@ class ConversionCompiler:
             return Typed(joined, SqlType("varbinary", length))
         if a in TEMPORALS or b in TEMPORALS:
             return self._date_arithmetic(op, left, right)
+        if "bit" in (a, b) and {a, b} <= STRINGS | {"bit"} and op in "+-*/%":
+            if op in "*/":
+                raise sql_error(8117, display(left.type, False), _ARITHMETIC[op])
+            raise sql_error(402, display(left.type, False), display(right.type, False), _ARITHMETIC[op])
         if op in "&|^":
             return self._bitwise(op, left, right)
         common = self.unify(left, right)
         if common.name in STRINGS or common.name not in NUMBERS:
-            symbol = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}[op]
+            symbol = _ARITHMETIC[op]
             raise (
                 sql_error(402, display(left.type, False), display(right.type, False), symbol)
                 if common.name in STRINGS
@@ -252,8 +259,10 @@ class ConversionCompiler:
         a, b = self.cast(left, FLOAT).sql, self.cast(right, FLOAT).sql
         if op == "/":
             return Typed(f"k_float_divide({a}, {b})", common)
-        if op == "%":
-            raise sql_error(402, "float", "float", "modulo")
+        if op == "%" and left.type is not None and right.type is not None:
+            if left.type.name in FLOATS and right.type.name in FLOATS:
+                raise sql_error(8117, left.type.name, "modulo")
+            raise sql_error(402, display(left.type, False), display(right.type, False), "modulo")
         return Typed(f"k_float({a} {op} {b})", common)
 
     def _decimal_arithmetic(self, op: str, left: Typed, right: Typed, common: SqlType) -> Typed:

@@ -167,7 +167,7 @@ class ExpressionParser(ParserBase):
     def unary(self) -> Expression:
         if self.token.kind == "op" and self.token.text in ("-", "+", "~"):
             op = self.next().text
-            operand = self.unary()
+            operand = self.unary() if op == "~" else self.multiplicative()  # a sign binds less than * and /
             if op == "-" and isinstance(operand, Literal) and isinstance(operand.value, (int, float, Decimal)):
                 return Literal(operand.value.copy_negate() if isinstance(operand.value, Decimal) else -operand.value, operand.type)
             return operand if op == "+" else Unary(op, operand)

@@ -162,3 +162,24 @@ def test_name_of_an_offset(client: Client) -> None:
         ("+05:10", 310)
     ]
     assert client.value("SELECT DATENAME(tzoffset, CAST('2024-01-01 00:00 -02:30' AS datetimeoffset))") == "-02:30"
+
+
+def test_a_sign_binds_less_than_multiplication(client: Client) -> None:
+    row = client.rows("SELECT 100 / -10 / 2, 8 / - 2 * 4, 100 / - 20 % 7, -6 + 2, -6 & 3, 100 / (-10) / 2, ~2 * 3, ~ - 2 * 3")[0]
+    assert row == (-20, -1, -16, -4, 2, -5, -9, 5)
+
+
+@pytest.mark.parametrize(
+    ("expression", "number"),
+    [
+        ("CAST(1 AS bit) + CAST(1 AS bit)", 402),
+        ("CAST(1 AS bit) * CAST(1 AS bit)", 8117),
+        ("CAST(1 AS bit) - '1'", 402),
+        ("1e0 % 2", 402),
+        ("1e0 % 2e0", 8117),
+        ("ISNULL(1, CAST('20240101' AS datetime))", 257),
+        ("ISNULL(0x01, N'a')", 257),
+    ],
+)
+def test_operators_that_types_do_not_have(client: Client, expression: str, number: int) -> None:
+    assert client.error(f"SELECT {expression}").number == number
