@@ -13,7 +13,7 @@ from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
 from emulators.sql_server.objects.dependencies import depends_on
-from emulators.sql_server.objects.limits import require_row_fits
+from emulators.sql_server.objects.limits import require_key_fits, require_row_fits
 from emulators.sql_server.objects.table_builder import TableBuilder
 from emulators.sql_server.objects.table_storage import build_index, drop_index
 from emulators.sql_server.parser.batches import parse_condition, parse_expression, parse_query
@@ -294,6 +294,8 @@ class TableAlterer(TableBuilder):
             raise sql_error(515, column.name, f"{self.store.database.name}.{table.full_name}", "ALTER TABLE")
         column.type, column.collation = syntax.type, collation
         require_row_fits(table)
+        for index in table.indexes:
+            require_key_fits(table, index)
         if syntax.mask is not None:
             column.mask = parse_mask(syntax.mask, column.name, column.type)
         length = column.type.length

@@ -251,7 +251,8 @@ _NAMES = """
 sp_addlogin sp_adduser sp_addmessage sp_autostats sp_bindefault sp_bindrule sp_changedbowner sp_changeobjectowner
 sp_configure sp_databases sp_dbcmptlevel sp_dboption sp_defaultdb sp_depends sp_droptype sp_grantdbaccess sp_help sp_helpconstraint
 sp_helpdb sp_helpfile sp_helpindex sp_helptext sp_helpuser sp_lock sp_msforeachdb sp_msforeachtable sp_procoption sp_recompile
-sp_refreshview sp_server_info sp_settriggerorder sp_spaceused sp_sproc_columns sp_stored_procedures sp_tableoption sp_unbindefault
+sp_refreshview sp_sequence_get_range sp_server_info
+sp_settriggerorder sp_spaceused sp_sproc_columns sp_stored_procedures sp_tableoption sp_unbindefault
 sp_updatestats sp_who sp_who2 sp_xml_preparedocument sp_xml_removedocument xp_cmdshell xp_logevent xp_msver xp_sprintf xp_sscanf
 """
 REFUSED = frozenset(_NAMES.split())

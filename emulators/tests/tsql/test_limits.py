@@ -63,6 +63,8 @@ def test_what_just_fits(client: Client) -> None:
     client.rows(f"CREATE TABLE dbo.Wide ({columns(1024)}); CREATE TABLE dbo.Full (A char(8000), B char(53)); DROP TABLE dbo.Wide")
     assert client.error("ALTER TABLE dbo.Full ADD C bit").number == 1701
     client.rows("ALTER TABLE dbo.Full ADD C varchar(8000), D nvarchar(max)")  # they may leave the row
+    client.rows("CREATE TABLE dbo.Grows (A nvarchar(20), INDEX IX (A))")
+    assert client.error("ALTER TABLE dbo.Grows ALTER COLUMN A nvarchar(max)").number == 1919
     client.rows("CREATE TABLE dbo.On1 (A int PRIMARY KEY ON [PRIMARY], B int) ON fast")
     assert client.value(f"CREATE TABLE #v (A int); INSERT #v VALUES {', '.join(['(1)'] * 1000)}; SELECT COUNT(*) FROM #v") == 1000
     name = "x" * 128
