@@ -27,6 +27,7 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "set-up"  # Python version and hash of the requirements that .venv was made for
 REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
+LOCKED = ["requirements", "requirements-hooks"]  # .txt has ranges, .lock has versions and hashes
 DATA_REQUIREMENTS = ROOT / "requirements-data.txt"
 DEBIAN_LIBRARIES = {"libodbc.so.2": "libodbc2", "libgssapi_krb5.so.2": "libgssapi-krb5-2"}  # file: package
 ODBC_DRIVER = "ODBC Driver 18 for SQL Server"
@@ -80,6 +81,12 @@ def sql_commands(args: list[str]) -> list[list[str]]:
     return [["-m", "devtools.sql", *(str(Path(arg).resolve()) if Path(arg).is_file() else arg for arg in args)]]
 
 
+def lock_commands(args: list[str]) -> list[list[str]]:
+    """Write both locks, for all supported Pythons and systems; arguments go to uv, such as ``--upgrade``."""
+    options = ["--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header", *args]
+    return [["-m", "uv", "pip", "compile", *options, f"{name}.txt", "-o", f"{name}.lock"] for name in LOCKED]
+
+
 SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "init": ("write relay.toml, with the tables of a database", from_here("devtools.init_config")),
     "check-config": ("explain relay.toml, and find its mistakes", from_here("devtools.check_config")),
@@ -91,6 +98,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check imports, templates, workflows and documents", check_commands),
     "bench": ("time steps, round trips, batches, and the recovery of 100,000 rows", module("devtools.bench")),
+    "lock": ("work out exact versions and hashes of what is deployed and of what the hooks need", lock_commands),
     "setup": ("only make .venv", lambda args: []),
 }
 
@@ -101,13 +109,14 @@ def say(text: str) -> None:
     print(f"dev.py: {text}", file=sys.stderr, flush=True)
 
 
-def run_quietly(what: str, command: list[str], hint: str = "") -> None:
+def run_quietly(what: str, command: list[str], hint: str = "", environment: dict[str, str] | None = None) -> None:
     """Run one step of the set-up; its output appears only if it fails, and then the set-up ends."""
     say(f"{what} …")
     started = time.monotonic()
     result = subprocess.run(
         command,
         cwd=ROOT,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

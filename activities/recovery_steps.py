@@ -83,7 +83,7 @@ def blueprint(app: App) -> df.Blueprint:
 def _survey(app: App, relay: str) -> dict[str, Any]:
     found = survey(app, relay)
     if found["expired"]:
-        _log.info("%s", rows_line(relay, Doer.RECOVERY, Outcome(expired=found["expired"])))
+        _log.warning("%s", rows_line(relay, Doer.RECOVERY, Outcome(expired=found["expired"])))
     return found
 
 

@@ -34,6 +34,7 @@ from rowpost.config.sections import Config  # noqa: E402
 from rowpost.database.connection import odbc_driver  # noqa: E402
 
 SCRIPTS = Path(__file__).resolve().parent / "sql"
+LONGEST_NAME = 128  # of anything in SQL Server, in UTF-16 units; the scripts' variables would cut a longer one off
 RETENTION_MARGIN_DAYS = 7  # change retention beyond the retry window: time to notice and mend a long outage
 
 
@@ -68,7 +69,13 @@ def prepare(
 
     Returns:
         What was run, one line each. A table that does not exist yet is left out, and its line says so.
+
+    Raises:
+        ConfigError: the user's name cannot be one.
+        pyodbc.Error: the database refused.
     """
+    if app_user is not None and not 0 < len(app_user.encode("utf-16-le")) // 2 <= LONGEST_NAME:
+        raise ConfigError(f"the name of the app's user must have 1 to {LONGEST_NAME} characters")
     missing: list[str] = []
     days = math.ceil(config.retry.window.seconds / 86400) + RETENTION_MARGIN_DAYS
     steps: list[tuple[str, dict[str, str]]] = [("30-track-table.sql", {"Schema": "rowpost", "Table": "Ticks"})]
@@ -126,13 +133,12 @@ def identity_sid(client_id: str) -> str:
     return f"0x{uuid.UUID(client_id).bytes_le.hex().upper()}"
 
 
-def known_settings() -> dict[str, str]:
-    """The app settings that this machine knows: ``local.settings.json``, and the environment over it.
+def known_settings(local: Path = ROOT / "local.settings.json") -> dict[str, str]:
+    """The app settings that this machine knows: those of a file of settings, if it exists, and the environment over it.
 
     Raises:
         ConfigError: that file cannot be read, or does not have its form.
     """
-    local = ROOT / "local.settings.json"
     try:
         values = json.loads(local.read_text(encoding="utf-8"))["Values"] if local.exists() else {}
         return {**values, **os.environ}
@@ -188,6 +194,9 @@ def main() -> int:
         with pyodbc.connect(target.text, autocommit=True, timeout=target.login_timeout_seconds) as connection:
             for line in prepare(connection, config, options.app_user):
                 print(f"  {line}")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
     except pyodbc.Error as error:
         print("; ".join([f"{target.database} on {target.server}: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1

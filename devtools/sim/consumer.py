@@ -58,8 +58,8 @@ def one_content(record: Record) -> Iterator[Violation]:
 
 
 def same_as_the_database(record: Record) -> Iterator[Violation]:
-    """(1) In the end a consumer that keeps the greatest sequence of each row has what the database has, but for dead letters. But also
-    for rows that were not removed, since people were told that the resync is incomplete."""
+    """(1) In the end a consumer that keeps the greatest sequence of each row has what the database has. Left out are dead letters,
+    and rows that were not removed since people were told that the resync is incomplete."""
     consumer, incomplete = Consumer(), _ended_incomplete(record)
     for _, attempt in _taken(record):
         consumer.take(attempt.body)

@@ -22,6 +22,7 @@ Where it differs from the real service:
 * Entities have no queue of scheduled operations and no locks. The SDK for Python does not offer them.
 * Timers of cancelled tasks are dropped at once. In the real host they fire and are ignored.
 * Sync functions share a thread pool as in the real worker. Orchestrators and entities have a pool of their own.
-* Keys are required only with ``--enable-auth``. There is one host key for all functions.
+* Keys are required only with ``--enable-auth``. There is one host key for all functions. Each function has keys of its own besides:
+  ``/admin/functions/{name}/keys`` lists, sets and removes them. The real host may have several host keys.
 * Scale is one process. A second host on the same data directory is refused.
 """

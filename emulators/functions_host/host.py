@@ -82,14 +82,15 @@ class Host:
                 RetryPolicy(function.name, function.retry_policy)
         self._work = WorkSet(clock, logger)
         self._store = Store(data / "durable.sqlite")
-        self._engine = Engine(self._store, config, Functions(self.functions), self._invoker, clock, self._work, logger)
+        durable = logger.getChild("Host.Triggers.DurableTask")
+        self._engine = Engine(self._store, config, Functions(self.functions), self._invoker, clock, self._work, durable)
         self._orchestrations = OrchestrationRunner(self._engine)
         self._entities = EntityRunner(self._engine)
         management = ManagementApi(self._store, Operations(self._engine, self._orchestrations), config, clock)
         self._invoker.client_text = management.client_text
         monitor = ScheduleMonitor(data / "timers")
         self._timers = {
-            function.name: TimerListener(function, settings, monitor, self._invoker, clock, logger)
+            function.name: TimerListener(function, settings, monitor, self._invoker, clock, logger.getChild("Host.Triggers.Timer"))
             for function in self.functions
             if function.kind == "timerTrigger"
         }
@@ -108,7 +109,7 @@ class Host:
             self._invoker,
             management,
             self.trigger_by_hand,
-            Keys(data / "keys.json"),
+            Keys(data / "keys.json", [function.name for function in self.functions if function.kind == "httpTrigger"]),
             enable_auth,
             Console(state, DurableReader(data / "durable.sqlite"), recent),
             clock,
@@ -191,7 +192,7 @@ class Host:
             host_id=settings.host_id,
             clock=self._clock,
             invoke=invoke,
-            logger=self._logger,
+            logger=self._logger.getChild("Host.Triggers.Sql"),
         )
 
     def trigger_by_hand(self, name: str, text: str | None) -> bool:

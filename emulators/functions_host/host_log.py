@@ -22,6 +22,7 @@ current_function: contextvars.ContextVar[str] = contextvars.ContextVar("current_
 
 _in_function = threading.local()
 _OWN = frozenset({"functions_host", "asyncio", "aiohttp"})  # loggers of the host itself
+_GENERAL = "Host.General"
 
 _LEVELS = {
     "trace": logging.DEBUG,
@@ -114,6 +115,39 @@ class _Dropped(logging.Filter):
         return False
 
 
+def of_function(name: str, *, lifecycle: bool = False) -> dict[str, str]:
+    """``extra`` of a line about a function: its runs, or what the Durable extension tells of it, under the name of the app's own
+    lines."""
+    return {"category": f"Function.{name}.User" if lifecycle else f"Function.{name}"}
+
+
+def category(record: logging.LogRecord) -> str:
+    """The category by which the real host decides whether it keeps a line."""
+    given = getattr(record, "category", None)
+    if given is not None:
+        return str(given)
+    root, _, rest = record.name.partition(".")
+    if root in _OWN:
+        return rest if root == "functions_host" and rest else _GENERAL
+    return f"Function.{current_function.get()}.User"
+
+
+class _Levels(logging.Filter):
+    """The rule of ``logging.logLevel``: the longest name that a category begins with decides, else ``default``."""
+
+    def __init__(self, levels: Mapping[str, Any]) -> None:
+        super().__init__()
+        known = {name.lower(): _LEVELS[str(level).lower()] for name, level in levels.items()}
+        self._default = known.pop("default", logging.INFO)
+        self._named = sorted(known.items(), key=lambda item: -len(item[0]))
+        self.lowest = min([self._default, *known.values()])
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        found = category(record).lower()
+        least = next((level for name, level in self._named if found.startswith(name)), self._default)
+        return record.levelno >= least
+
+
 def _instant(clock: Clock) -> str:
     return clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -155,16 +189,15 @@ def set_up_logging(clock: Clock, host_json: Mapping[str, Any], file: Path | None
         raise ConfigurationError(f"--log {file}: {problem}") from None
     handler.setFormatter(_ClockFormatter(clock))
     handler.addFilter(_Dropped())
+    kept = _Levels(levels)
+    handler.addFilter(kept)
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(_LEVELS[str(levels.get("default", "Information")).lower()])
+    root.setLevel(kept.lowest)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    logger = logging.getLogger("functions_host")
-    if "Host" in levels:
-        logger.setLevel(_LEVELS[str(levels["Host"]).lower()])
-    return logger
+    return logging.getLogger("functions_host")
 
 
 def keep_recent(clock: Clock) -> RecentLines:

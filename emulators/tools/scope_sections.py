@@ -47,6 +47,7 @@ _STATEMENTS = {
     "Continue": "CONTINUE",
     "CreateFunction": "CREATE, ALTER and CREATE OR ALTER FUNCTION (inline table-valued)",
     "CreateIndex": "CREATE INDEX (UNIQUE, INCLUDE, WHERE)",
+    "AlterAuthorization": "ALTER AUTHORIZATION ON SCHEMA",
     "CreateSchema": "CREATE SCHEMA",
     "CreateTable": "CREATE TABLE, also #temporary",
     "CreateType": "CREATE TYPE … FROM",

@@ -5,7 +5,5 @@ $ErrorActionPreference = 'Stop'
 Set-Location (Join-Path $PSScriptRoot '../..')
 
 $launcher = if (Get-Command py -ErrorAction SilentlyContinue) { 'py' } else { 'python' }
-& $launcher dev.py setup
-if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-& .venv/Scripts/python.exe infra/prepare_database.py --azure
+& $launcher infra/hook.py infra/prepare_database.py --azure
 exit $LASTEXITCODE

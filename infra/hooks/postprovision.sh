@@ -4,7 +4,4 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-python3 dev.py setup
-: "${ODBC_DRIVER:=$(.venv/bin/python -c 'from emulators.odbc import odbc_driver; print(odbc_driver())')}"
-export ODBC_DRIVER
-exec .venv/bin/python infra/prepare_database.py --azure
+python3 infra/hook.py infra/prepare_database.py --azure

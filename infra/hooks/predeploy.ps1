@@ -4,5 +4,5 @@ $ErrorActionPreference = 'Stop'
 Set-Location (Join-Path $PSScriptRoot '../..')
 
 $launcher = if (Get-Command py -ErrorAction SilentlyContinue) { 'py' } else { 'python' }
-& $launcher dev.py check-config relay.toml
+& $launcher infra/hook.py -m devtools.check_config relay.toml
 exit $LASTEXITCODE

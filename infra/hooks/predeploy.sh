@@ -3,4 +3,4 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-python3 dev.py check-config relay.toml
+python3 infra/hook.py -m devtools.check_config relay.toml

@@ -88,14 +88,15 @@ def _body_of_a_standstill(notice: Notice) -> str:
     first, last = notice.get("versions", (0, 0))
     text = f"The trigger of {notice['relay']} hands nothing out, though changes {first} to {last} are waiting: "
     meanwhile = "Until then recovery delivers what waits, some minutes late."
+    why = "To see why, set the log level Host.Triggers.Sql to Error in host.json."
     if "columns" in notice:
         names = ", ".join(notice["columns"])
         return (
             f"{text}probably a waiting row has a number of more than 28 digits in one of the columns {names}, which the trigger "
             f"cannot read. Declare them with at most 28 digits, or mend the number. {meanwhile} If there is no such number, "
-            f"restart the function app; the host's log tells why the trigger ended."
+            f"restart the function app. {why}"
         )
-    return f"{text}it ended without a word, or fails at every look. Restart the function app; the host's log tells why. {meanwhile}"
+    return f"{text}it ended without a word, or fails at every look. Restart the function app. {why} {meanwhile}"
 
 
 def _repair(notice: Notice) -> str:

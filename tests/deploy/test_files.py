@@ -86,11 +86,28 @@ def test_the_application_lock_gives_up_before_the_command_does() -> None:
     )  # SqlCommand's default; else that error hides this one
 
 
+def level(category: str) -> str:
+    """What host.json says of a category: the longest name that it begins with decides."""
+    levels = content("host.json")["logging"]["logLevel"]
+    return str(levels[max((name for name in levels if category.startswith(name)), key=len, default="default")])
+
+
 def test_lines_that_alerts_read_are_never_sampled_away() -> None:
-    logging = content("host.json")["logging"]
-    assert "Trace" in logging["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
-    levels = {name: level for name, level in logging["logLevel"].items() if name == "default" or name.startswith("Function")}
-    assert set(levels.values()) == {"Information"}
+    assert "Trace" in content("host.json")["logging"]["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
+    triggers = json.loads((ROOT / "infra" / "app.json").read_text(encoding="utf-8"))["triggerFunctions"]
+    for function in [*triggers, "watchdog", "redeliver_relay", "replay_dead_letters", "resync_step"]:
+        assert level(f"Function.{function}.User") == "Information"
+
+
+def test_what_the_durable_extension_tells_of_each_step_is_not_kept() -> None:
+    functions = ["recovery", "notification", "resync", "table_columns", "database_memory"]
+    activities = ["survey_relay", "start_notice", "send_notice", "record_told"]
+    assert {level(f"Function.{name}.User") for name in [*functions, *activities]} == {"Warning"}
+    assert level("DurableTask.AzureStorage") == "Error" and level("DurableTask.Core") == "Warning"
+
+
+def test_the_listener_writes_no_error_for_each_second_of_an_outage() -> None:
+    assert level("Host.Triggers.Sql") == "Critical"
 
 
 def test_app_json_is_what_relay_toml_says() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -78,29 +80,37 @@ def test_both_systems_do_the_same() -> None:
         assert found[0] == found[1]
         for command in found[0]:
             assert (ROOT / command.split()[0]).is_file()
+        assert "dev.py" not in one.read_text(encoding="utf-8"), "a hook installs no tool of developers"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no sh")
 def test_the_first_hook_runs_and_changes_nothing_the_second_time(tmp_path: Path) -> None:
-    """In a copy whose ``dev.py`` does not set anything up and whose .venv is this Python."""
+    """In a copy whose environment for hooks is this Python: its stamp says that nothing is to be installed."""
     for name in ("infra", "rowpost"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(DEMO_CONFIG, tmp_path / "relay.toml")
     shutil.copy(ROOT / "local.settings.json", tmp_path)
-    (tmp_path / "dev.py").write_text("")
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    launcher = tmp_path / ".venv" / "bin" / "python"
+    for name in ("dev.py", "requirements-hooks.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    venv = tmp_path / ".local" / "hooks"
+    (venv / "bin").mkdir(parents=True)
+    lock = hashlib.sha256((ROOT / "requirements-hooks.lock").read_bytes()).hexdigest()
+    (venv / "set-up").write_text(f"{sys.version_info[:2]} {lock}")
+    launcher = venv / "bin" / "python"
     launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     launcher.chmod(0o755)
     (tmp_path / "infra" / "app.json").unlink()
     hook = tmp_path / "infra" / "hooks" / "preprovision.sh"
-    first = subprocess.run(["sh", hook], cwd="/", capture_output=True, text=True, check=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").symlink_to(sys.executable)
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "ODBC_DRIVER": "none"}
+    first = subprocess.run(["sh", hook], cwd="/", env=environment, capture_output=True, text=True, check=True)
     assert "up to date again" in first.stdout
     names = [relay["table"] for relay in tomllib.loads(DEMO_CONFIG.read_text(encoding="utf-8"))["relays"]]
     expected = {"triggerFunctions": [f"relay_{name.replace('.', '_')}" for name in names]}
     assert json.loads((tmp_path / "infra" / "app.json").read_text()) == expected
-    second = subprocess.run(["sh", hook], cwd="/", capture_output=True, text=True, check=True)
+    second = subprocess.run(["sh", hook], cwd="/", env=environment, capture_output=True, text=True, check=True)
     assert second.stdout == ""
     (tmp_path / "relay.toml").unlink()
-    third = subprocess.run(["sh", hook], cwd="/", capture_output=True, text=True)
+    third = subprocess.run(["sh", hook], cwd="/", env=environment, capture_output=True, text=True)
     assert third.returncode == 1 and "make it with `python3 dev.py init`" in third.stderr

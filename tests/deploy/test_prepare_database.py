@@ -70,7 +70,21 @@ def test_a_longer_retention_of_yours_is_kept(connection: pyodbc.Connection) -> N
     assert values(connection, "SELECT retention_period FROM sys.change_tracking_databases") == [30]
 
 
-@pytest.mark.parametrize("name", ["O'Brien", "a]b", "it's]]", "x'; DROP TABLE rowpost.Ledger; --"])
+NAMES = [
+    "O'Brien",
+    "a]b",
+    "it's]]",
+    "x'; DROP TABLE rowpost.Ledger; --",
+    "Jörg 雪 😀",
+    " before",
+    "a.b\\c",
+    'quo"te',
+    "$(AppUser)",
+    "]" * 128,
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("client_id", [None, OLD])
 def test_a_user_may_have_any_name(connection: pyodbc.Connection, name: str, client_id: str | None) -> None:
     prepare(connection, CONFIG, name, client_id)
@@ -81,6 +95,12 @@ def test_a_user_may_have_any_name(connection: pyodbc.Connection, name: str, clie
     assert name in values(connection, members)
     connection.execute(f"DROP USER [{name.replace(']', ']]')}]")
     assert values(connection, "SELECT OBJECT_ID(N'rowpost.Ledger', N'U')") != [None]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 129, "😀" * 65])
+def test_a_name_that_no_user_can_have_is_refused(connection: pyodbc.Connection, name: str) -> None:
+    with pytest.raises(ConfigError, match="must have 1 to 128 characters"):
+        prepare(connection, CONFIG, name)
 
 
 def test_a_new_identity_of_the_same_name_takes_the_place_of_the_old_one(connection: pyodbc.Connection) -> None:
@@ -114,6 +134,7 @@ def test_the_role_gets_no_more_than_it_needs(path: Path) -> None:
 
 
 def test_the_command_prepares_a_database_by_its_connection_string(server: SqlServer) -> None:
+    run_script(server.connect(), TABLES)
     command = [sys.executable, str(ROOT / "infra" / "prepare_database.py"), "--config", str(DEMO_CONFIG)]
     settings = {"SqlConnectionString": server.ado_net_connection_string, "ODBC_DRIVER": _driver()}
     done = subprocess.run(command, env={**os.environ, **settings}, cwd="/", capture_output=True, text=True, timeout=60)
@@ -137,8 +158,8 @@ def test_a_refused_login_ends_the_command_with_one_line(server: SqlServer) -> No
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"Values": 3}', "{}"])
-def test_settings_of_another_form_are_told(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "local.settings.json").write_text(text)
-    monkeypatch.setattr("infra.prepare_database.ROOT", tmp_path)
+def test_settings_of_another_form_are_told(text: str, tmp_path: Path) -> None:
+    local = tmp_path / "local.settings.json"
+    local.write_text(text)
     with pytest.raises(ConfigError, match=r"^local\.settings\.json: not of the form"):
-        known_settings()
+        known_settings(local)

@@ -1,4 +1,4 @@
-"""requirements.txt as the remote build reads it: Linux, the Python of infra/app/functions.bicep, wheels only."""
+"""requirements.txt as the remote build reads it: Linux, the Python of infra/app/functions.bicep, wheels only; and its lock."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from dev import LOCKED
+from infra.hook import harmless
+from infra.package import lay_out
 from tests.deploy.bicep import ROOT, verified
 
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -24,6 +31,100 @@ def test_every_requirement_has_a_ceiling_and_none_is_the_platforms_own() -> None
     for line in lines():
         assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+,<[0-9.]+(; python_version (<|>=) \"3\.13\")?", line), line
     assert not [line for line in lines() if line.startswith(("azure-functions-worker", "mssql-python", "pytest"))]
+
+
+# --- locks ---
+
+
+def pinned(name: str) -> list[tuple[Requirement, list[str]]]:
+    """The requirements of a lock, each with its hashes."""
+    entries = re.split(r"\n(?=\S)", (ROOT / f"{name}.lock").read_text(encoding="utf-8").strip())
+    found = []
+    for entry in entries:
+        first, *hashes = re.split(r" \\\n\s+", entry)
+        found.append((Requirement(first), hashes))
+    return found
+
+
+def environment(python: str) -> dict[str, str]:
+    platform = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"}
+    return {**platform, "python_version": python, "python_full_version": f"{python}.5", "platform_python_implementation": "CPython"}
+
+
+def locked(name: str, python: str) -> dict[str, str]:
+    """Package and version, for one Python."""
+    counted = [each for each, _ in pinned(name) if each.marker is None or each.marker.evaluate(environment(python))]
+    versions = {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in counted}
+    assert len(versions) == len(counted), "one version of each"
+    return versions
+
+
+def counts(requirement: Requirement, python: Mapping[str, str]) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({**python, "extra": ""})
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_a_lock_has_an_exact_version_and_hashes_of_each_package(name: str) -> None:
+    for requirement, hashes in pinned(name):
+        assert re.fullmatch(r"==[0-9][^,*]*", str(requirement.specifier)) and not requirement.url
+        assert hashes and all(re.fullmatch("--hash=sha256:[0-9a-f]{64}", each) for each in hashes), requirement.name
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("name", LOCKED)
+def test_a_lock_fits_its_requirements(name: str, python: str) -> None:
+    """Without the package index: each range holds the locked version, and what is installed here asks for nothing else."""
+    have = locked(name, python)
+    text = (ROOT / f"{name}.txt").read_text(encoding="utf-8")
+    for line in filter(None, (line.partition("#")[0].strip() for line in text.splitlines())):
+        wanted = Requirement(line)
+        if counts(wanted, environment(python)):
+            assert have[canonicalize_name(wanted.name)] in wanted.specifier, f"{line}: run `python3 dev.py lock`"
+    for package in have:
+        try:
+            needed = [Requirement(each) for each in requires(package) or []]
+        except PackageNotFoundError:
+            continue
+        missing = [each.name for each in needed if counts(each, environment(python)) and canonicalize_name(each.name) not in have]
+        assert missing == [], f"{package} needs {missing}: run `python3 dev.py lock`"
+
+
+def test_both_locks_have_the_same_versions() -> None:
+    first, second = (locked(name, "3.12") for name in LOCKED)
+    assert {name: first[name] for name in second if name in first} == {name: second[name] for name in second if name in first}
+
+
+def test_the_package_has_the_lock_as_its_requirements_and_nothing_that_is_ignored(tmp_path: Path) -> None:
+    root, package = tmp_path / "root", tmp_path / "root" / ".local" / "package"
+    for path in (
+        "rowpost/__pycache__/x.pyc",
+        "rowpost/app.py",
+        "tests/x.py",
+        "local.settings.json",
+        "docs/x.md",
+        ".local/package/old",
+    ):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    for name in (".funcignore", "requirements.txt", "requirements.lock", "requirements-hooks.lock", "host.json"):
+        (root / name).write_bytes((ROOT / name).read_bytes())
+    with pytest.raises(FileNotFoundError, match=r"relay\.toml is missing"):
+        lay_out(root, package)
+    (root / "relay.toml").touch()
+    for _ in range(2):
+        lay_out(root, package)
+        files = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
+        assert files == {"requirements.txt", "host.json", "relay.toml", "rowpost/app.py"}
+        assert (package / "requirements.txt").read_bytes() == (ROOT / "requirements.lock").read_bytes()
+
+
+def test_pip_sees_no_setting_of_the_hooks() -> None:
+    secrets = {"DOWNSTREAM_API_KEY": "s", "AZURE_CLIENT_SECRET": "s", "ALERT_WEBHOOK_URL": "s", "SqlConnectionString": "s"}
+    assert harmless({**secrets, "PATH": "/bin", "PIP_INDEX_URL": "i", "https_proxy": "p"}) == {
+        "PATH": "/bin",
+        "PIP_INDEX_URL": "i",
+        "https_proxy": "p",
+    }
 
 
 @pytest.mark.online  # asks the package index: dev.py test leaves it out without ROWPOST_ONLINE

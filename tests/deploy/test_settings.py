@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import re
 import tomllib
 from typing import Any
 
+import pytest
+
 from devtools.data import DEMO_CONFIG
+from devtools.stack import API_KEY
+from emulators.launch import SqlServer
 from rowpost.config.connection_string import translate
 from tests.deploy.bicep import MAIN, ROOT, document, verified, walk
 
@@ -146,3 +151,49 @@ def test_the_outputs_are_what_the_hooks_read() -> None:
     )
     read = set(re.findall(r'"((?:SQL|APP)_[A-Z_]+)"', hooks))
     assert read == {name for name in outputs if name.startswith(("SQL_", "APP_"))}
+
+
+# --- local.settings.json, which is in git ---
+
+PUBLIC = {SqlServer.password, API_KEY, base64.b64encode(API_KEY.encode()).decode()}
+PLAIN = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "FUNCTIONS_WORKER_RUNTIME": "python"}
+PLAIN |= {"WEBSITE_SITE_NAME": "rowpost-local", "EMAIL_SENDER": "rowpost@example.com"}
+
+
+def private(values: dict[str, str]) -> list[str]:
+    """The settings that may be somebody's own: another machine than this one, or another secret than the emulators publish."""
+    found = []
+    for name, value in values.items():
+        address = re.sub(r"(?i)^(endpoint=)?https?://localhost(:[0-9]+)?/[a-z]*", "", value)
+        rest = [part for part in address.split(";") if part]
+        connection = {part.partition("=")[0].strip().lower(): part.partition("=")[2] for part in rest}
+        known = {"server": {"localhost,1433"}, "database": {"rowpost"}, "user id": {"sa"}, "encrypt": {"true"}}
+        known |= {"trustservercertificate": {"true"}, "password": PUBLIC, "accesskey": PUBLIC}
+        if PLAIN.get(name) == value or value in PUBLIC:
+            continue
+        if any(text not in known.get(key, set()) for key, text in connection.items()):
+            found.append(name)
+    return found
+
+
+def test_local_settings_hold_only_what_the_emulators_publish() -> None:
+    assert private(LOCAL) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DOWNSTREAM_API_KEY", "s3cret"),
+        ("DOWNSTREAM_URL", "https://api.example.com/rows"),
+        ("DOWNSTREAM_URL", "http://localhost:8080/rows?code=s3cret"),
+        ("DOWNSTREAM_URL", "http://user:s3cret@localhost:8080/rows"),
+        ("ALERT_WEBHOOK_URL", "http://localhost.example.com/alerts"),
+        ("SqlConnectionString", LOCAL["SqlConnectionString"].replace(SqlServer.password, "s3cret")),
+        ("SqlConnectionString", LOCAL["SqlConnectionString"].replace("localhost", "db.example.com")),
+        ("EMAIL_CONNECTION_STRING", "endpoint=http://localhost:8082/;accesskey=czNjcmV0"),
+        ("AzureWebJobsStorage", "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=czNjcmV0"),
+        ("MY_TOKEN", "s3cret"),
+    ],
+)
+def test_a_setting_of_somebodys_own_would_be_found(name: str, value: str) -> None:
+    assert private({**LOCAL, name: value}) == [name]

@@ -33,6 +33,9 @@ CREATE TABLE dbo.Orders (
 """
 
 
+LISTENER_LINES = {"AzureFunctionsJobHost__logging__logLevel__Host.Triggers.Sql": "Error"}
+"""A setting that shows the errors of the trigger's listener, which host.json silences."""
+
 _PREPARED = Path(tempfile.mkdtemp(prefix="rowpost-prepared-"))  # databases as their scripts leave them
 atexit.register(shutil.rmtree, _PREPARED, ignore_errors=True)
 

@@ -54,6 +54,10 @@ def test_the_app_has_the_rights_of_its_role_and_the_script_those_of_an_administr
     assert f"User ID=sa;Password={SERVICES['sql']['environment']['MSSQL_SA_PASSWORD']};" in prepare
 
 
+def test_what_runs_the_host_starts_it_again() -> None:
+    assert SERVICES["app"]["restart"] == "unless-stopped"
+
+
 def test_every_address_is_a_service_that_listens_there() -> None:
     text = "\n".join(SERVICES["app"]["environment"].values())
     found = set(re.findall(r"(?:http://|Server=)(\w+)[:,](\d+)", text))
@@ -132,8 +136,18 @@ def test_the_image_holds_what_a_deployment_does() -> None:
     yours = re.search(r"(?m)^ARG RELAY_TOML=(.+)$", app)
     assert yours is not None and "COPY ${RELAY_TOML} /home/site/wwwroot/relay.toml\n" in app
     app = app.replace("${RELAY_TOML}", yours[1])
+    assert "COPY requirements.lock /home/site/wwwroot/requirements.txt\n" in app and "--require-hashes" in app
+    app = app.replace("COPY requirements.lock", "COPY requirements.txt")
     copied = {name for line in re.findall(r"(?m)^COPY (.+) /home/site/wwwroot", app) for name in line.split()}
     assert copied == {path.parts[0] for path in kept} | {"relay.toml"}
+
+
+def test_no_container_of_this_repository_runs_as_root() -> None:
+    stages = re.findall(r"(?ms)^FROM \S+ AS (\S+)$(.*?)(?=^FROM |\Z)", DOCKERFILE)
+    assert [name for name, _ in stages] == ["app", "app-local", "tools"]
+    for name, text in stages:
+        assert re.findall(r"(?m)^USER (\w+)$", text)[-1:] == ["65534"], name
+    assert "ASPNETCORE_URLS=http://+:8080" in DOCKERFILE and SERVICES["app"]["ports"] == ["127.0.0.1:7071:8080"]
 
 
 def test_compose_shows_the_demo_unless_a_configuration_is_named() -> None:
@@ -153,7 +167,7 @@ def dockerignored() -> list[str]:
 
 
 def test_the_key_that_the_docs_give_is_the_one_in_the_image() -> None:
-    (text,) = re.findall(r"COPY <<EOF \S+/host\.json\n(.*?)\nEOF\n", DOCKERFILE, re.DOTALL)
+    (text,) = re.findall(r"COPY --chown=65534:65534 <<EOF \S+/host\.json\n(.*?)\nEOF\n", DOCKERFILE, re.DOTALL)
     keys = json.loads(text)
     assert f"code={keys['functionKeys'][0]['value']}" in (ROOT / "docs" / "local.md").read_text(encoding="utf-8")
 

@@ -85,7 +85,7 @@ def test_a_select_that_was_revoked_is_told(make_relay: Callable[..., Relay]) -> 
 @pytest.mark.parametrize(
     ("sql", "remedy"),
     [
-        (f"UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = {SCHEMA_VERSION}", "a newer app has been here"),
+        (f"UPDATE rowpost.SchemaVersion SET Version = 99 WHERE Version = {SCHEMA_VERSION}", "a newer app has been here"),
         (f"DELETE FROM rowpost.SchemaVersion WHERE Version = {SCHEMA_VERSION}", "run python infra/prepare_database.py"),
         ("UPDATE rowpost.Relays SET App = N'another'", "UPDATE rowpost.Relays SET App = NULL"),
         ("DROP TABLE rowpost.Notices", "run python infra/prepare_database.py"),

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.harness.running_relay import CONFIG, PAUSED, Relay, body_of, changed_config
+import pytest
+
+from tests.harness.running_relay import CONFIG, LISTENER_LINES, PAUSED, Relay, body_of, changed_config
 
 MINUTE = 60
+
+
+@pytest.fixture
+def relay(make_relay: Callable[..., Relay]) -> Relay:
+    return make_relay(settings=LISTENER_LINES)
 
 
 def end_the_trigger(relay: Relay) -> None:
@@ -87,7 +94,7 @@ def test_a_big_backlog_is_taken_over_at_once(relay: Relay) -> None:
 
 
 def test_what_nobody_watches_is_not_posted_either(make_relay: Any) -> None:
-    relay = make_relay(changed_config(table='"dbo.Orders"\nwatch = ["Total"]'))
+    relay = make_relay(changed_config(table='"dbo.Orders"\nwatch = ["Total"]'), settings=LISTENER_LINES)
     relay.insert(1, 2)
     relay.advance(6 * MINUTE)  # the base of the masks moves
     end_the_trigger(relay)

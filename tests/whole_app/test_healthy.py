@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from tests.harness.running_relay import Relay, body_of, changed_config
+from tests.harness.running_relay import LISTENER_LINES, Relay, body_of, changed_config
 
 
 def test_a_healthy_batch_costs_one_round_trip_and_no_durable_call(relay: Relay) -> None:
@@ -155,6 +155,6 @@ def test_a_key_that_the_payload_rewrites_arrives_by_its_true_value(make_relay: C
 
 
 def test_an_app_that_starts_for_the_first_time_has_nothing_to_complain_of(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay()
+    relay = make_relay(settings=LISTENER_LINES)
     relay.advance(10)
     assert "(208)" not in relay.host_log()

@@ -122,25 +122,44 @@ def test_a_table_name_that_is_more_than_a_name_is_refused(make_relay: Callable[.
             make_relay(config)
 
 
-def test_every_endpoint_asks_for_a_key(relay: Relay) -> None:
+REQUESTS = {
+    "get_status": ("GET", "/api/status"),
+    "get_health": ("GET", "/api/health"),
+    "get_columns": ("GET", "/api/relays/dbo.Orders/columns"),
+    "put_columns": ("PUT", "/api/relays/dbo.Orders/columns"),
+    "delete_columns": ("DELETE", "/api/relays/dbo.Orders/columns"),
+    "get_dead_letters": ("GET", "/api/relays/dbo.Orders/dead-letters"),
+    "replay_dead_letters": ("POST", "/api/relays/dbo.Orders/dead-letters/replay"),
+    "retry_now": ("POST", "/api/relays/dbo.Orders/retry"),
+    "start_resync": ("POST", "/api/relays/dbo.Orders/resync"),
+    "stop_resync": ("DELETE", "/api/relays/dbo.Orders/resync"),
+}
+MANAGEMENT = ("GET", "/runtime/webhooks/durabletask/instances")
+
+
+def test_every_endpoint_asks_for_a_key_and_each_caller_has_its_own(relay: Relay) -> None:
     """On Azure keys are always asked for; here the host asks for them when it is told to."""
     guarded = FunctionsHost(ROOT, relay.directory, relay.time.spec, relay.stack.settings, name="guarded", enable_auth=True).start()
     try:
-        for method, path in (
-            ("GET", "/api/status"),
-            ("GET", "/api/relays/dbo.Orders/columns"),
-            ("PUT", "/api/relays/dbo.Orders/columns"),
-            ("DELETE", "/api/relays/dbo.Orders/columns"),
-            ("GET", "/api/relays/dbo.Orders/dead-letters"),
-            ("POST", "/api/relays/dbo.Orders/dead-letters/replay"),
-            ("POST", "/api/relays/dbo.Orders/retry"),
-            ("POST", "/api/relays/dbo.Orders/resync"),
-            ("DELETE", "/api/relays/dbo.Orders/resync"),
-            ("GET", "/runtime/webhooks/durabletask/instances"),
-        ):
+        for method, path in (*REQUESTS.values(), MANAGEMENT):
             assert guarded.request(method, path).status_code == 401, path
             assert guarded.request(method, path, headers={"x-functions-key": "wrong"}).status_code == 401, path
-        key = json.loads((guarded.data / "keys.json").read_text())["host"]
-        assert guarded.request("GET", "/api/status", headers={"x-functions-key": key}).status_code == 200
+        keys = json.loads((guarded.data / "keys.json").read_text())
+        assert guarded.request("GET", "/api/status", headers={"x-functions-key": keys["host"]}).status_code == 200
+        assert keys["functions"].keys() == REQUESTS.keys()
+        page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+        groups = {
+            name: re.findall("`(.+?)`", row) for name, row in re.findall(r"^\| `([\w-]+)` \| [^|`]+ \| (`.+`) \|$", page, re.M)
+        }
+        assert len(groups) == 4 and set().union(*groups.values()) == REQUESTS.keys()
+        for caller, functions in groups.items():
+            for function in functions:
+                put = {"headers": {"x-functions-key": keys["master"]}, "json": {"value": f"key of {caller}"}}
+                assert guarded.request("PUT", f"/admin/functions/{function}/keys/{caller}", **put).status_code == 201
+        for caller, functions in groups.items():
+            given = {"x-functions-key": f"key of {caller}"}
+            opened = [name for name, asked in REQUESTS.items() if guarded.request(*asked, headers=given).status_code != 401]
+            assert opened == [name for name in REQUESTS if name in functions], caller
+            assert guarded.request(*MANAGEMENT, headers=given).status_code == 401
     finally:
         guarded.stop()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.harness.running_relay import Relay
+from tests.harness.running_relay import LISTENER_LINES, Relay
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,8 @@ def test_what_the_trigger_cannot_do_is_told_at_start_and_to_people(
 
 
 def test_the_emulated_trigger_fails_at_such_a_collation_as_the_real_one_does(make_relay: Callable[..., Relay]) -> None:
-    relay = make_relay(tables="CREATE TABLE dbo.Orders (Code varchar(9) COLLATE Latin1_General_CS_AS PRIMARY KEY)")
+    tables = "CREATE TABLE dbo.Orders (Code varchar(9) COLLATE Latin1_General_CS_AS PRIMARY KEY)"
+    relay = make_relay(tables=tables, settings=LISTENER_LINES)
     relay.execute("INSERT INTO dbo.Orders VALUES ('a')")
     relay.advance(60)
     assert "Cannot resolve the collation conflict between" in relay.host_log() and relay.posts() == []

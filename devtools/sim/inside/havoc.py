@@ -96,8 +96,8 @@ class Havoc:
 
     def _deny(self, how: str, on: bool) -> None:
         world = self.world
-        if on == (how in self._since):
-            return
+        if on == (how in self._since) or (how != "read_only" and "read_only" in self._since):
+            return  # rights cannot be changed either while nobody can write
         self._mark(how, not on, on, kind={"hide": "hidden", "select": "denied dbo.Orders"}.get(how, "denied"))
         if how == "select":
             self._as_owner(f"{'REVOKE' if on else 'GRANT'} SELECT ON dbo.Orders {'FROM' if on else 'TO'} rowpost_app")
@@ -213,7 +213,7 @@ class Havoc:
     def mend(self, change: Callable[[list[dict[str, Any]], str], None]) -> None:
         """Give back what was taken, and make all rows readable."""
         world = self.world
-        for how in [each for each in ("select", "hide", "read_only", "refuse") if each in self._since]:
+        for how in [each for each in ("read_only", "select", "hide", "refuse") if each in self._since]:
             self._deny(how, False)
         for site in world.sites:
             site.hub.store.lost_starts.clear()

@@ -96,8 +96,10 @@ class Person:
             self.havoc.do(action)
 
     def _change(self, ops: list[dict[str, Any]], table: str) -> None:
-        """One transaction; each relay of the table has to bring it to its target."""
+        """One transaction; each relay of the table has to bring it to its target. While the database is read-only there is none."""
         world = self.world
+        if world.sql.database.catalogue.options.read_only:
+            return
         statements, touched = change_sql(self.plan.settings, ops, table)
         self._execute_surely(statements)
         ((version,),) = world.execute("SELECT CHANGE_TRACKING_CURRENT_VERSION()")

@@ -21,7 +21,7 @@ from azure.functions.meta import Datum
 from emulators.clock import Clock
 from emulators.functions_host.app.indexing import IndexedFunction
 from emulators.functions_host.app.invocation_book import InvocationBook
-from emulators.functions_host.host_log import current_function, function_thread
+from emulators.functions_host.host_log import current_function, function_thread, of_function
 from emulators.functions_host.settings import AppSettings, ConfigurationError, parse_time_span
 
 _HOST_FILES = (
@@ -188,11 +188,10 @@ class Invoker:
             FunctionFailed: it raised, or its input could not be converted.
         """
         invocation = str(uuid.uuid4())
-        quiet = function.kind in ("orchestrationTrigger", "entityTrigger")
-        level = logging.DEBUG if quiet else logging.INFO
+        told = of_function(function.name)
         token = current_function.set(function.name)
         started = time.perf_counter()
-        self._logger.log(level, "Executing (%s, Id=%s)", reason, invocation)
+        self._logger.info("Executing (%s, Id=%s)", reason, invocation, extra=told)
         self.running += 1
         entry = self.book.begin(function.name)
         error: str | None = None
@@ -204,13 +203,13 @@ class Invoker:
                 result = await self._on_thread(function, arguments)
             if result is not None and not function.has_return:
                 raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
-            self._logger.log(
-                level, "Executed (Succeeded, Id=%s, Duration=%dms)", invocation, (time.perf_counter() - started) * 1000
-            )
+            duration = (time.perf_counter() - started) * 1000
+            self._logger.info("Executed (Succeeded, Id=%s, Duration=%dms)", invocation, duration, extra=told)
             return result
         except (Exception, SystemExit) as problem:
             error = f"{type(problem).__name__}: {problem}"
-            if not quiet:  # a failed orchestrator is reported by the durable engine, with its state
+            # A failed orchestrator is reported by the durable engine, with its state.
+            if function.kind not in ("orchestrationTrigger", "entityTrigger"):
                 self._logger.error(
                     "Executed (Failed, Id=%s, Duration=%dms): %s: %s\n%s",
                     invocation,
@@ -218,6 +217,7 @@ class Invoker:
                     type(problem).__name__,
                     problem,
                     app_traceback(problem),
+                    extra=told,
                 )
             raise FunctionFailed(problem) from problem
         finally:

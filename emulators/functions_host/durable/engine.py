@@ -25,6 +25,7 @@ from emulators.functions_host.durable.http_call import call_http
 from emulators.functions_host.durable.store import ActivityItem, Store, TimerItem
 from emulators.functions_host.durable.walker import HTTP_ACTIVITY
 from emulators.functions_host.durable.work import WorkSet
+from emulators.functions_host.host_log import of_function
 
 
 @dataclass
@@ -206,10 +207,16 @@ class Engine:
             unknown = LookupError(self.functions.missing("activityTrigger", item.name))
             raise FunctionFailed(unknown) from unknown
         value = Datum(item.input if item.input is not None else "null", "string")
+        self._tell(item, "started")
         returned = await self.invoker.invoke(function, value, f"orchestration {item.instance_id}, task {item.task_id}")
         try:
             encoded = func.get_binding_registry().get("activityTrigger").encode(returned, expected_type=None)
         except Exception as problem:
             self.logger.error("activity %s returned what cannot be encoded: %s", item.name, problem)
             raise FunctionFailed(problem) from problem
+        self._tell(item, "completed")
         return str(encoded.value)
+
+    def _tell(self, item: ActivityItem, what: str) -> None:
+        told = of_function(item.name, lifecycle=True)
+        self.logger.info("activity %s of '%s' %s", item.name, item.instance_id, what, extra=told)

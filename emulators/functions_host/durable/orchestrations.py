@@ -28,6 +28,7 @@ from emulators.functions_host.durable.episodes import (
 from emulators.functions_host.durable.history import FINISHED, STATUS_NUMBERS, Event, event, format_instant
 from emulators.functions_host.durable.store import Instance, TimerItem
 from emulators.functions_host.durable.walker import Command, NonDeterminismError, Walker
+from emulators.functions_host.host_log import of_function
 
 
 def new_execution_id() -> str:
@@ -110,7 +111,7 @@ class OrchestrationRunner:
     ) -> None:
         first = before == 0
         if first:
-            self._logger.info("orchestration %s '%s' started", instance.name, instance.instance_id)
+            self._tell("started", instance)
         walker = Walker([])
         state: State | None = None
         error: str | None = None
@@ -153,6 +154,8 @@ class OrchestrationRunner:
         ended = self._store.instance(instance.instance_id)
         if ended is not None and ended.status in FINISHED:
             self.forget(instance.instance_id)
+        elif not walker.continued:
+            self._tell("awaits", instance)
 
     async def _replay(self, instance: Instance, loaded: LoadedHistory) -> State:
         function = self._engine.functions.find("orchestrationTrigger", instance.name)
@@ -268,7 +271,12 @@ class OrchestrationRunner:
             if instance.parent_id is not None:
                 done = event(history.SUB_ORCHESTRATION_COMPLETED, now, TaskScheduledId=instance.parent_task, Result=state.output)
                 self._answer_parent(instance, done, effects)
-            self._logger.info("orchestration %s '%s' completed", instance.name, instance.instance_id)
+            self._tell("completed", instance)
+
+    def _tell(self, what: str, instance: Instance) -> None:
+        """A step in the life of an orchestration, as the extension tells it: under the category of the function's own lines."""
+        told = of_function(instance.name, lifecycle=True)
+        self._logger.info("orchestration %s '%s' %s", instance.name, instance.instance_id, what, extra=told)
 
     def _continue_as_new(self, instance: Instance, text: str | None, now: datetime, effects: Effects) -> None:
         self._store.erase_work(instance.instance_id, keep_events=True)
@@ -279,7 +287,7 @@ class OrchestrationRunner:
         self._store.save_instance(renewed)
         self._store.post(renewed.instance_id, renewed.execution_id, started_event(renewed, now))
         effects.instances.append(renewed.instance_id)
-        self._logger.info("orchestration %s '%s' continues as new", instance.name, instance.instance_id)
+        self._tell("continues as new", instance)
 
     def _fail(self, instance: Instance, loaded: LoadedHistory, error: str, now: datetime, effects: Effects) -> None:
         text = f"Orchestrator function '{instance.name}' failed: {error}"

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
 from typing import Any
+from urllib.parse import unquote
 
 import azure.functions as func
 from aiohttp import web
@@ -18,6 +19,7 @@ from emulators.functions_host.app.indexing import IndexedFunction
 from emulators.functions_host.app.invocation import FunctionFailed, Invoker
 from emulators.functions_host.console import CONSOLE_PATH, Console
 from emulators.functions_host.durable.rpc import RPC_PATH, WEBHOOK_PATH, ManagementApi
+from emulators.functions_host.http import key_requests
 from emulators.functions_host.http.faults import Faults
 from emulators.functions_host.http.keys import Keys
 from emulators.functions_host.http.routes import Route
@@ -128,7 +130,8 @@ class HttpFront:
 
     @staticmethod
     def _given_key(request: web.BaseRequest) -> str | None:
-        return request.headers.get("x-functions-key") or request.query.get("code")
+        """The header counts if it is there, also if it is empty."""
+        return request.headers.get("x-functions-key", request.query.get("code"))
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.rel_url.raw_path
@@ -250,6 +253,11 @@ class HttpFront:
             )
         if [part.lower() for part in parts] == ["host", "durablefaults"] and request.method in ("POST", "DELETE"):
             return self._faults.control(request.method, json.loads(await request.content.read() or b"{}"))
+        if len(parts) in (3, 4) and [parts[0].lower(), parts[2].lower()] == ["functions", "keys"]:
+            body = await request.content.read()
+            return key_requests.answer(
+                self._keys, request.method, unquote(parts[1]), unquote(parts[3]) if parts[3:] else None, body
+            )
         if len(parts) == 2 and parts[0].lower() == "functions" and request.method == "POST":
             try:
                 text = json.loads(await request.content.read() or b"{}").get("input")

@@ -175,6 +175,11 @@ class Catalogue:
                         return object_id, kind
         return None
 
+    def owner_of(self, object_id: int) -> str:
+        """Whose an object is: its schema's owner, in lower case; '' where it is unknown."""
+        found = self.by_id.get(object_id)
+        return self.schemas[found.schema.lower()].owner.lower() if found is not None else ""
+
     def put_table(self, table: Table) -> None:
         table.cache = {}
         self.tables[(table.schema.lower(), table.name.lower())] = table

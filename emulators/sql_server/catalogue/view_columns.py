@@ -9,7 +9,8 @@ from emulators.sql_server.values.datatypes import BIGINT, BIT, DATETIME, INT, NV
 from emulators.sql_server.values.results import SqlType
 
 TINYINT, SMALLINT = SqlType("tinyint"), SqlType("smallint")
-_CHAR2, _NV60, _SID = SqlType("char", 2), SqlType("nvarchar", 60), SqlType("varbinary", 85)
+_CHAR1, _CHAR2, _CHAR4 = SqlType("char", 1), SqlType("char", 2), SqlType("char", 4)
+_NV60, _SID = SqlType("nvarchar", 60), SqlType("varbinary", 85)
 _LSN = SqlType("numeric", 0, 25, 0)
 Row = tuple[Any, ...]
 Columns = list[tuple[str, SqlType]]
@@ -137,15 +138,18 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.dm_tran_commit_table": _columns("commit_ts:l xdes_id:l commit_lbn:l commit_csn:l commit_time:d"),
     "sys.database_principals": _columns(
         "name:n principal_id:i type:c type_desc:v default_schema_name:n create_date:d modify_date:d "
-        "owning_principal_id:i sid:y is_fixed_role:b authentication_type:i authentication_type_desc:v"
+        "owning_principal_id:i sid:y is_fixed_role:b authentication_type:i authentication_type_desc:v",
+        type=_CHAR1,
     ),
     "sys.database_role_members": _columns("role_principal_id:i member_principal_id:i"),
     "sys.database_permissions": _columns(
         "class:t class_desc:v major_id:i minor_id:i grantee_principal_id:i grantor_principal_id:i type:c "
-        "permission_name:n state:c state_desc:v"
+        "permission_name:n state:c state_desc:v",
+        type=_CHAR4,
+        state=_CHAR1,
     ),
-    "sys.server_principals": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b create_date:d"),
-    "sys.sql_logins": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b"),
+    "sys.server_principals": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b create_date:d", type=_CHAR1),
+    "sys.sql_logins": _columns("name:n principal_id:i sid:y type:c type_desc:v is_disabled:b", type=_CHAR1),
     "sys.dm_exec_sessions": _columns(
         "session_id:s login_name:n host_name:n program_name:n status:v open_transaction_count:i database_id:s is_user_process:b "
         "transaction_isolation_level:s"

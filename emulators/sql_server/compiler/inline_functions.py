@@ -72,7 +72,7 @@ def filtered_rows(compiler: InlineCompiler, table: Table) -> str:
         raise unsupported("a security predicate that reads another table with a security policy")
     function = unit.catalogue.by_id[predicate.function_id]
     assert isinstance(function, InlineFunction)
-    permissions = set(unit.permissions)
+    permissions, beyond = set(unit.permissions), set(unit.beyond_chains)
     scope, outer = Scope(), compiler.arguments
     compiler.predicates, compiler.arguments = (table.object_id,), None
     try:
@@ -83,6 +83,6 @@ def filtered_rows(compiler: InlineCompiler, table: Table) -> str:
             compiled = compiler.compile_query(parse_query(function.text), None)
     finally:
         compiler.predicates, compiler.arguments = (), outer
-        unit.permissions = permissions
+        unit.permissions, unit.beyond_chains = permissions, beyond
     unit.filtered = True
     return f"(SELECT {rows}.* FROM {source} WHERE EXISTS (SELECT 1 FROM ({compiled.sql()})) LIMIT -1)"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,6 +120,9 @@ class Unit:
     views: set[str] = field(default_factory=set)
     reads: set[int] = field(default_factory=set)
     permissions: set[tuple[str, int]] = field(default_factory=set)
+    """What the user needs on what the statement, or the module that is being compiled, names itself."""
+    beyond_chains: set[tuple[str, int]] = field(default_factory=set)
+    """What the user needs on what modules name that belongs to other owners than they do."""
     locking: bool = False
     """A hint asks for update or range locks."""
     doubts: list[Mask] = field(default_factory=list)
@@ -141,6 +145,17 @@ class Unit:
             self.bindings.append(key)
             number = self.binding_index[key] = len(self.bindings)
         return f"?{number}"
+
+    @contextmanager
+    def module(self, object_id: int) -> Iterator[None]:
+        """Compile the query of a view or function: SELECT on it covers what it names, as far as that has the same owner."""
+        outer, self.permissions = self.permissions, set()
+        try:
+            yield
+        finally:
+            owner = self.catalogue.owner_of(object_id)
+            self.beyond_chains |= {asked for asked in self.permissions if self.catalogue.owner_of(asked[1]) != owner}
+            self.permissions = outer | {("SELECT", object_id)}
 
     def alias(self) -> str:
         self.sources += 1

@@ -122,9 +122,8 @@ class SourceCompiler(InlineCompiler):
     def _view(self, node: TableSource, text: str, scope: Scope) -> str:
         view = self.unit.catalogue.view((node.name[-2] if len(node.name) > 1 else "") or "dbo", node.name[-1])
         assert view is not None
-        outer = set(self.unit.permissions)
-        compiled = self.compile_query(parse_query(text), None)
-        self.unit.permissions = outer | {("SELECT", view.object_id)}
+        with self.unit.module(view.object_id):
+            compiled = self.compile_query(parse_query(text), None)
         return self._add_query(
             compiled, node.alias or node.name[-1], view.columns, scope, (view.schema, view.name), bool(node.alias)
         )
@@ -333,10 +332,8 @@ class SourceCompiler(InlineCompiler):
         touched = scope.touched
         own = scope if lateral else Scope(scope.parent, scope.ctes)
         values = bound_arguments(self, function, node.arguments, own)
-        outer = set(self.unit.permissions)
-        with inside(self, values):
+        with self.unit.module(function.object_id), inside(self, values):
             compiled = self.compile_query(parse_query(function.text), None)
-        self.unit.permissions = outer | {("SELECT", function.object_id)}
         shown = DerivedTable(parse_query(function.text), node.alias or function.name, node.columns)
         if lateral and scope.touched != touched:
             return self._correlated(compiled, shown, scope)

@@ -90,7 +90,7 @@ class StatementCompiler(AssignmentCompiler):
     def _needs(self, plan: P) -> P:
         plan.bindings = plan.bindings[: highest_parameter(plan.sql)]
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
-        plan.permissions, plan.locking = sorted(self.unit.permissions), self.unit.locking
+        plan.permissions, plan.locking = sorted(self.unit.permissions | self.unit.beyond_chains), self.unit.locking
         plan.filtered, plan.sequences = self.unit.filtered, sorted(set(self.unit.sequences))
         refuse_repeated_draws(plan.sql)
         rest = combined(self.reads.values, "this use of a masked column")

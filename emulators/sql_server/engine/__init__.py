@@ -16,6 +16,8 @@ Where it differs from the real server, on purpose:
   restart.
 * CHANGETABLE shows a key whose spelling changed, but not its value, as it was first spelled after the version asked from.
 * the catalogue shows all tables and columns to every user. Only security policies are hidden from whom they are hidden there.
+* an object always belongs to the owner of its schema, and chains of ownership follow from that. IMPERSONATE does not exist: only an
+  owner of the database may give a schema to another user.
 * CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
 * what is missing is refused with error 40517, which names it. Procedures, triggers, cursors, synonyms, and all functions
   but inline table-valued ones are missing. So are FORMAT, PIVOT, GROUPING SETS, TOP PERCENT, WITH TIES, FOR XML, BLOCK predicates,

@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from emulators.sql_server.objects import security
 from emulators.sql_server.objects.ddl import Ddl
+from emulators.sql_server.objects.grants import change_owner, run_permission
+from emulators.sql_server.objects.principals import run_principal
 from emulators.sql_server.parser.tree import (
+    AlterAuthorization,
     AlterDatabase,
     AlterTable,
     BeginTransaction,
@@ -341,9 +343,13 @@ class FlowStatements:
         yield from self._done(None, f"{statement.action} SECURITY POLICY")
 
     def _principal(self, statement: PrincipalStatement) -> Events:
-        security.run_principal(self.session, statement)
+        run_principal(self.session, statement)
         yield from self._done(None, f"{statement.action} {statement.kind}")
 
     def _permission(self, statement: PermissionStatement) -> Events:
-        security.run_permission(self.session, statement)
+        run_permission(self.session, statement)
         yield from self._done(None, statement.action)
+
+    def _change_owner(self, statement: AlterAuthorization) -> Events:
+        change_owner(self.session, statement)
+        yield from self._done(None, "ALTER AUTHORIZATION")

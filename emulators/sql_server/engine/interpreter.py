@@ -14,6 +14,7 @@ from emulators.sql_server.engine.flow import BreakLoop, ContinueLoop, FlowStatem
 from emulators.sql_server.engine.options import set_option
 from emulators.sql_server.objects.ddl import Ddl
 from emulators.sql_server.parser.tree import (
+    AlterAuthorization,
     AlterDatabase,
     AlterTable,
     BeginTransaction,
@@ -139,6 +140,7 @@ class Interpreter(FlowStatements):
             CreateIndex: self._create_index,
             AlterTable: self._alter_table,
             AlterDatabase: self._alter_database,
+            AlterAuthorization: self._change_owner,
             CreateSchema: self._create_schema,
             CreateView: self._create_view,
             CreateFunction: self._create_function,

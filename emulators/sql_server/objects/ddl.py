@@ -93,9 +93,10 @@ class Ddl(SequenceDdl):
             self.store.save_catalogue()
 
     def schema_of(self, name: Name) -> Schema:
+        """Where the user makes an object. Raises SqlError 2760."""
         wanted = (name[-2] if len(name) > 1 else "") or self.session.default_schema
         schema = self.store.catalogue.schemas.get(wanted.lower())
-        if schema is None or schema.name in ("sys", "INFORMATION_SCHEMA"):
+        if schema is None or schema.name in ("sys", "INFORMATION_SCHEMA") or not security.creates_in(self.session, schema):
             raise sql_error(2760, wanted)
         return schema
 
@@ -162,23 +163,26 @@ class Ddl(SequenceDdl):
             catalogue = self.store.change_catalogue()
             if node.name.lower() in catalogue.schemas:
                 raise sql_error(2714, node.name)
-            if node.owner and node.owner.lower() not in catalogue.principals:
-                raise sql_error(15151, "user", node.owner)
+            owner = security.require_new_owner(self.session, node.owner) if node.owner else self.session.user
             number = max(schema.schema_id for schema in catalogue.schemas.values()) + 1
-            catalogue.schemas[node.name.lower()] = Schema(number, node.name, node.owner or self.session.user)
+            catalogue.schemas[node.name.lower()] = Schema(number, node.name, owner)
             self.store.save_catalogue()
 
     def create_view(self, node: CreateView) -> None:
-        """Raises SqlError 208, 2714 and those of the query."""
-        security.require_database(self.session, "CREATE VIEW")
+        """Raises SqlError 208, 262, 2714, 2760, 3701 and those of the query."""
         with self.store.writing():
             catalogue = self.store.change_catalogue()
-            schema = self.schema_of(node.name)
-            existing = catalogue.view(schema.name, node.name[-1])
-            if existing is None and (node.alter or catalogue.object_named(schema.name, node.name[-1]) is not None):
-                raise sql_error(208, ".".join(node.name)) if node.alter else sql_error(2714, node.name[-1])
-            if existing is not None and not (node.or_alter or node.alter):
-                raise sql_error(2714, node.name[-1])
+            existing = catalogue.view((node.name[-2] if len(node.name) > 1 else "") or self.session.default_schema, node.name[-1])
+            if existing is not None and (node.or_alter or node.alter):
+                security.require_alter_by_name(self.session, "view", existing)
+                schema = catalogue.schemas[existing.schema.lower()]
+            elif node.alter:
+                raise sql_error(208, ".".join(node.name))
+            else:
+                security.require_database(self.session, "CREATE VIEW")
+                schema = self.schema_of(node.name)
+                if catalogue.object_named(schema.name, node.name[-1]) is not None:
+                    raise sql_error(2714, node.name[-1])
             unit = Unit(catalogue, {}, {}, self.store.database.name)
             compiler = StatementCompiler(unit)
             compiler.named_columns(compiler.compile_query(parse_query(node.text), None), node.name[-1], node.columns)
@@ -237,7 +241,7 @@ class Ddl(SequenceDdl):
                         if node.if_exists:
                             continue
                         raise sql_error(3701, node.kind.lower(), ".".join(name))
-                    security.require_alter(self.session, found)
+                    security.require_drop(self.session, node.kind.lower(), found)
                     if isinstance(found, Table):
                         self._drop_table(found)
                     elif isinstance(found, InlineFunction):
@@ -272,10 +276,15 @@ class Ddl(SequenceDdl):
     def _drop_schema(self, name: str, if_exists: bool) -> None:
         catalogue = self.store.change_catalogue()
         schema = catalogue.schemas.get(name.lower())
-        if schema is None or schema.schema_id <= 4:
-            if if_exists and schema is None:
-                return
-            raise sql_error(15151, "schema", name)
+        if schema is None and if_exists:
+            return
+        if schema is None or not (
+            security.allows_on_schema(self.session, "CONTROL", schema)
+            or security.allows_on_database(self.session, "ALTER ANY SCHEMA")
+        ):
+            raise SqlError(15151, f"Cannot drop the schema '{name}', because it does not exist or you do not have permission.")
+        if schema.schema_id <= 4:
+            raise SqlError(15150, f"Cannot drop the schema '{schema.name}'.")
         inside = next((found.name for found in catalogue.by_id.values() if found.schema.lower() == name.lower()), None)
         if inside is not None:
             raise sql_error(3729, "drop schema", name, inside)
@@ -293,6 +302,7 @@ class Ddl(SequenceDdl):
             if node.if_exists:
                 return
             raise sql_error(3701, "index", ".".join((*table_name, name[-1])))
+        security.require_drop_index(self.session, found, index.name)
         if index.constraint:
             raise SqlError(
                 3723,
@@ -364,7 +374,8 @@ class Ddl(SequenceDdl):
             raise sql_error(5011, node.database)
         if self.store.count:
             raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
-        security.require_database(self.session, "ALTER")
+        if not security.allows_on_database(self.session, "ALTER"):
+            raise sql_error(5011, self.store.database.name, state=9)
         if any(name in ("READ_ONLY", "READ_WRITE", "SINGLE_USER") for name, _ in node.settings):
             self._be_alone(node.termination)
         self.store.altering = True

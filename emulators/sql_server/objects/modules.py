@@ -51,20 +51,24 @@ class ModuleDdl(TableAlterer):
     # --- functions ---
 
     def create_function(self, node: CreateFunction) -> None:
-        """Raises SqlError 208, 2714, 3729, 4512, 4514 and those of the query."""
-        security.require_database(self.session, "CREATE FUNCTION")
+        """Raises SqlError 208, 262, 2714, 2760, 3701, 3729, 4512, 4514 and those of the query."""
         with self.store.writing():
             catalogue = self.store.change_catalogue()
-            schema = self.schema_of(node.name)
-            existing = catalogue.function(schema.name, node.name[-1])
-            if existing is None and (node.alter or catalogue.object_named(schema.name, node.name[-1]) is not None):
-                raise sql_error(208, ".".join(node.name)) if node.alter else sql_error(2714, node.name[-1])
-            if existing is not None:
-                if not (node.or_alter or node.alter):
-                    raise sql_error(2714, node.name[-1])
+            wanted = (node.name[-2] if len(node.name) > 1 else "") or self.session.default_schema
+            existing = catalogue.function(wanted, node.name[-1])
+            if existing is not None and (node.or_alter or node.alter):
+                security.require_alter_by_name(self.session, "function", existing)
+                schema = catalogue.schemas[existing.schema.lower()]
                 holder = catalogue.binding(existing.object_id)
                 if holder is not None:
                     raise sql_error(3729, "ALTER", ".".join(node.name), holder.name)
+            elif node.alter:
+                raise sql_error(208, ".".join(node.name))
+            else:
+                security.require_database(self.session, "CREATE FUNCTION")
+                schema = self.schema_of(node.name)
+                if catalogue.object_named(schema.name, node.name[-1]) is not None:
+                    raise sql_error(2714, node.name[-1])
             parameters = [(name, catalogue.resolved(kind)[0]) for name, kind in node.parameters]
             unit = Unit(catalogue, {}, {}, self.store.database.name)
             compiler = StatementCompiler(unit)
@@ -198,8 +202,8 @@ class ModuleDdl(TableAlterer):
         function = catalogue.function(*name)
         if function is None:
             raise sql_error(33270, ".".join(name))
-        if not security.allows(self.session, "SELECT", function.object_id):
-            raise sql_error(229, "SELECT", function.name, self.store.database.name, function.schema)
+        needed = [("SELECT", function.object_id), ("REFERENCES", function.object_id), ("REFERENCES", table.object_id)]
+        security.require(self.session, needed)
         if not function.schema_bound:
             raise _not_bound("security policy", (policy.schema, policy.name), function)
         texts = [text for _, text in syntax.arguments]
@@ -218,6 +222,7 @@ class ModuleDdl(TableAlterer):
                 return
             raise sql_error(3701, "security policy", ".".join(name), state=5)
         security.require_database(self.session, "ALTER ANY SECURITY POLICY")
+        security.require_drop(self.session, "security policy", found)
         catalogue.remove(found)
 
 

@@ -13,6 +13,7 @@ from emulators.sql_server.catalogue.model import constraints_of
 from emulators.sql_server.catalogue.objects import Check, ForeignKey, Index, Table, TableColumn
 from emulators.sql_server.compiler.scope import Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
+from emulators.sql_server.objects import security
 from emulators.sql_server.objects.limits import require_key_fits, require_row_fits
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
 from emulators.sql_server.parser.tree import (
@@ -261,6 +262,8 @@ class TableBuilder:
         parent = table if own else self.store.catalogue.table(schema, node.references[-1])
         if parent is None:
             raise sql_error(1767, name, ".".join(node.references))
+        if not own:
+            security.require(self.session, [("REFERENCES", parent.object_id)])
         referenced = node.reference_columns or [column for column, _ in (parent.primary_key.columns if parent.primary_key else [])]
         for column in referenced:
             if parent.column(column) is None:

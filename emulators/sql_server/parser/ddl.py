@@ -288,14 +288,10 @@ class DdlParser(DatabaseParser):
                 raise self.not_supported("CREATE TABLE … WITH")
             return CreateTable(name, definition)
         if self.accept("SCHEMA"):
-            schema, owner = "", ""
-            if self.at_identifier():
-                schema = self.identifier()
-            if self.accept("AUTHORIZATION"):
-                owner = self.any_word()
-            if not (schema or owner):
-                raise self.syntax_error()
-            return CreateSchema(schema or owner, owner)
+            if self.at("AUTHORIZATION"):
+                raise self.not_supported("CREATE SCHEMA without a name")
+            schema = self.identifier()
+            return CreateSchema(schema, self.any_word() if self.accept("AUTHORIZATION") else "")
         if self.at_any("OR") and self.ahead().upper == "ALTER":
             self.next(), self.next()
             if self.at("FUNCTION"):
@@ -377,8 +373,8 @@ class DdlParser(DatabaseParser):
             return self._sequence("ALTER")
         if self.at_any("ROLE", "USER", "LOGIN"):
             return self._alter_principal()
-        if self.at("AUTHORIZATION"):
-            raise self.not_supported("ALTER AUTHORIZATION")
+        if self.accept("AUTHORIZATION"):
+            return self._change_owner()
         raise self.not_supported(f"ALTER {self.token.text.upper()}")
 
     def _alter_table(self) -> Statement:

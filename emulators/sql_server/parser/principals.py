@@ -1,11 +1,12 @@
-"""CREATE and ALTER of logins, users and roles; GRANT, DENY, REVOKE."""
+"""CREATE and ALTER of logins, users and roles; GRANT, DENY, REVOKE; ALTER AUTHORIZATION."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from emulators.sql_server.parser.statements import StatementParser
-from emulators.sql_server.parser.tree import Name, PermissionStatement, PrincipalStatement, Statement
+from emulators.sql_server.parser.tree import AlterAuthorization, Name, PermissionStatement, PrincipalStatement, Statement
+from emulators.sql_server.values.errors import sql_error
 
 
 class PrincipalParser(StatementParser):
@@ -36,6 +37,8 @@ class PrincipalParser(StatementParser):
                 options["without_login"] = True
             if self.accept("WITH"):
                 self._principal_options(options)
+            if "without_login" in options and not options.keys() <= {"without_login", "default_schema", "default_language"}:
+                raise self.not_supported("CREATE USER … WITHOUT LOGIN with other options than defaults")
         elif self.accept("AUTHORIZATION"):
             options["owner"] = self.any_word()
         return PrincipalStatement("CREATE", kind, name, options)
@@ -78,7 +81,7 @@ class PrincipalParser(StatementParser):
 
     def _permission(self) -> Statement:
         action = self.next().upper
-        if action == "REVOKE" and self.at("GRANT", "OPTION", "FOR"):
+        if action == "REVOKE" and self.at("GRANT", "OPTION"):
             raise self.not_supported("REVOKE GRANT OPTION FOR")
         permissions: list[tuple[str, list[str]]] = []
         while True:
@@ -104,4 +107,18 @@ class PrincipalParser(StatementParser):
             principals.append(self.any_word())
         with_grant = self.accept("WITH", "GRANT", "OPTION")
         self.accept("CASCADE")
+        if self.at("AS"):
+            raise self.not_supported(f"{action} … AS")
         return PermissionStatement(action, permissions, target_class, target, principals, with_grant)
+
+    def _change_owner(self) -> Statement:
+        self.expect("ON")
+        kind = self.any_word().upper() if self.ahead().text == "::" else "OBJECT"
+        if kind != "SCHEMA":
+            raise self.not_supported(f"ALTER AUTHORIZATION ON {kind}")
+        self.expect("::")
+        schema = self.any_word()
+        self.expect("TO")
+        if self.at("SCHEMA", "OWNER"):
+            raise sql_error(15151, "user", "SCHEMA OWNER")
+        return AlterAuthorization(schema, self.any_word())

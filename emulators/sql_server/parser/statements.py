@@ -391,6 +391,8 @@ class StatementParser(DmlParser):
             if self.at_any("AS", "AT"):
                 raise self.not_supported(f"EXECUTE … {self.token.upper}")
             return ExecuteString(text)
+        if self.at_any("AS"):
+            raise self.not_supported("EXECUTE AS")
         return self._execute_call()
 
     _parse_execute = _parse_exec

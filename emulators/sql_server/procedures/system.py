@@ -7,8 +7,8 @@ from typing import Any
 
 from emulators.sql_server.objects import extended_properties
 from emulators.sql_server.objects.ddl import Ddl
+from emulators.sql_server.objects.principals import run_principal
 from emulators.sql_server.objects.renaming import rename
-from emulators.sql_server.objects.security import run_principal
 from emulators.sql_server.parser.batches import Parser
 from emulators.sql_server.parser.tree import CreateType, PrincipalStatement
 from emulators.sql_server.procedures.catalogue import catalog_procedure

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
 from emulators.sql_server.catalogue.view_columns import Row
-from emulators.sql_server.objects.security import logins
+from emulators.sql_server.objects.security import PERMISSIONS, logins
 from emulators.sql_server.system_views.information_schema import InformationSchema
 from emulators.sql_server.values.datatypes import (
     encode_decimal,
 )
+from emulators.sql_server.values.errors import unsupported
 
 _SYS_SCHEMA = 4
 _UNITS = {"MINUTES": 1, "HOURS": 2, "DAYS": 3}
@@ -94,19 +95,20 @@ class ServerRows(InformationSchema):
         descriptions = {"S": "SQL_USER", "R": "DATABASE_ROLE", "E": "EXTERNAL_USER"}
         for principal in self.catalogue.principals.values():
             user = principal.kind != "R"
+            owner = self.catalogue.principals.get(principal.owner.lower())
+            ways = (4, "EXTERNAL") if principal.kind == "E" else (1, "INSTANCE") if principal.login else (0, "NONE")
             yield (
                 principal.name,
                 principal.principal_id,
-                principal.kind.ljust(2),
+                principal.kind,
                 descriptions[principal.kind],
                 principal.default_schema if user else None,
                 principal.created,
                 principal.created,
-                None if user else 1,
+                None if user or owner is None else owner.principal_id,
                 bytes.fromhex(principal.sid) or None,
                 int(principal.fixed and not user and principal.principal_id >= 16384),
-                1 if user else 0,
-                "INSTANCE" if user else "NONE",
+                *ways,
             )
 
     def _sys_database_role_members(self) -> Iterator[Row]:
@@ -115,6 +117,11 @@ class ServerRows(InformationSchema):
                 member = self.catalogue.principals.get(name.lower())
                 if member is not None:
                     yield role.principal_id, member.principal_id
+
+    def _permission_code(self, name: str) -> str:
+        if not PERMISSIONS[name]:
+            raise unsupported(f"permission {name} in sys.database_permissions")
+        return PERMISSIONS[name].ljust(4)
 
     def _sys_database_permissions(self) -> Iterator[Row]:
         descriptions = {0: "DATABASE", 1: "OBJECT_OR_COLUMN", 3: "SCHEMA"}
@@ -130,7 +137,7 @@ class ServerRows(InformationSchema):
                 0,
                 grantee.principal_id,
                 1,
-                permission.name[:2],
+                self._permission_code(permission.name),
                 permission.name,
                 permission.state,
                 states[permission.state],

@@ -84,6 +84,46 @@ def test_keys_are_asked_for_only_with_enable_auth(tmp_path: Path) -> None:
         host.wait_until(lambda: requests.get(started["statusQueryGetUri"], timeout=30).status_code == 200)
 
 
+def test_a_function_has_keys_of_its_own(tmp_path: Path) -> None:
+    settings = {"NOTES": str(tmp_path / "notes"), "EveryFiveMinutes": "0 */5 * * * *"}
+    with FunctionsHost(APPS / "everything", tmp_path, "real", settings, enable_auth=True) as host:
+        keys = json.loads((host.data / "keys.json").read_text())
+        master = {"x-functions-key": keys["master"]}
+        address = "/admin/functions/LOCKED/keys"
+
+        def opens(key: str, path: str = "/api/locked") -> bool:
+            return host.request("GET", path, headers={"x-functions-key": key}).status_code == 200
+
+        (default,) = host.request("GET", address, headers=master).json()["keys"]
+        assert default == {"name": "default", "value": keys["functions"]["locked"]["default"]} and opens(default["value"])
+        made = host.request("PUT", f"{address}/reader%20one", headers=master, json={"name": "reader one", "value": "s3cret"})
+        assert (made.status_code, made.json()) == (201, {"name": "reader one", "value": "s3cret"}) and opens("s3cret")
+        assert host.request("PUT", f"{address}/reader%20one", headers=master, json={"value": "other"}).status_code == 200
+        assert opens("other") and not opens("s3cret") and opens(default["value"])
+        assert not opens("other", "/runtime/webhooks/durabletask/instances") and not opens("other", address)
+        posted = host.request("POST", f"{address}/made", headers=master)
+        assert posted.status_code == 201 and opens(posted.json()["value"])
+        assert host.request("GET", f"{address}/made", headers=master).json() == posted.json()
+        for method, path, status in (
+            ("GET", "/admin/functions/nobody/keys", 404),
+            ("GET", f"{address}/nobody", 404),
+            ("PUT", "/admin/functions/nobody/keys/x", 400),
+            ("POST", "/admin/functions/nobody/keys/x", 404),
+            ("DELETE", f"{address}/nobody", 404),
+            ("DELETE", f"{address}/_master", 400),
+            ("DELETE", f"{address}/reader%20one", 204),
+            ("DELETE", f"{address}/reader%20one", 404),
+            ("POST", address, 405),
+        ):
+            assert host.request(method, path, headers=master).status_code == status, (method, path)
+            assert host.request(method, path, headers={"x-functions-key": keys["host"]}).status_code == 401
+        assert not opens("other")
+        empty = host.request("GET", f"/api/locked?code={keys['host']}", headers={"x-functions-key": ""})
+        assert empty.status_code == 401, "the header counts before the query"
+    with FunctionsHost(APPS / "everything", tmp_path, "real", settings, enable_auth=True) as host:
+        assert opens(posted.json()["value"]), "they are kept"
+
+
 @pytest.mark.parametrize(
     ("template", "path", "values"),
     [

@@ -57,9 +57,11 @@ def test_nothing_is_allowed_until_granted(worker: Client) -> None:
         assert worker.error(sql).number == 229
     assert worker.error("CREATE TABLE dbo.X (a int)").number == 262
     assert worker.error("EXEC (N'CREATE SCHEMA y')").number == 262
-    assert worker.error("ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF").number == 262
-    assert worker.error("DROP TABLE dbo.T").number == 1088
-    assert worker.error("GRANT SELECT ON dbo.T TO worker").number == 4613
+    assert worker.error("ALTER DATABASE CURRENT SET CHANGE_TRACKING = OFF").number == 5011
+    assert worker.error("DROP TABLE dbo.T").number == 3701
+    assert worker.error("TRUNCATE TABLE dbo.T").number == 1088
+    assert worker.error("GRANT SELECT ON dbo.T TO app_role").number == 15151
+    assert worker.error("GRANT CREATE TABLE TO app_role").number == 4613
     assert worker.rows("SELECT USER_NAME(), SUSER_SNAME(), IS_MEMBER('db_owner')") == [("worker", "worker", 0)]
     assert worker.value("DECLARE @t TABLE (a int); INSERT @t VALUES (1); SELECT a FROM @t") == 1
 
@@ -128,13 +130,13 @@ def test_principals_in_the_catalogue(worker: Client, client: Client, server: Ser
     again = server.client()
     assert again.rows(
         "SELECT name, type FROM sys.database_principals WHERE name IN ('worker', 'app_role', 'id-x') ORDER BY name"
-    ) == [("app_role", "R "), ("id-x", "E "), ("worker", "S ")]
+    ) == [("app_role", "R"), ("id-x", "E"), ("worker", "S")]
     assert again.value("SELECT COUNT(*) FROM sys.database_principals WHERE name = 'id-x' AND sid = 0x0102") == 1
     assert again.rows(
-        "SELECT p.name, d.class_desc, d.permission_name, d.state_desc FROM sys.database_permissions d JOIN "
+        "SELECT p.name, d.class_desc, d.type, d.permission_name, d.state, d.state_desc FROM sys.database_permissions d JOIN "
         "sys.database_principals p ON p.principal_id = d.grantee_principal_id "
         "ORDER BY p.name"
-    ) == [("app_role", "SCHEMA", "SELECT", "GRANT"), ("worker", "OBJECT_OR_COLUMN", "INSERT", "DENY")]
+    ) == [("app_role", "SCHEMA", "SL  ", "SELECT", "G", "GRANT"), ("worker", "OBJECT_OR_COLUMN", "IN  ", "INSERT", "D", "DENY")]
     assert again.rows(
         "SELECT USER_NAME(role_principal_id), USER_NAME(member_principal_id) FROM sys.database_role_members ORDER BY 1"
     ) == [("app_role", "worker"), ("db_owner", "dbo")]

@@ -223,9 +223,14 @@ def test_permissions(client: Client, server: Server) -> None:
     one = server.client("one")
     assert one.error(POLICY).number == 262
     client.rows("GRANT ALTER ANY SECURITY POLICY TO one")
-    assert one.error(POLICY).number == 229
-    client.rows("GRANT SELECT ON dbo.own TO one")
+    assert one.error(POLICY).number == 2760
+    client.rows("GRANT ALTER ON SCHEMA::dbo TO one")
+    for needed in ("SELECT ON dbo.own", "REFERENCES ON dbo.own", "REFERENCES ON dbo.T"):
+        assert one.error(POLICY).number == 229
+        client.rows(f"GRANT {needed} TO one")
     one.rows(POLICY)
+    client.rows("REVOKE ALTER ON SCHEMA::dbo FROM one")
+    assert one.error("DROP SECURITY POLICY dbo.P").number == 3701
     assert client.value("SELECT COUNT(*) FROM sys.security_policies") == 1
     assert one.rows("SELECT ok FROM dbo.own('one')") == [(1,)]
 

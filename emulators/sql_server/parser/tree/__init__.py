@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emulators.sql_server.parser.tree.definitions import (
+    AlterAuthorization,
     AlterDatabase,
     AlterTable,
     CheckIdentity,
@@ -107,6 +108,7 @@ from emulators.sql_server.parser.tree.statements import (
 )
 
 __all__ = [
+    "AlterAuthorization",
     "AlterDatabase",
     "AlterTable",
     "AtTimeZone",

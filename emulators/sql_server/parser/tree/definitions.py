@@ -154,6 +154,14 @@ class CreateType(Statement):
 
 
 @dataclass(slots=True, eq=False)
+class AlterAuthorization(Statement):
+    """A new owner for a schema."""
+
+    schema: str
+    owner: str
+
+
+@dataclass(slots=True, eq=False)
 class CreateView(Statement):
     name: Name
     columns: list[str]
