@@ -21,7 +21,7 @@ _SETTLED_SECONDS = 12  # a notice tells of the ledger as it was so long before
 
 
 def notices(record: Record) -> Iterator[Violation]:
-    """(6) Each recipient gets each notice once; more often only if a kill, or an answer that was lost, explains it."""
+    """(6) Each recipient gets each notice once; more often only if a kill, a hang, or an answer that was lost, explains it."""
     plan = record.plan
     told: dict[tuple[str, str], list[float]] = defaultdict(list)
     for at, notice in record.alerts:
@@ -32,6 +32,7 @@ def notices(record: Record) -> Iterator[Violation]:
     apps = 1 if record.every_commit else plan.hosts  # over the wire each host is an app of its own, with its own orchestrations
     for (who, notice_id), times in told.items():
         crashes = sum(times[0] - 1 <= back and since <= times[-1] for since, back, _ in record.kills + record.stalls)
+        crashes += sum(instance.startswith(notice_id) for instance in record.hung)  # it has told, and writes it down no more
         repeats = min(_REPEATS, crashes if record.every_commit else len(record.kills))
         most = apps * (1 + repeats) + (record.unheard[notice_id] if who == "webhook" else 0)
         if len(times) > most:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from emulators.sql_server.compiler.output import OutputCompiler
 from emulators.sql_server.compiler.plans import AssignmentStep, SelectPlan
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope, Typed
-from emulators.sql_server.parser.tree import Node, Query, Select, SelectItem, Variable
+from emulators.sql_server.parser.tree import Query, Select, SelectItem, Variable
+from emulators.sql_server.parser.walk import deep_walk
 from emulators.sql_server.values.errors import unsupported
 
 
 def variables_in(node: Any) -> set[str]:
     """Names of the variables in an expression, also inside its subqueries."""
-    if isinstance(node, Variable):
-        return {node.name}
-    if isinstance(node, Node):
-        return variables_in([getattr(node, item.name) for item in fields(node)])  # type: ignore[arg-type]
-    if isinstance(node, (list, tuple)):
-        return set().union(*(variables_in(item) for item in node)) if node else set()
-    return set()
+    return {part.name for part in deep_walk(node) if isinstance(part, Variable)}
 
 
 def depends_on_itself(items: list[SelectItem]) -> bool:

@@ -24,6 +24,7 @@ from emulators.sql_server.values.datatypes import (
     STRINGS,
     TEMPORALS,
     UNICODE_STRINGS,
+    VARIANT,
     arithmetic_decimal_type,
     as_decimal_type,
     common_type,
@@ -175,7 +176,7 @@ class ConversionCompiler:
 
     def comparison(self, op: str, left: Typed, right: Typed) -> str:
         if "sql_variant" in {typed.type.name for typed in (left, right) if typed.type is not None}:
-            raise unsupported("comparison of sql_variant")
+            return self._variant_comparison(op, left, right)
         if left.type is not None and right.type is not None:
             require_comparison(left.type, right.type, _OPERATOR_NAMES[op])
         a, b, common = self._pair(left, right)
@@ -186,6 +187,12 @@ class ConversionCompiler:
         if common.name == "datetimeoffset":
             return f"({self.collated(a.sql, common, '')} {op} {self.collated(b.sql, common, '')})"
         return f"({a.sql} {op} {b.sql})"
+
+    def _variant_comparison(self, op: str, left: Typed, right: Typed) -> str:
+        if op in ("IS", "IS NOT"):
+            raise unsupported("IS DISTINCT FROM of sql_variant")
+        a, b = self.cast(left, VARIANT).sql, self.cast(right, VARIANT).sql
+        return f"(k_variant_compare({a}, {b}) {op} 0)"
 
     def choose(self, tests: list[str], results: list[Typed], otherwise: Typed) -> Typed:
         """A CASE over compiled parts."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from emulators.sql_server.catalogue.collations import check_collation, sqlite_collation
+from emulators.sql_server.compiler.chains import STEPS_IN_ONE_TEXT, Chain, balanced
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
 from emulators.sql_server.compiler.masks import MaskedReads
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, Scope, Typed
 from emulators.sql_server.compiler.sequences import SequenceCompiler
+from emulators.sql_server.parser.keywords import AGGREGATES
 from emulators.sql_server.parser.tree import (
     AtTimeZone,
     Between,
@@ -40,6 +42,7 @@ from emulators.sql_server.parser.tree import (
     Unary,
     Variable,
 )
+from emulators.sql_server.parser.walk import walk
 from emulators.sql_server.values.datatypes import (
     BINARIES,
     BOOLEAN,
@@ -162,7 +165,7 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
             raise sql_error(8120, ".".join(self._qualified(node, owner)))
         if found.mask is not None:
             self.reads.values.append(found.mask)
-        return Typed(found.sql, found.type, found.collation, nullable=found.nullable, identity=found.identity)
+        return Typed(found.sql, found.type, found.collation, nullable=found.nullable, identity=found.identity, origin=found.origin)
 
     def _qualified(self, node: ColumnRef, scope: Scope) -> tuple[str, ...]:
         if len(node.parts) > 1:
@@ -208,7 +211,7 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
         return Typed(self.comparison(node.op, left, right), BOOLEAN)
 
     def _compile_logical(self, node: Logical, scope: Scope) -> Typed:
-        return Typed(f"({self.condition(node.left, scope)} {node.op} {self.condition(node.right, scope)})", BOOLEAN)
+        return Typed(balanced(f" {node.op} ", [self.condition(operand, scope) for operand in node.operands]), BOOLEAN)
 
     def _compile_not(self, node: Not, scope: Scope) -> Typed:
         return Typed(f"(NOT {self.condition(node.operand, scope)})", BOOLEAN)
@@ -229,14 +232,12 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
     def _compile_inlist(self, node: InList, scope: Scope) -> Typed:
         operand = self.value(node.operand, scope)
         items = [self.value(item, scope) for item in node.items]
+        if any(typed.type is not None and typed.type.name in BINARIES | {"sql_variant"} for typed in (operand, *items)):
+            equal = balanced(" OR ", [self.comparison("=", operand, item) for item in items])
+            return Typed(f"(NOT {equal})" if node.negated else equal, BOOLEAN)
         for item in items:
             self.comparison("=", operand, item)
         common = self.unify(operand, *items)
-        if common.name == "sql_variant":
-            raise unsupported("comparison of sql_variant")
-        if common.name in BINARIES:
-            tests = " OR ".join(self.comparison("=", operand, item) for item in items)
-            return Typed(f"({'NOT ' if node.negated else ''}({tests}))", BOOLEAN)
         collation = self.collation_of(operand, *items)
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
         listed = ", ".join(
@@ -380,4 +381,19 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
         raise sql_error(8117, name, "minus")
 
     def _compile_binary(self, node: Binary, scope: Scope) -> Typed:
-        return self.binary(node.op, self.value(node.left, scope), self.value(node.right, scope))
+        steps: list[Binary] = []  # a + b + c is (a + b) + c: the chain from its end
+        start: Expression = node
+        while isinstance(start, Binary) and not (steps and scope.group_nodes and start in scope.group_nodes):
+            steps.append(start)
+            start = start.left
+        grouped = scope.grouped and not scope.free
+        chain = Chain(self.value(start, scope), grouped or (len(steps) >= STEPS_IN_ONE_TEXT and _looks_at_rows(node)))
+        for step in reversed(steps):
+            chain.add(self.binary(step.op, chain.value, self.value(step.right, scope)))
+        return chain.finish()
+
+
+def _looks_at_rows(node: Expression) -> bool:
+    """Whether the value depends on other rows: it has a window or an aggregate."""
+    calls = (part for part in walk(node) if isinstance(part, FunctionCall))
+    return any(call.over is not None or call.name in AGGREGATES for call in calls)

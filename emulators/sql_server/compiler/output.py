@@ -101,9 +101,12 @@ class OutputCompiler(QueryCompiler):
     # --- OUTPUT ---
 
     def output_plan(
-        self, node: Output, table: Table, sources: list[Bound], extras: list[str], images: tuple[str, ...]
+        self, node: Output, table: Table, sources: list[Bound], extras: list[str], images: tuple[str, ...], merges: bool = False
     ) -> OutputPlan:
-        """Values come from the new row (inserted), the old row (deleted), or the sources (extra columns of the query)."""
+        """Values come from the new row (inserted), the old row (deleted), or the sources (extra columns of the query).
+
+        ``merges``: for some rows there is no new row, no old row or no source.
+        """
         scope = Scope()
         for image in ("inserted", "deleted"):
             if image in images:
@@ -114,7 +117,7 @@ class OutputCompiler(QueryCompiler):
                             column.name,
                             column.type,
                             f"\x03{image}:{place}\x04",
-                            column.nullable,
+                            column.nullable or merges,
                             False,
                             column.sqlite_collation,
                             Mask(column.mask, frozenset({(table.object_id, column.column_id)})) if column.mask else None,
@@ -129,7 +132,7 @@ class OutputCompiler(QueryCompiler):
             copy = Bound(
                 source.alias,
                 [
-                    BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable, False, c.collation, c.mask)
+                    BoundColumn(c.name, c.type, f"\x03source:{c.sql}\x04", c.nullable or merges, False, c.collation, c.mask)
                     for c in source.columns
                 ],
                 source.names,

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
-from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, refuse_aggregates
+from emulators.sql_server.compiler.functions.aggregates import refuse_aggregates
 from emulators.sql_server.compiler.json import json_object, refuse_conflicts
 from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, BoundCte, Scope, Typed
 from emulators.sql_server.compiler.sources import SourceCompiler
+from emulators.sql_server.parser.keywords import AGGREGATES
 from emulators.sql_server.parser.tree import (
     ColumnRef,
     CommonTable,
@@ -29,7 +30,7 @@ from emulators.sql_server.parser.tree import (
     TableSource,
     ValuesRows,
 )
-from emulators.sql_server.parser.walk import walk
+from emulators.sql_server.parser.walk import deep_walk, walk
 from emulators.sql_server.values.datatypes import ASSEMBLY_TYPES, BIGINT, INT, NVARCHAR_MAX, STRINGS, VARBINARY_MAX
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
@@ -229,6 +230,7 @@ class QueryCompiler(SourceCompiler):
                     identity=item.identity,
                     json=item.json,
                     mask=item.mask,
+                    origin=item.origin,
                 ),
             )
             for number, (name, item) in enumerate(zip(names, items, strict=True), 1)
@@ -357,6 +359,7 @@ class QueryCompiler(SourceCompiler):
                             nullable=column.nullable,
                             identity=column.identity,
                             mask=column.mask,
+                            origin=column.origin,
                         ),
                     )
                 )
@@ -454,18 +457,10 @@ def _recast(query: CompiledQuery, casts: list[str]) -> CompiledQuery:
 
 
 def _refers_to_itself(table: CommonTable) -> bool:
-    name = table.name.lower()
-
-    def search(node: object) -> bool:
-        if isinstance(node, TableSource):
-            return len(node.name) == 1 and node.name[0].lower() == name
-        if isinstance(node, Node):
-            return any(search(getattr(node, item)) for item in node.__dataclass_fields__)  # type: ignore[attr-defined]
-        if isinstance(node, (list, tuple)):
-            return any(search(item) for item in node)
+    if not isinstance(table.query.body, SetOperation):
         return False
-
-    return isinstance(table.query.body, SetOperation) and search(table.query.body.right)
+    named = (part.name for part in deep_walk(table.query.body.right) if isinstance(part, TableSource))
+    return any(len(name) == 1 and name[0].lower() == table.name.lower() for name in named)
 
 
 def type_or_int(typed: Typed) -> SqlType:

@@ -32,6 +32,8 @@ class Typed:
     """The text is JSON, which FOR JSON does not quote again."""
     mask: Mask | None = None
     """Set for items of a select list."""
+    origin: tuple[str, ...] = ()
+    """Schema and table of the column that it is."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,7 @@ class BoundColumn:
     identity: bool = False
     collation: str = "CI"
     mask: Mask | None = None
+    origin: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -157,7 +157,14 @@ class SourceCompiler(InlineCompiler):
             alias,
             [
                 BoundColumn(
-                    name, typed.type or INT, f"{inner}._{number}", typed.nullable, typed.identity, typed.collation, typed.mask
+                    name,
+                    typed.type or INT,
+                    f"{inner}._{number}",
+                    typed.nullable,
+                    typed.identity,
+                    typed.collation,
+                    typed.mask,
+                    typed.origin,
                 )
                 for number, (name, typed) in enumerate(columns, 1)
             ],

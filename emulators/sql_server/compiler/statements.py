@@ -55,7 +55,9 @@ class StatementCompiler(AssignmentCompiler):
             stepwise.sql = self.unit.finish(stepwise.sql)
             return self._needs(stepwise)
         compiled = self.compile_query(query, None, top_level=True)
-        columns = [Column(name, shown_type(typed), typed.nullable, typed.identity) for name, typed in compiled.columns]
+        columns = [
+            Column(name, shown_type(typed), typed.nullable, typed.identity, typed.origin) for name, typed in compiled.columns
+        ]
         masks = [(place, typed.mask, type_or_int(typed)) for place, (_, typed) in enumerate(compiled.columns) if typed.mask]
         plan = SelectPlan(
             self.unit.finish(compiled.sql()),
@@ -359,7 +361,7 @@ class StatementCompiler(AssignmentCompiler):
         plan.extra_at = len(items)
         if node.output is not None:
             extras: list[str] = []
-            plan.output = self.output_plan(node.output, table, scope.sources, extras, ("inserted", "deleted"))
+            plan.output = self.output_plan(node.output, table, scope.sources, extras, ("inserted", "deleted"), True)
             items += extras
         plan.sql = self._merge_query(items, tests, source_text, target_text, on, target)
         if node.top is not None:

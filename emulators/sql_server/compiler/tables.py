@@ -76,6 +76,7 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
                 column.identity is not None,
                 column.sqlite_collation,
                 Mask(column.mask, frozenset({(table.object_id, column.column_id)})) if column.mask else None,
+                (table.schema, table.name) if column.computed is None else (),
             )
             for column in table.columns
         ]

@@ -21,5 +21,7 @@ Where it differs from the real server, on purpose:
 * CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
 * what is missing is refused with error 40517, which names it. Procedures, triggers, cursors, synonyms, and all functions
   but inline table-valued ones are missing. So are FORMAT, PIVOT, GROUPING SETS, TOP PERCENT, WITH TIES, FOR XML, BLOCK predicates,
-  and comparisons and orders of sql_variant. The property functions (SERVERPROPERTY and others) give nvarchar, not sql_variant.
+  and orders of sql_variant.
+* expressions nest about a hundred levels deep, and less where each level is a call. Deeper ones are error 191. Chains of one
+  operator, as a OR b OR c or a + b + c, have no such limit, but for arithmetic over aggregates and windows.
 """

@@ -217,7 +217,17 @@ class FlowStatements:
             if option not in ("NOWAIT", "SETERROR", "LOG"):
                 raise sql_error(102, option)
         value, kind = self.evaluate(statement, statement.message)
-        severity = self.integer(statement, statement.severity) or 0
+        severity = min(max(self.integer(statement, statement.severity) or 0, 0), 25)
+        at_once = "NOWAIT" in statement.options
+        logged = "LOG" in statement.options
+        if logged and not self.session.is_administrator:
+            raise SqlError(2778, "Only System Administrator can specify WITH LOG option for RAISERROR command.")
+        if severity > 18 and not logged:
+            raise SqlError(
+                2754,
+                "Error severity levels greater than 18 can only be specified by members of the sysadmin role, using the WITH LOG "
+                "option.",
+            )
         state = self.integer(statement, statement.state) or 1
         if kind.name not in STRINGS:
             raise SqlError(
@@ -228,8 +238,10 @@ class FlowStatements:
         arguments = [self.evaluate(statement, node)[0] for node in statement.arguments]
         text = format_message(value or "", arguments)
         if severity > 10:
-            raise SqlError(50000, text, min(severity, 18) if severity < 20 else severity, state)
-        yield Message(50000 if severity > 0 else 0, text, severity, state)
+            error = SqlError(50000, text, severity, state)
+            error.at_once = at_once
+            raise error
+        yield Message(50000 if severity > 0 else 0, text, severity, state, at_once)
 
     # --- transactions ---
 

@@ -12,6 +12,7 @@ from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.engine.declarations import declarations_in, widened
 from emulators.sql_server.engine.flow import BreakLoop, ContinueLoop, FlowStatements, ReturnFromBatch
 from emulators.sql_server.engine.options import set_option
+from emulators.sql_server.engine.statement_errors import is_terminated, with_named_limits
 from emulators.sql_server.objects.ddl import Ddl
 from emulators.sql_server.parser.tree import (
     AlterAuthorization,
@@ -74,22 +75,14 @@ from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values import errors
 from emulators.sql_server.values.conversions import converter
 from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
-from emulators.sql_server.values.errors import LONE_SURROGATE, sql_error, unsupported
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.legality import require_implicit
-from emulators.sql_server.values.results import Event, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from emulators.sql_server.values.results import Event, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
 from emulators.sql_server.values.xml_text import xml_text
 
 Events = Iterator[Event | SqlError]
 _MAX_NESTING = 32
 _MAX_PLANS = 32
-
-
-def _with_whole_text(events: Events) -> Events:
-    """Raises SqlError 40517 for text that SQLite cannot hold."""
-    try:
-        yield from events
-    except UnicodeEncodeError:
-        raise unsupported(LONE_SURROGATE) from None
 
 
 class Interpreter(FlowStatements):
@@ -155,7 +148,10 @@ class Interpreter(FlowStatements):
 
     def batch(self, sql: str, parameters: dict[str, Parameter], dynamic: bool = False) -> Events:
         """Run a batch with its own variables."""
-        statements = self.session.owner.parse(sql)
+        try:
+            statements = self.session.owner.parse(sql)
+        except RecursionError:
+            raise sql_error(191) from None
         outer, self.frame = self.frame, Frame(dynamic=dynamic)
         hidden = self.session.hide_table_variables() if dynamic else {}
         for name, parameter in parameters.items():
@@ -203,7 +199,7 @@ class Interpreter(FlowStatements):
             raise unsupported(type(statement).__name__)
         self.session.redacting = False
         try:
-            yield from _with_whole_text(handler(statement))
+            yield from with_named_limits(handler(statement))
         except SqlError as error:
             if self.session.redacting:
                 errors.redact(error)
@@ -214,6 +210,8 @@ class Interpreter(FlowStatements):
             if self._settle(error, statement):
                 raise
             yield error
+            if is_terminated(statement, error):
+                yield Message(3621, "The statement has been terminated.", 0, 0)
         else:
             if not isinstance(statement, (If, While, Block, TryCatch, Declare)):
                 self.last_error = 0

@@ -87,6 +87,7 @@ RULES: dict[str, Rule] = {
     "LOCK_TIMEOUT": Rule(NUMBER, "in milliseconds of real time", act=_lock_timeout),
     "NOCOUNT": Rule(SWITCH, "no row counts", act=_nocount, bit=512),
     "NOEXEC": Rule(SWITCH, "ON runs nothing", _OFF),
+    "NO_BROWSETABLE": Rule(SWITCH, "ON adds the tables and hidden keys of each result", _OFF),
     "NUMERIC_ROUNDABORT": Rule(SWITCH, "ON makes a loss of precision an error", _OFF, bit=8192),
     "PARSEONLY": Rule(SWITCH, "ON runs nothing", _OFF),
     "QUERY_GOVERNOR_COST_LIMIT": Rule(NUMBER, "other values refuse costly queries", frozenset({0})),

@@ -123,13 +123,18 @@ class Session(TemporaryTables):
         if self._user is None or self._user[0] != catalogue.version:
             name = (
                 "dbo"
-                if self.login.lower() == "sa" or self.login.lower() in self.owner.passwords
+                if self.is_administrator
                 else next(
                     (p.name for p in catalogue.principals.values() if p.kind != "R" and p.login.lower() == self.login.lower()), ""
                 )
             )
             self._user = (catalogue.version, name)
         return self._user[1]
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether the login may do what sysadmins may."""
+        return self.login.lower() == "sa" or self.login.lower() in self.owner.passwords
 
     @property
     def default_schema(self) -> str:
@@ -144,6 +149,10 @@ class Session(TemporaryTables):
         self._tidy()
         try:
             yield from self.interpreter.batch(sql, dict(parameters or {}))
+        except GeneratorExit:  # the client has given the request up while it was being answered
+            if self.xact_abort:
+                self.store.abandon()
+            raise
         except SqlError as error:
             if error.number == 3617 and self.xact_abort:
                 self.store.abandon()
@@ -175,6 +184,7 @@ class Session(TemporaryTables):
 
     def describe(self, sql: str, parameters: Mapping[str, SqlType]) -> list[Column]:
         """The columns of the first result of a batch, without running it."""
+        self.cancel_event.clear()
         return describe(self, sql, parameters)
 
     def output_values(self) -> Mapping[str, tuple[Any, SqlType]]:
@@ -206,23 +216,26 @@ class Session(TemporaryTables):
         """SAVE of the transaction manager."""
         self.store.save(name)
 
-    def reset(self) -> None:
-        """sp_reset_connection: as a new connection would be."""
-        self.store.abandon()
-        self.owner.locks.release_all(self.spid)
+    def reset(self, keep_transaction: bool = False) -> None:
+        """sp_reset_connection: as a new connection would be, but for the transaction if it is to be kept."""
+        self.cancel_event.clear()
+        if not keep_transaction:
+            self.store.abandon()
+        self.owner.locks.release_session(self.spid)
         for table in self.temporary.values():
             self.store.run(f"DROP TABLE IF EXISTS {table.storage}")
         for key in self._filled:
             self.store.run(f'DROP TABLE IF EXISTS temp."{key}"')
         self._reset_state()
-        self.store.isolation = "READ COMMITTED"
+        if not self.in_transaction:
+            self.store.isolation = "READ COMMITTED"
         self.store.lock_timeout_seconds = 30.0
         self.database = self._initial_database
 
     def cancel(self) -> None:
         """Stop what runs; from any thread."""
         self.cancel_event.set()
-        self.store.connection.interrupt()
+        self.store.interrupt()
         self.owner.locks.wake()
 
     def end(self) -> None:

@@ -21,7 +21,10 @@ from emulators.sql_server.runtime.registration import guarded
 from emulators.sql_server.storage.locks import MODES, LockTimeout
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values.datatypes import (
+    BIGINT,
     DECIMALS,
+    INT,
+    SYSNAME,
     encode_decimal,
     max_length_bytes,
     precision_scale,
@@ -29,12 +32,22 @@ from emulators.sql_server.values.datatypes import (
     system_types,
 )
 from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.values.variants import packer
+
+
+def _variant(value: str | int | None) -> str | None:
+    """What the property functions give: a number is an int, a text an nvarchar(128)."""
+    if value is None:
+        return None
+    return packer(INT)(value) if isinstance(value, int) else packer(SYSNAME)(value)
+
 
 FUNCTIONS = {
     "k_object_id": 2,
     "k_object_name": 2,
     "k_object_schema_name": 2,
     "k_object_property": 2,
+    "k_object_property_ex": 2,
     "k_schema_id": 1,
     "k_schema_name": 1,
     "k_column_property": 3,
@@ -171,6 +184,9 @@ class SessionFunctions:
         }
         return values.get(name.lower())
 
+    def object_property_ex(self, object_id: int | None, name: str | None) -> str | None:
+        return _variant(self.object_property(object_id, name))
+
     def _module_property(self, module: InlineFunction | SecurityPolicy, name: str) -> int | None:
         function = isinstance(module, InlineFunction)
         values = {
@@ -283,42 +299,44 @@ class SessionFunctions:
         if self.db_id(database) is None or database is None:
             return None
         options = self.catalogue.options
-        values = {
+        values: dict[str, str | int | None] = {
             "status": "ONLINE",
             "updateability": "READ_ONLY" if options.read_only else "READ_WRITE",
             "useraccess": "MULTI_USER",
             "recovery": options.recovery_model,
             "collation": "SQL_Latin1_General_CP1_CI_AS",
-            "ischangetrackingenabled": str(int(options.change_tracking)),
+            "ischangetrackingenabled": int(options.change_tracking),
             "edition": "Standard",
             "serviceobjective": "S0",
-            "version": "957",
-            "isautoclose": "0",
-            "isautoshrink": "0",
-            "isreadcommittedsnapshoton": str(int(options.read_committed_snapshot)),
+            "version": 957,
+            "isautoclose": 0,
+            "isautoshrink": 0,
+            "isreadcommittedsnapshoton": int(options.read_committed_snapshot),
         }
-        return values.get((name or "").lower())
+        return _variant(values.get((name or "").lower()))
 
     def server_property(self, name: str | None) -> str | None:
-        values = {
+        values: dict[str, str | int | None] = {
             "productversion": _VERSION_NUMBER,
             "productlevel": "RTM",
             "edition": "Developer Edition (64-bit)",
-            "engineedition": "3",
+            "engineedition": 3,
             "productmajorversion": "16",
             "productminorversion": "0",
             "servername": "rowpost-sql",
             "machinename": "rowpost-sql",
             "instancename": None,
             "collation": "SQL_Latin1_General_CP1_CI_AS",
-            "ishadrenabled": "0",
-            "isclustered": "0",
-            "isintegratedsecurityonly": "0",
-            "isfulltextinstalled": "0",
+            "ishadrenabled": 0,
+            "isclustered": 0,
+            "isintegratedsecurityonly": 0,
+            "isfulltextinstalled": 0,
             "processid": None,
-            "editionid": "-2117995310",
+            "editionid": -2117995310,
         }
-        return values.get((name or "").lower())
+        if (name or "").lower() == "editionid":
+            return packer(BIGINT)(values["editionid"])
+        return _variant(values.get((name or "").lower()))
 
     # --- principals ---
 

@@ -55,12 +55,12 @@ class TemporaryTables:
         kept = []
         for table in self.temporary.values():
             if table.variable:
-                kept.append((table, self.store.rows(f"SELECT * FROM {table.storage}")))
+                kept.append((table, self.store.run(f"SELECT * FROM {table.storage}").fetchall()))
         return kept
 
     def restore_table_variables(self, kept: list[tuple[Table, list[tuple[Any, ...]]]]) -> None:
         """After a rollback; a #table that was created inside the transaction is gone."""
-        existing = {row[0] for row in self.store.rows("SELECT name FROM sqlite_temp_master WHERE type = 'table'")}
+        existing = {row[0] for row in self.store.run("SELECT name FROM sqlite_temp_master WHERE type = 'table'").fetchall()}
         for name, table in list(self.temporary.items()):
             if not table.variable and f"t{table.object_id}" not in existing:
                 self.remove_temporary(name)

@@ -45,7 +45,7 @@ def temporary_id() -> int:
 def _is_simple(condition: Expression) -> bool:
     """Whether a filtered index may have it: comparisons of columns with constants, IN and IS NULL, joined by AND."""
     if isinstance(condition, Logical):
-        return condition.op == "AND" and _is_simple(condition.left) and _is_simple(condition.right)
+        return condition.op == "AND" and all(map(_is_simple, condition.operands))
     if isinstance(condition, Comparison):
         return isinstance(condition.left, ColumnRef) and not any(isinstance(part, ColumnRef) for part in walk(condition.right))
     if isinstance(condition, InList):

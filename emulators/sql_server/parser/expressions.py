@@ -72,16 +72,16 @@ class ExpressionParser(ParserBase):
         return self.additive()
 
     def expression_or(self) -> Expression:
-        left = self.expression_and()
+        operands = [self.expression_and()]
         while self.accept("OR"):
-            left = Logical("OR", left, self.expression_and())
-        return left
+            operands.append(self.expression_and())
+        return operands[0] if len(operands) == 1 else Logical("OR", operands)
 
     def expression_and(self) -> Expression:
-        left = self.expression_not()
+        operands = [self.expression_not()]
         while self.accept("AND"):
-            left = Logical("AND", left, self.expression_not())
-        return left
+            operands.append(self.expression_not())
+        return operands[0] if len(operands) == 1 else Logical("AND", operands)
 
     def expression_not(self) -> Expression:
         if self.accept("NOT"):

@@ -15,3 +15,6 @@ TEXTPTR TEXTVALID TRIGGER_NESTLEVEL TRY_PARSE TYPEPROPERTY UNISTR VERIFYSIGNEDBY
 """
 REFUSED_FUNCTIONS = frozenset(_REFUSED.split())
 """Functions of the real server that are not here; any other unknown name gives error 195 as there."""
+
+AGGREGATES = frozenset({"COUNT", "COUNT_BIG", "SUM", "AVG", "MIN", "MAX", "STRING_AGG"})
+"""Functions that make one value of many rows."""

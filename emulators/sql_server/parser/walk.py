@@ -8,30 +8,32 @@ from typing import Any
 from emulators.sql_server.parser.tree import ColumnRef, Node, Query
 from emulators.sql_server.values.results import SqlType
 
+_LEAVES = (str, int, bool, SqlType, type(None))
+
 
 def deep_walk(node: Any) -> Iterator[Node]:
     """The node and everything below it, also in subqueries."""
-    if isinstance(node, Node):
-        yield node
-        for name in node.__dataclass_fields__:  # type: ignore[attr-defined]
-            yield from deep_walk(getattr(node, name))
-    elif isinstance(node, (list, tuple)):
-        for item in node:
-            yield from deep_walk(item)
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Node):
+            yield node
+            waiting += [getattr(node, name) for name in reversed(node.__dataclass_fields__)]  # type: ignore[attr-defined]
+        elif isinstance(node, (list, tuple)):
+            waiting += reversed(node)
 
 
 def walk(node: Any) -> Iterator[Node]:
     """The node and everything below it, without entering subqueries."""
-    if isinstance(node, Node):
-        yield node
-        for name in node.__dataclass_fields__:  # type: ignore[attr-defined]
-            value = getattr(node, name)
-            if value.__class__ in (str, int, bool, SqlType) or value is None or isinstance(value, Query):
-                continue
-            yield from walk(value)
-    elif isinstance(node, (list, tuple)):
-        for item in node:
-            yield from walk(item)
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Node):
+            yield node
+            values = [getattr(node, name) for name in reversed(node.__dataclass_fields__)]  # type: ignore[attr-defined]
+            waiting += [value for value in values if value.__class__ not in _LEAVES and not isinstance(value, Query)]
+        elif isinstance(node, (list, tuple)):
+            waiting += reversed(node)
 
 
 def columns_in(node: Node) -> set[str]:

@@ -9,7 +9,19 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from emulators.sql_server.runtime import arithmetic, conversion, dates, json, like, masks, numbers, queries, series, strings
+from emulators.sql_server.runtime import (
+    arithmetic,
+    conversion,
+    dates,
+    json,
+    like,
+    masks,
+    numbers,
+    queries,
+    series,
+    strings,
+    variants,
+)
 from emulators.sql_server.runtime.aggregates import DecimalSum, Single, StringAggregate
 from emulators.sql_server.runtime.collations import compare_ci, compare_cs, compare_instants
 from emulators.sql_server.runtime.for_json import JsonRows, json_row
@@ -27,6 +39,7 @@ DETERMINISTIC: dict[str, tuple[int, Callable[..., Any]]] = {
     **queries.FUNCTIONS,
     **series.FUNCTIONS,
     **strings.FUNCTIONS,
+    **variants.FUNCTIONS,
 }
 """Number of arguments and implementation."""
 

@@ -111,6 +111,10 @@ class Session(StoreSession, Protocol):
         """The database user of the login; '' when there is none."""
 
     @property
+    def is_administrator(self) -> bool:
+        """Whether the login may do what sysadmins may."""
+
+    @property
     def default_schema(self) -> str:
         """The schema of names without one."""
 
@@ -156,5 +160,5 @@ class Session(StoreSession, Protocol):
     def end(self) -> None:
         """Somebody else ends the connection."""
 
-    def reset(self) -> None:
+    def reset(self, keep_transaction: bool = False) -> None:
         """Make it as a new connection would be."""

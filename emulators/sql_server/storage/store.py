@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -91,6 +92,8 @@ class Store:
         self.last_end = ""
         self.altering = False
         """ALTER DATABASE runs, which may write to a read-only database."""
+        self._reading = False
+        self._interruptible = threading.Lock()
         register(self.connection, self.report)
 
     def report(self, error: SqlError) -> None:
@@ -107,11 +110,28 @@ class Store:
             raise self.translate(error) from None
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """All rows of a query, which :meth:`interrupt` may end. Raises SqlError 3617 and others."""
+        with self._interruptible:
+            self.check_cancelled()
+            self._reading = True
         try:
             return self.connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise self.translate(error) from None
+        finally:
+            with self._interruptible:
+                self._reading = False
+
+    def interrupt(self) -> None:
+        """End the query that runs. Any thread. A write is let through: SQLite would undo the whole transaction with it."""
+        with self._interruptible:
+            if self._reading:
+                self.connection.interrupt()
+
+    def check_cancelled(self) -> None:
+        """Raises SqlError 3617 when the client has given the request up."""
+        if self.session.cancelled:
+            raise sql_error(3617)
 
     def translate(self, error: sqlite3.Error) -> Exception:
         """A SqlError for what SQLite reported; constraint errors go through for the writer to explain."""
@@ -125,6 +145,8 @@ class Store:
             return sql_error(3617)
         if "integer overflow" in text:
             return sql_error(8115, "expression", "bigint")
+        if "parser stack overflow" in text or "Expression tree is too large" in text:
+            return sql_error(191)
         if "no such table" in text:
             return sql_error(208, text.rpartition(" ")[2])
         if "UTF-8" in text or "user-defined function raised" in text:  # text in or out that is none; other failures are reported

@@ -117,6 +117,7 @@ class TableWriter:
         execute = self.store.connection.execute
         rowids = []
         for row in rows:
+            self.store.check_cancelled()
             try:
                 rowids.append(execute(text, row).lastrowid)
             except sqlite3.IntegrityError:
@@ -207,6 +208,7 @@ class TableWriter:
             text = f"UPDATE {self.table.storage} SET {', '.join(f'{self.names[p]} = ?' for p in order)} WHERE __rowid = ?"
             execute = self.store.connection.execute
             for rowid, _, new in rows:
+                self.store.check_cancelled()
                 try:
                     execute(text, [*(new[p] for p in order), rowid])
                 except sqlite3.Error as error:
@@ -229,6 +231,7 @@ class TableWriter:
             self.store.run(f"DELETE FROM {self.table.storage} WHERE __rowid = ?", (rowid,))
         text = f"INSERT INTO {self.table.storage} (__rowid, {', '.join(self.names)}) VALUES (?, {', '.join('?' * len(self.names))})"
         for rowid, _, new in rows:
+            self.store.check_cancelled()
             try:
                 self.store.connection.execute(text, [rowid, *new])
             except sqlite3.IntegrityError:
@@ -242,6 +245,7 @@ class TableWriter:
         """Remove rows given as rowid and values."""
         text = f"DELETE FROM {self.table.storage} WHERE __rowid = ?"
         for rowid, _ in rows:
+            self.store.check_cancelled()
             self.store.run(text, (rowid,))
         self._children([old for _, old in rows], None, None)
         self._track("D", [self._key(old) for _, old in rows], None)

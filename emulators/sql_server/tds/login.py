@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from emulators.sql_server.tds.reader import ProtocolError
-from emulators.sql_server.tds.tokens import SERVER_VERSION, TDS_7_2
+from emulators.sql_server.tds.tokens import SERVER_VERSION, TDS_7_2, TDS_8_0
 
 ENCRYPT_OFF, ENCRYPT_ON, ENCRYPT_NOT_SUPPORTED, ENCRYPT_REQUIRED = 0, 1, 2, 3
 FEATURE_FEDERATED_AUTHENTICATION, FEATURE_UTF8 = 0x02, 0x0A
@@ -117,7 +117,7 @@ def read_login(body: bytes) -> Login:
         integrated=bool(option_flags_2 & _INTEGRATED_SECURITY or sspi_length),
         features=features,
         tds_version=tds_version,
-        unsupported=_unsupported(body, text["language"]) if tds_version >= TDS_7_2 else (),
+        unsupported=_unsupported(body, text["language"]) if tds_version >= TDS_7_2 or tds_version == TDS_8_0 else (),
     )
 
 

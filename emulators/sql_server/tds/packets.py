@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 
+from emulators.sql_server.tds.chunks import Chunked, cut
 from emulators.sql_server.tds.reader import ProtocolError
 
 BATCH, RPC, REPLY, ATTENTION, BULK_LOAD, TRANSACTION_MANAGER, LOGIN7, SSPI, PRELOGIN = 1, 3, 4, 6, 7, 14, 16, 17, 18
@@ -74,11 +75,13 @@ class PacketStream:
         except OSError as error:
             raise ConnectionEnded(str(error)) from error
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, packets: list[bytes]) -> None:
         if self._encrypted and self._tls is not None:
-            self._tls.write(data)
-            data = self._tls_out.read()
-        self._send_raw(data)
+            for packet in packets:  # each in a record of its own: SqlClient reads no more than one packet at a time
+                self._tls.write(packet)
+            self._send_raw(self._tls_out.read())
+        else:
+            self._send_raw(b"".join(packets))
 
     def _need(self, count: int) -> None:
         if len(self._input) - self._position >= count:
@@ -133,6 +136,9 @@ class PacketStream:
         """Append to the reply; a long reply is sent as it grows."""
         if self._muted:
             return
+        if isinstance(data, Chunked):  # what is kept begins where a packet begins
+            room = self.packet_size - _HEADER_SIZE
+            data = cut(data, len(self._output) % room, room)
         self._output += data
         if len(self._output) >= _FLUSH_AT:
             self._send_packets(final=False)
@@ -142,30 +148,34 @@ class PacketStream:
         self._send_packets(final=True, kind=kind)
         self._packet_number = 0
 
+    def push(self) -> None:
+        """Send what there is of the reply, though its end is still to come."""
+        self._send_packets(final=False, partial=True)
+
     def mute(self) -> None:
         """Send nothing any more: the reply that is being written will never arrive."""
         self._muted = True
 
-    def _send_packets(self, final: bool, kind: int = REPLY) -> None:
+    def _send_packets(self, final: bool, kind: int = REPLY, partial: bool = False) -> None:
         room = self.packet_size - _HEADER_SIZE
         output = self._output
-        pieces: list[bytes | bytearray] = []
+        packets: list[bytes] = []
         position = 0
         while True:
             left = len(output) - position
-            if not final and left <= room:  # the last packet carries the end mark, so keep something for it
+            if not final and (left == 0 or (left <= room and not partial)):  # the last packet carries the end mark
                 break
-            last = left <= room
+            last = final and left <= room
             piece = output[position : position + room]
             position += len(piece)
             self._packet_number = (self._packet_number + 1) & 0xFF
             status = STATUS_END if last else 0
-            pieces.append(_HEADER.pack(kind, status, len(piece) + _HEADER_SIZE, self.spid & 0xFFFF, self._packet_number, 0))
-            pieces.append(piece)
+            head = _HEADER.pack(kind, status, len(piece) + _HEADER_SIZE, self.spid & 0xFFFF, self._packet_number, 0)
+            packets.append(head + piece)
             if last:
                 break
         self._output = output[position:]
-        self._send(b"".join(pieces))
+        self._send(packets)
 
     # -- TLS
 

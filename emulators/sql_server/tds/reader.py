@@ -70,6 +70,10 @@ class ByteReader:
         """A string whose length in characters is one byte."""
         return self.take(2 * self.u8()).decode("utf-16-le", "surrogatepass")
 
+    def b_varbyte_text(self) -> str:
+        """A string whose length in bytes is one byte, as names of transactions are sent."""
+        return self.take(self.u8()).decode("utf-16-le", "surrogatepass")
+
     def us_varchar(self) -> str:
         """A string whose length in characters is two bytes."""
         return self.take(2 * self.u16()).decode("utf-16-le", "surrogatepass")

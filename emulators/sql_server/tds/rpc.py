@@ -9,11 +9,12 @@ from typing import Any
 from emulators.sql_server.tds.reader import ByteReader
 from emulators.sql_server.tds.types import read_type_info
 from emulators.sql_server.tds.values import read_value
-from emulators.sql_server.values.results import SqlType
+from emulators.sql_server.values.results import SqlError, SqlType
 
 _BY_NUMBER = 0xFFFF
 _SEPARATORS = (0xFF, 0xFE, 0x80)  # the next call of the same request; 0x80 is its form before TDS 7.2
-_BY_REFERENCE = 0x01
+_BY_REFERENCE, _DEFAULT = 0x01, 0x02
+_MAX_PARAMETERS = 2100
 _NUMBERED = {
     1: "sp_cursor",
     2: "sp_cursoropen",
@@ -35,12 +36,13 @@ _NUMBERED = {
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of a call; ``name`` is as sent, with its @, or empty."""
+    """An argument of a call; ``name`` is as sent, with its @, or empty. ``default``: the parameter's default stands for it."""
 
     name: str
     value: Any
     type: SqlType
     output: bool
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def read_calls(reader: ByteReader) -> Iterator[Call]:
 
     Raises:
         ProtocolError: the request is malformed.
-        SqlError: 8009, a parameter has a type that is not supported.
+        SqlError: 8003 too many parameters, 8009 a parameter has a type that is not supported, 8023 its value is none of its type.
     """
     while reader.more:
         size = reader.u16()
@@ -77,11 +79,22 @@ def read_calls(reader: ByteReader) -> Iterator[Call]:
                 reader.u8()
                 last = not reader.more
                 break
+            if len(arguments) == _MAX_PARAMETERS:
+                raise _too_many_parameters()
             name = reader.b_varchar()
             status = reader.u8()
             wire_type = read_type_info(reader)
-            arguments.append(Argument(name, read_value(reader, wire_type), wire_type.sql_type, bool(status & _BY_REFERENCE)))
+            value = read_value(reader, wire_type, f'Parameter {len(arguments) + 1} ("{name}")')
+            arguments.append(Argument(name, value, wire_type.sql_type, bool(status & _BY_REFERENCE), bool(status & _DEFAULT)))
         yield Call(plain_name(procedure), arguments, last)
+
+
+def _too_many_parameters() -> SqlError:
+    return SqlError(
+        8003,
+        "The incoming request has too many parameters. The server supports a maximum of 2100 parameters. "
+        "Reduce the number of parameters and resend the request.",
+    )
 
 
 def plain_name(procedure: str) -> str:

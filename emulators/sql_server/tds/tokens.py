@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from emulators.sql_server.tds.types import write_type_info
-from emulators.sql_server.tds.values import write_typed_value
+from emulators.sql_server.tds.types import b_varchar, us_varchar, write_column_type, write_type_info
+from emulators.sql_server.tds.values import encoder
 from emulators.sql_server.values.results import Column, SqlType
-from emulators.sql_server.values.utf16 import encoded
 
 DONE, DONEPROC, DONEINPROC = 0xFD, 0xFE, 0xFF
 DONE_MORE, DONE_ERROR, DONE_COUNT, DONE_ATTENTION = 0x01, 0x02, 0x10, 0x20
@@ -20,26 +19,18 @@ ROW = b"\xd1"
 ENV_DATABASE, ENV_LANGUAGE, ENV_PACKET_SIZE, ENV_COLLATION = 1, 2, 4, 7
 ENV_BEGIN, ENV_COMMIT, ENV_ROLLBACK, ENV_RESET = 8, 9, 10, 18
 
+_NULLABLE, _UPDATABLE_UNKNOWN, _IDENTITY, _COMPUTED = 0x01, 0x08, 0x10, 0x20
+_USER_TYPE_ROWVERSION = 80
+
 TDS_7_2 = 0x72090002
 TDS_7_4 = 0x74000004
+TDS_8_0 = 0x08000000
 SERVER_NAME = "rowpost-sql-emulator"
 SERVER_VERSION = (16, 0, 4175)
 """SQL Server 2022."""
 
 _MAX_MESSAGE = 8000  # characters; the token's length is 16 bits
 _DONE = struct.Struct("<BHHQ")
-
-
-def b_varchar(text: str) -> bytes:
-    """A string after its length in characters in one byte."""
-    data = encoded(text)
-    return bytes([len(data) // 2]) + data
-
-
-def us_varchar(text: str) -> bytes:
-    """A string after its length in characters in two bytes."""
-    data = encoded(text)
-    return struct.pack("<H", len(data) // 2) + data
 
 
 def _sized(token: int, body: bytes) -> bytes:
@@ -73,9 +64,19 @@ def column_metadata(columns: tuple[Column, ...]) -> bytes:
     """COLMETADATA of a result set."""
     parts = [b"\x81", struct.pack("<H", len(columns))]
     for column in columns:
-        flags = (1 if column.nullable else 0) | (0x10 if column.identity else 0)
-        parts.append(struct.pack("<IH", 0, flags) + write_type_info(column.type) + b_varchar(column.name[:255]))
+        user_type = _USER_TYPE_ROWVERSION if column.type.name in ("rowversion", "timestamp") else 0
+        parts.append(struct.pack("<IH", user_type, _flags(column)) + write_column_type(column) + b_varchar(column.name[:128]))
     return b"".join(parts)
+
+
+def _flags(column: Column) -> int:
+    if column.identity:
+        written = _IDENTITY
+    elif not column.origin:
+        written = _COMPUTED
+    else:
+        written = 0 if column.type.name in ("rowversion", "timestamp") else _UPDATABLE_UNKNOWN
+    return (_NULLABLE if column.nullable else 0) | written
 
 
 def return_status(value: int) -> bytes:
@@ -83,10 +84,10 @@ def return_status(value: int) -> bytes:
     return struct.pack("<Bi", 0x79, value)
 
 
-def return_value(ordinal: int, name: str, sql_type: SqlType, value: Any) -> bytes:
-    """RETURNVALUE: an OUTPUT parameter."""
-    head = b"\xac" + struct.pack("<H", ordinal) + b_varchar(name) + b"\x01" + struct.pack("<IH", 0, 0)
-    return head + write_typed_value(sql_type, value)
+def return_value(ordinal: int, name: str, sql_type: SqlType, value: Any) -> tuple[bytes, bytes]:
+    """RETURNVALUE: an OUTPUT parameter; its head, and its value."""
+    head = b"\xac" + struct.pack("<H", ordinal) + b_varchar(name) + b"\x01" + struct.pack("<IH", 0, _NULLABLE)
+    return head + write_type_info(sql_type), encoder(sql_type)(value)
 
 
 def login_acknowledgement(tds_version: int) -> bytes:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from emulators.sql_server.tds.reader import ByteReader
 from emulators.sql_server.tds.temporal import time_size
-from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.values.results import Column, SqlError, SqlType
+from emulators.sql_server.values.utf16 import encoded
 
 COLLATION = bytes.fromhex("0904d00034")
 """SQL_Latin1_General_CP1_CI_AS: code page 1252 for char and varchar."""
@@ -45,8 +46,24 @@ _FIXED = {
     0x7A: ("smallmoney", 4),
     0x3C: ("money", 8),
 }
+_FIXED_TOKEN = {name: token for token, (name, _) in _FIXED.items()}
 _LONG = {0x22: "image", 0x23: "text", 0x63: "ntext"}
-_UNSUPPORTED = {0x62: "sql_variant", 0xF0: "CLR user-defined", 0xF3: "table-valued", 0xF4: "json", 0xF5: "vector"}
+_LONG_TOKEN = {name: token for token, name in _LONG.items()}
+_LONG_SIZE = {"image": 0x7FFFFFFF, "text": 0x7FFFFFFF, "ntext": 0x7FFFFFFE}
+VARIANT_TOKEN = 0x62
+_UNSUPPORTED = {0xF0: "CLR user-defined", 0xF3: "table-valued", 0xF4: "json", 0xF5: "vector"}
+
+
+def b_varchar(text: str) -> bytes:
+    """A string after its length in characters in one byte."""
+    data = encoded(text)
+    return bytes([len(data) // 2]) + data
+
+
+def us_varchar(text: str) -> bytes:
+    """A string after its length in characters in two bytes."""
+    data = encoded(text)
+    return struct.pack("<H", len(data) // 2) + data
 
 
 def decimal_size(precision: int) -> int:
@@ -105,6 +122,33 @@ def write_type_info(sql_type: SqlType) -> bytes:
             size = sql_type.length * 2 if name[0] == "n" else sql_type.length
         return struct.pack("<BH", _SIZED[name], size) + (b"" if name.endswith("binary") else COLLATION)
     raise ValueError(f"type {sql_type.name!r} has no form on the wire")
+
+
+def is_fixed(column: Column) -> bool:
+    """Whether values of the column travel without a length: SqlClient expects it of every NOT NULL column of these types."""
+    return not column.nullable and canonical(column.type).name in _FIXED_TOKEN
+
+
+def is_chunked(sql_type: SqlType) -> bool:
+    """Whether values of the type travel in chunks."""
+    kind = canonical(sql_type)
+    return kind.name == "xml" or kind.length < 0
+
+
+def write_column_type(column: Column) -> bytes:
+    """TYPE_INFO of a result column, with the table of a text, ntext or image.
+
+    Raises:
+        ValueError: the type does not exist on the wire.
+    """
+    if is_fixed(column):
+        return bytes([_FIXED_TOKEN[canonical(column.type).name]])
+    name = column.type.name
+    if name in _LONG_TOKEN:
+        collation = b"" if name == "image" else COLLATION
+        parts = b"".join(us_varchar(part) for part in column.origin)
+        return struct.pack("<BI", _LONG_TOKEN[name], _LONG_SIZE[name]) + collation + bytes([len(column.origin)]) + parts
+    return write_type_info(column.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +214,8 @@ def read_type_info(reader: ByteReader) -> WireType:
         if token != 0x22:
             reader.take(len(COLLATION))
         return WireType(token, 0, SqlType(_LONG[token], -1))
+    elif token == VARIANT_TOKEN:
+        return WireType(token, reader.u32(), SqlType("sql_variant"))
     elif token == 0xF1:
         if reader.u8():
             (
@@ -186,6 +232,32 @@ def read_type_info(reader: ByteReader) -> WireType:
         "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. "
         f"Data type 0x{token:02X}: {what}.",
     )
+
+
+def read_variant_type(token: int, properties: ByteReader) -> SqlType:
+    """The base type of a sql_variant; ``properties`` are the bytes that describe it.
+
+    Raises:
+        ValueError: the type cannot be that of a sql_variant.
+        ProtocolError: bytes are missing.
+    """
+    if token in _FIXED:
+        return SqlType(_FIXED[token][0])
+    if token == 0x24:
+        return SqlType("uniqueidentifier")
+    if token == 0x28:
+        return SqlType("date")
+    if token in _DECIMAL_NAME:
+        return SqlType(_DECIMAL_NAME[token], 0, properties.u8(), properties.u8())
+    if token in _SCALED_NAME:
+        return SqlType(_SCALED_NAME[token], 0, 0, properties.u8())
+    if token in _SIZED_NAME:
+        name = _SIZED_NAME[token]
+        if not name.endswith("binary"):
+            properties.take(len(COLLATION))
+        size = properties.u16()
+        return SqlType(name, max(1, size // 2 if name[0] == "n" else size))
+    raise ValueError(f"no base type of a sql_variant: 0x{token:02X}")
 
 
 def _read_sized(reader: ByteReader, token: int) -> WireType:

@@ -6,6 +6,7 @@ The Python side of each type stands in :mod:`emulators.sql_server.values.results
 from __future__ import annotations
 
 import decimal
+import math
 import struct
 import uuid
 from collections.abc import Callable
@@ -14,19 +15,31 @@ from functools import lru_cache
 from typing import Any
 
 from emulators.sql_server.tds import temporal
+from emulators.sql_server.tds.chunks import chunked
 from emulators.sql_server.tds.reader import ByteReader, ProtocolError
-from emulators.sql_server.tds.types import COLLATION, DECIMALS, WireType, canonical, decimal_size, write_type_info
-from emulators.sql_server.values.results import SqlError, SqlType, Unpadded, UnpaddedBytes, Variant
+from emulators.sql_server.tds.types import (
+    COLLATION,
+    DECIMALS,
+    VARIANT_TOKEN,
+    WireType,
+    canonical,
+    decimal_size,
+    is_fixed,
+    read_variant_type,
+)
+from emulators.sql_server.values.results import Column, SqlError, SqlType, Unpadded, UnpaddedBytes, Variant
 from emulators.sql_server.values.utf16 import encoded
 
 Encoder = Callable[[Any], bytes]
 
 _WIDE = decimal.Context(prec=80)
 _CODE_PAGE = "cp1252"
+_BYTE_ORDER_MARK = "\ufeff"
 _PLP_NULL = b"\xff" * 8
 _PLP_UNKNOWN_LENGTH = 0xFFFFFFFFFFFFFFFE
-_PLP_HEAD = struct.Struct("<QI")
 _U16 = struct.Struct("<H")
+_FIRST_DATETIME_DAY = -53_690  # 1753-01-01, counted from 1900
+_MAX_OFFSET_MINUTES = 14 * 60
 _INTEGERS = {"tinyint": (1, "<BB"), "smallint": (2, "<Bh"), "int": (4, "<Bi"), "bigint": (8, "<Bq")}
 
 
@@ -89,6 +102,10 @@ def _encode_binary(value: bytes) -> bytes:
 
 def _encode_code_page(value: str) -> bytes:
     return value.encode(_CODE_PAGE, "replace")
+
+
+_LONG_ENCODERS: dict[str, Encoder] = {"text": _encode_code_page, "ntext": _encode_unicode, "image": _encode_binary}
+_TEXT_POINTER = b"\x10" + b"dummy textptr\0\0\0" + b"dummyTS\0"
 
 
 def _integer_encoder(name: str) -> Encoder:
@@ -183,15 +200,7 @@ def _temporal_encoder(name: str, scale: int) -> Encoder:
 
 
 def _chunked_encoder(raw: Callable[[Any], bytes]) -> Encoder:
-    def encode(value: Any) -> bytes:
-        if value is None:
-            return _PLP_NULL
-        data = raw(value)
-        if not data:
-            return bytes(12)
-        return _PLP_HEAD.pack(len(data), len(data)) + data + bytes(4)
-
-    return encode
+    return lambda value: _PLP_NULL if value is None else chunked(raw(value))
 
 
 def _sized_encoder(sql_type: SqlType, raw: Callable[[Any], bytes], unit: int, pad: bytes) -> Encoder:
@@ -266,14 +275,25 @@ def _encode_variant(value: Any) -> bytes:
 
 
 @lru_cache(maxsize=512)
-def row_encoders(types: tuple[SqlType, ...]) -> tuple[Encoder, ...]:
+def row_encoders(columns: tuple[Column, ...]) -> tuple[Encoder, ...]:
     """The encoders of a row's columns."""
-    return tuple(encoder(sql_type) for sql_type in types)
+    return tuple(_column_encoder(column) for column in columns)
 
 
-def write_typed_value(sql_type: SqlType, value: Any) -> bytes:
-    """TYPE_INFO and the value, as in a RETURNVALUE token."""
-    return write_type_info(sql_type) + encoder(sql_type)(value)
+def _column_encoder(column: Column) -> Encoder:
+    encode = encoder(column.type)
+    if is_fixed(column):
+
+        def without_length(value: Any) -> bytes:
+            if value is None:
+                raise ValueError("NULL in a column that was declared NOT NULL")
+            return encode(value)[1:]
+
+        return without_length
+    if column.type.name in _LONG_ENCODERS:
+        raw = _LONG_ENCODERS[column.type.name]
+        return lambda value: b"\x00" if value is None else _TEXT_POINTER + struct.pack("<I", len(data := raw(value))) + data
+    return encode
 
 
 def _read_chunks(reader: ByteReader) -> bytes | None:
@@ -294,6 +314,9 @@ def _read_bytes(reader: ByteReader, wire_type: WireType) -> bytes | None:
         return reader.take(wire_type.size) if wire_type.size else None
     if wire_type.size == -1:
         return _read_chunks(reader)
+    if wire_type.token == VARIANT_TOKEN:
+        size = reader.u32()
+        return reader.take(size) if size else None
     if wire_type.long:
         size = reader.i32()
         return None if size < 0 else reader.take(size)
@@ -304,8 +327,8 @@ def _read_bytes(reader: ByteReader, wire_type: WireType) -> bytes | None:
     return reader.take(size) if size else None
 
 
-def read_value(reader: ByteReader, wire_type: WireType) -> Any:
-    """The value of a parameter whose type was read before; None for NULL.
+def read_value(reader: ByteReader, wire_type: WireType, place: str = "Parameter") -> Any:
+    """The value of a parameter whose type was read before; None for NULL. ``place`` names it in errors.
 
     Raises:
         SqlError: 8023, the bytes are no value of the type.
@@ -314,19 +337,29 @@ def read_value(reader: ByteReader, wire_type: WireType) -> Any:
     if data is None:
         return None
     try:
-        return _decode(data, wire_type.sql_type)
-    except (ValueError, OverflowError, IndexError, struct.error) as error:
+        return _decode_variant(data) if wire_type.token == VARIANT_TOKEN else _decode(data, wire_type.sql_type)
+    except (ValueError, OverflowError, IndexError, struct.error, ProtocolError) as error:
         raise SqlError(
             8023,
-            "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. "
-            f"The supplied value is not a valid instance of data type {wire_type.sql_type.name}. "
-            "Check the source data for invalid values.",
+            f"The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect. {place}: "
+            f"The supplied value is not a valid instance of data type {wire_type.sql_type.name}. Check the source data for invalid "
+            "values. An example of an invalid value is data of numeric type with scale greater than precision.",
         ) from error
+
+
+def _decode_variant(data: bytes) -> Variant:
+    """A sql_variant: the token of its base type, the bytes that describe it, and a value without a length."""
+    reader = ByteReader(data)
+    token, size = reader.u8(), reader.u8()
+    kind = read_variant_type(token, ByteReader(reader.take(size)))
+    return Variant(kind, _decode(reader.take(len(data) - reader.position), kind))
 
 
 def _decode(data: bytes, sql_type: SqlType) -> Any:
     name, scale = sql_type.name, sql_type.scale
-    if name in ("nvarchar", "nchar", "ntext", "xml"):
+    if name == "xml":
+        return data.decode("utf-16-le", "surrogatepass").removeprefix(_BYTE_ORDER_MARK)
+    if name in ("nvarchar", "nchar", "ntext"):
         return data.decode("utf-16-le", "surrogatepass")
     if name in ("varchar", "char", "text"):
         return data.decode(_CODE_PAGE, "replace")
@@ -337,8 +370,13 @@ def _decode(data: bytes, sql_type: SqlType) -> Any:
     if name == "bit":
         return int(data[0] != 0)
     if name in ("float", "real"):
-        return struct.unpack("<d" if len(data) == 8 else "<f", data)[0]
+        number: float = struct.unpack("<d" if len(data) == 8 else "<f", data)[0]
+        if not math.isfinite(number):
+            raise ValueError(f"{number} is no {name}")
+        return number
     if name in DECIMALS:
+        if not 0 <= scale <= sql_type.precision <= 38 or int.from_bytes(data[1:], "little") >= 10**sql_type.precision:
+            raise ValueError(f"no {name}({sql_type.precision}, {scale})")
         magnitude = Decimal(int.from_bytes(data[1:], "little")).scaleb(-scale, _WIDE)
         return magnitude if data[0] else magnitude.copy_negate()  # unary minus would round to 28 digits
     if name == "smallmoney":
@@ -356,19 +394,30 @@ def _decode_temporal(data: bytes, name: str, scale: int) -> str:
         return temporal.date_text(int.from_bytes(data, "little"))
     if name == "smalldatetime":
         days, minutes = struct.unpack("<HH", data)
-        ticks = minutes * temporal.TICKS_PER_MINUTE
+        ticks = _within_a_day(minutes * temporal.TICKS_PER_MINUTE)
         return f"{temporal.date_text(days + temporal.DAYS_TO_1900)} {temporal.time_text(ticks, 0)}"
     if name == "datetime":
         days, thirds = struct.unpack("<iI", data)
+        if days < _FIRST_DATETIME_DAY or thirds >= 300 * 86_400:
+            raise ValueError("no datetime")
         milliseconds = (thirds * 1000 + 150) // 300
         return f"{temporal.date_text(days + temporal.DAYS_TO_1900)} {temporal.time_text(milliseconds * 10_000, 3)}"
     unit = 10 ** (7 - scale)
     if name == "time":
-        return temporal.time_text(int.from_bytes(data, "little") * unit, scale)
+        return temporal.time_text(_within_a_day(int.from_bytes(data, "little") * unit), scale)
     if name == "datetime2":
-        ticks, days = int.from_bytes(data[:-3], "little") * unit, int.from_bytes(data[-3:], "little")
+        ticks, days = _within_a_day(int.from_bytes(data[:-3], "little") * unit), int.from_bytes(data[-3:], "little")
         return f"{temporal.date_text(days)} {temporal.time_text(ticks, scale)}"
     if name == "datetimeoffset":
-        ticks, days = int.from_bytes(data[:-5], "little") * unit, int.from_bytes(data[-5:-2], "little")
-        return temporal.datetimeoffset_text(days, ticks, struct.unpack("<h", data[-2:])[0], scale)
+        ticks, days = _within_a_day(int.from_bytes(data[:-5], "little") * unit), int.from_bytes(data[-5:-2], "little")
+        offset: int = struct.unpack("<h", data[-2:])[0]
+        if abs(offset) > _MAX_OFFSET_MINUTES:
+            raise ValueError(f"an offset of {offset} minutes")
+        return temporal.datetimeoffset_text(days, ticks, offset, scale)
     raise ValueError(f"type {name!r} has no form on the wire")
+
+
+def _within_a_day(ticks: int) -> int:
+    if ticks >= temporal.TICKS_PER_DAY:
+        raise ValueError("a time of more than a day")
+    return ticks

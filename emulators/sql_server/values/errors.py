@@ -63,6 +63,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "in their target lists.",
     ),
     206: (16, "Operand type clash: {0} is incompatible with {1}"),
+    191: (15, "Some part of your SQL statement is nested too deeply. Rewrite the query or break it up into smaller queries."),
     207: (16, "Invalid column name '{0}'."),
     208: (16, "Invalid object name '{0}'."),
     209: (16, "Ambiguous column name '{0}'."),
@@ -350,6 +351,10 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     40517: (16, "Keyword or statement option '{0}' is not supported in this version of SQL Server."),
 }
 
+CANCELLED = 3617
+_STATEMENT_TERMINATING = frozenset(
+    {220, 232, 512, 515, 517, 535, 547, 1222, 1505, 2601, 2627, 2628, 3609, 3621, 8115, 8134, 8152, 33504}
+)
 _BATCH_ABORTING = frozenset(
     {210, 235, 241, 242, 245, 248, 293, 295, 1205, 3617, 3930, 3931, 3952, 3960, 3998, 8114, 8169, 9807, 13607, 13609}
 )
@@ -359,6 +364,7 @@ _SCOPE_ABORTING = frozenset(
     {
         102,
         105,
+        191,
         107,
         109,
         110,
@@ -444,7 +450,12 @@ def aborts_batch(error: SqlError) -> bool:
 
 def rolls_back(error: SqlError) -> bool:
     """Whether the transaction is rolled back even without XACT_ABORT."""
-    return error.number in _BATCH_ABORTING or error.severity >= 20
+    return (error.number in _BATCH_ABORTING and error.number != CANCELLED) or error.severity >= 20
+
+
+def terminates_statement(error: SqlError) -> bool:
+    """Whether message 3621 follows the error of a statement that changes rows or tables."""
+    return error.number in _STATEMENT_TERMINATING
 
 
 def is_compile_error(error: SqlError) -> bool:

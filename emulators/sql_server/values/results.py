@@ -48,12 +48,16 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a result set; an unnamed expression has the empty name."""
+    """A column of a result set; an unnamed expression has the empty name.
+
+    ``origin`` is the schema and table whose column it shows; empty for an expression.
+    """
 
     name: str
     type: SqlType
     nullable: bool = True
     identity: bool = False
+    origin: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +87,13 @@ class RowsAffected:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """PRINT, RAISERROR below severity 11 and other informational messages."""
+    """PRINT, RAISERROR below severity 11 and other informational messages. ``at_once``: it does not wait for the answer's end."""
 
     number: int
     text: str
     severity: int = 0
     state: int = 1
+    at_once: bool = False
 
 
 Event = ResultSet | RowsAffected | Message
@@ -109,3 +114,4 @@ class SqlError(Exception):
         super().__init__(text)
         self.number, self.text, self.severity, self.state = number, text, severity, state
         self.line, self.procedure = line, procedure
+        self.at_once = False

@@ -6,9 +6,11 @@ from typing import Any
 
 from emulators.sql_server.tds.rpc import Argument
 from emulators.sql_server.values.conversions import converter
-from emulators.sql_server.values.datatypes import STRINGS, to_external, to_internal, type_from_syntax
-from emulators.sql_server.values.results import Parameter, SqlError, SqlType
+from emulators.sql_server.values.datatypes import STRINGS, display, to_external, to_internal, type_from_syntax
+from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import Parameter, SqlError, SqlType, Variant
 from emulators.sql_server.values.utf16 import outer
+from emulators.sql_server.values.variants import packer
 from emulators.sql_server.wire.declarations import Declaration
 
 _WITH_ARGUMENTS = frozenset(
@@ -33,6 +35,8 @@ def convert(value: Any, sent: SqlType, declared: SqlType) -> Any:
     """
     if value is None or sent == declared:
         return value
+    if sent.name == "sql_variant":
+        raise sql_error(257, sent.name, display(declared, False))
     source = engine_type(sent)
     if source == declared:
         return value
@@ -44,6 +48,14 @@ def convert(value: Any, sent: SqlType, declared: SqlType) -> Any:
         return outer(converted)
     outward = to_external(declared)
     return converted if outward is None else outward(converted)
+
+
+def inward(value: Any) -> Any:
+    """The value as the engine takes it: a sql_variant packed. Raises SqlError 206."""
+    if not isinstance(value, Variant):
+        return value
+    kind = engine_type(value.type)
+    return packer(kind)(to_internal(value.value, kind))
 
 
 def bind(declarations: tuple[Declaration, ...], arguments: list[Argument], statement: str) -> tuple[dict[str, Parameter], Outputs]:
@@ -62,7 +74,9 @@ def bind(declarations: tuple[Declaration, ...], arguments: list[Argument], state
         declaration = by_name.get(name) if name else declarations[index]
         if declaration is None:
             raise SqlError(8145, f"{argument.name} is not a parameter for procedure .", 16, 2)
-        value = convert(argument.value, argument.type, declaration.type)
+        if argument.default:
+            continue
+        value = inward(convert(argument.value, argument.type, declaration.type))
         parameters[declaration.name] = Parameter(value, declaration.type, argument.output)
         if argument.output:
             outputs.append((index, argument.name, declaration.name))

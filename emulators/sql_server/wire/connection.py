@@ -24,7 +24,7 @@ from emulators.sql_server.wire.statistics import Statement
 
 _LOGIN_SECONDS = 30.0
 _TLS_FIRST_BYTE = 0x16
-_MAX_PACKET = 32_767
+_MAX_PACKET, _MAX_ENCRYPTED_PACKET = 32_767, 16_383
 _BEGIN, _COMMIT, _ROLLBACK, _SAVE = 5, 7, 8, 9
 _TRANSACTION_TEXT = {
     _BEGIN: "BEGIN TRANSACTION",
@@ -32,6 +32,7 @@ _TRANSACTION_TEXT = {
     _ROLLBACK: "ROLLBACK TRANSACTION",
     _SAVE: "SAVE TRANSACTION",
 }
+_ENDS_OF_TRANSACTIONS = frozenset({_TRANSACTION_TEXT[_COMMIT], _TRANSACTION_TEXT[_ROLLBACK]})
 _BEGIN_AGAIN = 0x01
 _ISOLATION_LEVELS = {1: "READ UNCOMMITTED", 2: "READ COMMITTED", 3: "REPEATABLE READ", 4: "SERIALIZABLE", 5: "SNAPSHOT"}
 
@@ -114,7 +115,7 @@ class Connection:
             raise ProtocolError(f"packet type {kind} where LOGIN7 was expected")
         request = login.read_login(body)
         self._application, self._user = request.application, request.user
-        errors = self._admit(request)
+        errors = self._admit(request, strict)
         if errors:
             for error in errors:
                 self._writer.error(error)
@@ -132,12 +133,12 @@ class Connection:
         self._stream.socket.settimeout(None)
         return True
 
-    def _admit(self, request: login.Login) -> list[SqlError]:
+    def _admit(self, request: login.Login, strict: bool) -> list[SqlError]:
         """Open the session, or say why not."""
         fault = self._shared.faults.strike(None, request.application)
         if fault is not None:
             return [fault.error(0, request.user, request.database or self._shared.database_name, tokens.SERVER_NAME)]
-        if request.tds_version < tokens.TDS_7_2:
+        if request.tds_version < tokens.TDS_7_2 and not (strict and request.tds_version == tokens.TDS_8_0):
             return [SqlError(18456, "TDS versions before 7.2 are not supported by the emulator.", 14)]
         if request.integrated:
             text = "Login failed. The login is from an untrusted domain and cannot be used with Integrated authentication."
@@ -162,7 +163,8 @@ class Connection:
 
     def _acknowledge(self, request: login.Login) -> None:
         self._database = self._session.database
-        size = min(max(request.packet_size or 4096, 512), _MAX_PACKET)
+        largest = _MAX_ENCRYPTED_PACKET if self._session.encrypted else _MAX_PACKET
+        size = min(max(request.packet_size or 4096, 512), largest)
         write = self._stream.write
         write(tokens.environment_text(tokens.ENV_DATABASE, self._database, "master"))
         write(tokens.message(tokens.INFO, 5701, f"Changed database context to '{self._database}'.", 0, 2))
@@ -219,11 +221,10 @@ class Connection:
         self._stream.write(tokens.done(tokens.DONE, tokens.DONE_ATTENTION))
 
     def _reset(self, keep_transaction: bool) -> None:
-        if keep_transaction and self._session.in_transaction:
-            raise SqlError(50000, "RESETCONNECTIONSKIPTRAN within a transaction is not supported by the emulator")
-        self._session.reset()
+        self._session.reset(keep_transaction)
         self._procedures.reset()
-        self._transaction = 0
+        if not self._session.in_transaction:
+            self._transaction = 0
         self._stream.write(tokens.environment_bytes(tokens.ENV_RESET, b""))
 
     def _perform(self, kind: str, text: str, work: Callable[[], SqlError | None], *, counted: bool = True) -> SqlError | None:
@@ -247,7 +248,7 @@ class Connection:
                 record.executed = True
                 return ended
 
-            error = run() if fault is None else self._struck(fault, run)
+            error = run() if fault is None else self._struck(fault, run, text in _ENDS_OF_TRANSACTIONS)
             if self._cancelled.is_set():
                 raise Cancelled
             return error
@@ -263,7 +264,7 @@ class Connection:
             if error is not None and error.severity >= FATAL_SEVERITY:
                 self._closing = True
 
-    def _struck(self, fault: Fault, work: Callable[[], SqlError | None]) -> SqlError | None:
+    def _struck(self, fault: Fault, work: Callable[[], SqlError | None], ends_transaction: bool) -> SqlError | None:
         if fault.action == "drop_before":
             raise ConnectionEnded("fault")
         if fault.action == "drop_after":
@@ -271,9 +272,9 @@ class Connection:
             work()
             raise ConnectionEnded("fault")
         if fault.action == "delay":
-            if self._cancelled.wait(fault.seconds):
+            if self._cancelled.wait(fault.seconds) and not ends_transaction:
                 raise Cancelled
-            return work()
+            return work()  # COMMIT and ROLLBACK cannot be given up: an attention only ends the wait
         error = fault.error(self._session.spid, self._user, self._database, tokens.SERVER_NAME)
         if fault.rolls_back and self._session.in_transaction:
             self._session.rollback()
@@ -354,9 +355,9 @@ class Connection:
         if request == _BEGIN:
             self._begin(reader)
         elif request == _SAVE:
-            self._session.save(reader.b_varchar())
+            self._session.save(reader.b_varbyte_text())
         else:
-            name = reader.b_varchar()
+            name = reader.b_varbyte_text()
             if request == _COMMIT:
                 self._session.commit()
             else:

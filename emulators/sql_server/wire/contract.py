@@ -53,8 +53,8 @@ class EngineSession(Protocol):
     def save(self, name: str) -> None:
         """Set a savepoint."""
 
-    def reset(self) -> None:
-        """Make it as new, for the next user of a pooled connection."""
+    def reset(self, keep_transaction: bool = False) -> None:
+        """Make it as new, for the next user of a pooled connection; ``keep_transaction``: but for its transaction."""
 
     def cancel(self) -> None:
         """End the running execution soon, with an error. Any thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from emulators.sql_server.procedures.catalogue import catalog_procedure
 from emulators.sql_server.tds import tokens
@@ -11,7 +12,7 @@ from emulators.sql_server.tds.packets import ConnectionEnded, PacketStream
 from emulators.sql_server.tds.rpc import Argument, Call, plain_name
 from emulators.sql_server.values.results import Event, Parameter, SqlError, SqlType
 from emulators.sql_server.values.utf16 import inner
-from emulators.sql_server.wire.binding import Outputs, bind, convert, engine_type
+from emulators.sql_server.wire.binding import Outputs, bind, convert, engine_type, inward
 from emulators.sql_server.wire.contract import EngineSession
 from emulators.sql_server.wire.declarations import parse_declarations
 from emulators.sql_server.wire.result_writer import Cancelled, ResultWriter, internal_error
@@ -119,7 +120,7 @@ class RemoteProcedures:
             raise
         if columns:
             self._stream.write(tokens.column_metadata(tuple(columns)) + tokens.done(tokens.DONEINPROC, tokens.DONE_MORE))
-        self._stream.write(tokens.return_status(0) + tokens.return_value(0, call.arguments[0].name, _INT, handle))
+        self._write_status(0, (call.arguments[0].name, handle))
         return None
 
     def _execute(self, call: Call) -> SqlError | None:
@@ -169,7 +170,11 @@ class RemoteProcedures:
     def _write_status(self, status: int, handle: tuple[str, int] | None = None) -> None:
         self._stream.write(tokens.return_status(status))
         if handle is not None:
-            self._stream.write(tokens.return_value(0, handle[0], _INT, handle[1]))
+            self._write_value(0, handle[0], _INT, handle[1])
+
+    def _write_value(self, ordinal: int, name: str, sql_type: SqlType, value: Any) -> None:
+        for part in tokens.return_value(ordinal, name, sql_type, value):
+            self._stream.write(part)
 
     def _write_outputs(self, outputs: Outputs, parameters: dict[str, Parameter], ordinal: int) -> None:
         if not outputs:
@@ -179,14 +184,8 @@ class RemoteProcedures:
             declared = parameters[name].type
             value, actual = values.get(name, (parameters[name].value, declared))
             converted = convert(value, actual, declared)
-            self._stream.write(
-                tokens.return_value(
-                    index + ordinal,
-                    sent_name or f"@{name}",
-                    declared,
-                    inner(converted) if isinstance(converted, str) else converted,
-                )
-            )
+            shown = inner(converted) if isinstance(converted, str) else converted
+            self._write_value(index + ordinal, sent_name or f"@{name}", declared, shown)
 
     def _describe_undeclared(self, call: Call) -> SqlError | None:
         values = [argument.value for argument in call.arguments]
@@ -199,8 +198,9 @@ class RemoteProcedures:
         return self._call_procedure(call.procedure, call.arguments)
 
     def _call_procedure(self, procedure: str, sent: list[Argument], handle: tuple[str, int] | None = None) -> SqlError | None:
+        sent = [argument for argument in sent if not argument.default]
         arguments = [
-            (argument.name.lstrip("@").lower(), Parameter(argument.value, engine_type(argument.type), argument.output))
+            (argument.name.lstrip("@").lower(), Parameter(inward(argument.value), engine_type(argument.type), argument.output))
             for argument in sent
         ]
         events: Iterator[Event | SqlError] | None = catalog_procedure(self._session, procedure, arguments)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from emulators.sql_server.tds import tokens
 from emulators.sql_server.tds.packets import ConnectionEnded, PacketStream
+from emulators.sql_server.tds.types import is_chunked
 from emulators.sql_server.tds.values import Encoder, row_encoders
 from emulators.sql_server.values.results import Column, Event, Message, ResultSet, RowsAffected, SqlError
 
 _COMMANDS = {"SELECT": 0xC1, "INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5, "MERGE": 0x117}
 _ROWS_AT_ONCE = 256
 _FIRST_ERROR_SEVERITY = 11
+_TERMINATED = 3621
 
 
 class Cancelled(Exception):
@@ -60,6 +62,9 @@ class ResultWriter:
             if self._cancelled.is_set():
                 raise Cancelled from error
             return self._failed(error if isinstance(error, SqlError) else internal_error(error))
+        finally:
+            if isinstance(events, Generator):
+                events.close()  # what a cancelled batch leaves is undone now
         if token == tokens.DONEINPROC:
             self._release()
         return None
@@ -69,6 +74,8 @@ class ResultWriter:
         self._stream.write(
             tokens.message(tokens.ERROR, error.number, error.text, error.severity, error.state, error.line, error.procedure)
         )
+        if error.at_once:
+            self._stream.push()
 
     def finish(self, token: int, status: int = 0) -> None:
         """Write the last DONE: the one held back, if no error came in between."""
@@ -91,7 +98,8 @@ class ResultWriter:
             self._release()
             self._result_set(event)
         elif isinstance(event, Message):
-            self._release()
+            if event.number != _TERMINATED:  # it belongs to the error before it
+                self._release()
             self._message(event)
         elif isinstance(event, SqlError):
             self._release()
@@ -123,17 +131,20 @@ class ResultWriter:
     def _message(self, event: Message) -> None:
         kind = tokens.ERROR if event.severity >= _FIRST_ERROR_SEVERITY else tokens.INFO
         self._stream.write(tokens.message(kind, event.number, event.text, event.severity, event.state))
+        if event.at_once:
+            self._stream.push()
         if kind == tokens.ERROR:
             self._held = (tokens.DONE_ERROR, 0, 0)
 
     def _result_set(self, result: ResultSet) -> None:
         columns = tuple(result.columns)
-        encoders = row_encoders(tuple(column.type for column in columns))
+        encoders = row_encoders(columns)
         self._stream.write(tokens.column_metadata(columns))
         self._rows = self._write_rows(result.rows, encoders, columns)
 
     def _write_rows(self, rows: Iterable[tuple[object, ...]], encoders: tuple[Encoder, ...], columns: tuple[Column, ...]) -> int:
         count = 0
+        chunked = any(is_chunked(column.type) for column in columns)
         parts: list[bytes] = []
         for row in rows:
             parts.append(tokens.ROW)
@@ -143,12 +154,19 @@ class ResultWriter:
                 raise _unencodable(row, encoders, columns) from error
             count += 1
             if count % _ROWS_AT_ONCE == 0:
-                self._stream.write(b"".join(parts))
+                self._write_parts(parts, chunked)
                 parts.clear()
                 if self._cancelled.is_set():
                     raise Cancelled
-        self._stream.write(b"".join(parts))
+        self._write_parts(parts, chunked)
         return count
+
+    def _write_parts(self, parts: list[bytes], chunked: bool) -> None:
+        if not chunked:
+            self._stream.write(b"".join(parts))
+            return
+        for part in parts:
+            self._stream.write(part)
 
 
 def _unencodable(row: tuple[object, ...], encoders: tuple[Encoder, ...], columns: tuple[Column, ...]) -> Exception:

@@ -106,8 +106,8 @@ class Session:
     def save(self, name: str) -> None:
         pass
 
-    def reset(self) -> None:
-        self.in_transaction = False
+    def reset(self, keep_transaction: bool = False) -> None:
+        self.in_transaction = self.in_transaction and keep_transaction
 
     def cancel(self) -> None:
         self._cancelled.set()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from emulators.sql_server.tds import temporal
 from emulators.sql_server.tds.reader import ByteReader, ProtocolError
 from emulators.sql_server.tds.types import read_type_info, write_type_info
-from emulators.sql_server.tds.values import encoder, read_value, write_typed_value
+from emulators.sql_server.tds.values import encoder, read_value
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.utf16 import inner
 from emulators.sql_server.wire.binding import convert
@@ -26,7 +26,7 @@ MAX = SqlType("nvarchar", -1)
 
 
 def through_the_wire(sql_type: SqlType, value: Any) -> Any:
-    reader = ByteReader(write_typed_value(sql_type, value))
+    reader = ByteReader(write_type_info(sql_type) + encoder(sql_type)(value))
     returned = read_value(reader, read_type_info(reader))
     assert not reader.more
     return returned
@@ -131,7 +131,7 @@ def test_unicode_strings(value: str) -> None:
     assert through_the_wire(MAX, given) == value
     if len(value.encode("utf-16-le")) <= 200:
         assert through_the_wire(SqlType("nvarchar", 100), given) == value
-        assert through_the_wire(SqlType("xml"), given) == value
+        assert through_the_wire(SqlType("xml"), given) == value.removeprefix("\ufeff")  # a byte order mark is no data
 
 
 @given(st.text(st.characters(codec="cp1252")))

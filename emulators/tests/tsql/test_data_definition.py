@@ -116,9 +116,9 @@ def item(client: Client) -> Client:
             [(1, None, "dbo", "rowpost", "dbo", "sa", "sa", "tests")],
         ),
         (
-            "SELECT SERVERPROPERTY('EngineEdition'), DATABASEPROPERTYEX(DB_NAME(), 'Status'), "
+            "SELECT CAST(SERVERPROPERTY('EngineEdition') AS int), CAST(DATABASEPROPERTYEX(DB_NAME(), 'Status') AS sysname), "
             "IS_MEMBER('db_owner'), IS_ROLEMEMBER('nope')",
-            [("3", "ONLINE", 1, None)],
+            [(3, "ONLINE", 1, None)],
         ),
         ("SELECT COUNT(*) FROM sys.types WHERE is_assembly_type = 1", [(3,)]),
     ],
@@ -304,7 +304,7 @@ def test_collations(client: Client) -> None:
         ("SQL_Latin1_General_CP1_CI_AS",),
         (None,),
     ]
-    assert client.value("SELECT DATABASEPROPERTYEX('rowpost', 'Collation')") == "SQL_Latin1_General_CP1_CI_AS"
+    assert client.value("SELECT CAST(DATABASEPROPERTYEX('rowpost', 'Collation') AS sysname)") == "SQL_Latin1_General_CP1_CI_AS"
     for collation, number in (
         ("Nonsense", 448),
         ("Latin1_General_CI_AI", 40517),

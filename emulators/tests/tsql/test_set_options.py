@@ -41,6 +41,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "IMPLICIT_TRANSACTIONS": ("ON",),
     "LANGUAGE": ("Deutsch", "N'French'"),
     "NOEXEC": ("ON",),
+    "NO_BROWSETABLE": ("ON",),
     "NUMERIC_ROUNDABORT": ("ON",),
     "PARSEONLY": ("ON",),
     "QUERY_GOVERNOR_COST_LIMIT": ("10",),

@@ -60,9 +60,7 @@ def test_conversions_and_variables(client: Client, server: Server) -> None:
         ("SELECT LEN(V) FROM dbo.S", 257),
         ("SELECT V + 1 FROM dbo.S", 257),
         ("INSERT dbo.S (N) SELECT V FROM dbo.S", 257),
-        ("SELECT 1 FROM dbo.S WHERE V = 1", 40517),
-        ("SELECT 1 FROM dbo.S WHERE V = V", 40517),
-        ("SELECT 1 FROM dbo.S WHERE V IN (V)", 40517),
+        ("SELECT 1 FROM dbo.S WHERE V IS DISTINCT FROM 1", 40517),
         ("SELECT 1 FROM dbo.S WHERE V IN (SELECT V FROM dbo.S)", 40517),
         ("SELECT DISTINCT V FROM dbo.S", 40517),
         ("SELECT V FROM dbo.S GROUP BY V", 40517),
@@ -92,7 +90,67 @@ def test_the_session_context(client: Client) -> None:
         (Variant(SqlType("int"), 2), Variant(SqlType("nvarchar", 1), "x"), None)
     ]
     assert client.value("SELECT CAST(SESSION_CONTEXT(N'a') AS int) + 1") == 3
-    assert client.error("SELECT 1 WHERE SESSION_CONTEXT(N'a') = 2").number == 40517
+    assert client.value("SELECT 1 WHERE SESSION_CONTEXT(N'a') = 2") == 1
     assert client.error("EXEC sp_set_session_context N'b', N'y'").number == 15664
     client.session.reset()
     assert client.value("SELECT SESSION_CONTEXT(N'b')") is None
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [
+        ("CAST(1 AS int)", "CAST(2 AS bigint)"),
+        ("CAST(1.5 AS decimal(5, 2))", "CAST(2 AS tinyint)"),
+        ("CAST(1 AS money)", "CAST(1.00001 AS numeric(9, 5))"),
+        ("CAST(99 AS int)", "CAST(0.5 AS float)"),  # approximate numbers are the higher family
+        ("'99'", "CAST(1 AS int)"),
+        ("CAST(9 AS float)", "CAST('2026-01-01' AS date)"),
+        ("0xFF", "'a'"),
+        ("CAST('6F9619FF-8B86-D011-B42D-00C04FC964FF' AS uniqueidentifier)", "0x00"),
+        ("'ABC'", "N'abd'"),
+        ("CAST('2026-01-01' AS date)", "CAST('2026-01-01T00:00:01' AS datetime)"),
+        ("CAST('2026-01-01T10:00:00+02:00' AS datetimeoffset(0))", "CAST('2026-01-01T09:00:00+00:00' AS datetimeoffset(3))"),
+        ("0x01", "0x02"),
+    ],
+)
+def test_comparisons(client: Client, smaller: str, larger: str) -> None:
+    a, b = f"CAST({smaller} AS sql_variant)", f"CAST({larger} AS sql_variant)"
+    signs = [
+        (f"{a} {sign} {b}", f"{b} {sign} {a}", f"{a} {sign} {larger}", f"{larger} {sign} {a}")
+        for sign in ("<", "<=", "=", "<>", ">", ">=")
+    ]
+    asked = ", ".join(f"CASE WHEN {test} THEN 1 ELSE 0 END" for row in signs for test in row)
+    expected = [(1, 0, 1, 0), (1, 0, 1, 0), (0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 0, 1), (0, 1, 0, 1)]
+    assert client.rows(f"SELECT {asked}") == [tuple(number for row in expected for number in row)]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"), [("1", "CAST(1.00 AS money)"), ("N'a'", "'A'"), ("CAST(1 AS bit)", "CAST(1 AS bigint)")]
+)
+def test_equal_values_of_different_types(client: Client, left: str, right: str) -> None:
+    given = f"CAST({left} AS sql_variant)"
+    assert client.value(f"SELECT 1 WHERE {given} = {right} AND {given} IN (0xFF, {right})") == 1
+    assert client.rows(f"SELECT 1 WHERE {given} = NULL OR {given} NOT IN (NULL, 5)") == []
+
+
+def test_property_functions_give_variants_of_the_documented_types(client: Client) -> None:
+    client.rows("CREATE TABLE dbo.S (A int)")
+    asked = {
+        "SERVERPROPERTY('EngineEdition')": Variant(SqlType("int"), 3),
+        "SERVERPROPERTY('IsClustered')": Variant(SqlType("int"), 0),
+        "SERVERPROPERTY('EditionID')": Variant(SqlType("bigint"), -2117995310),
+        "SERVERPROPERTY('ProductMajorVersion')": Variant(SqlType("nvarchar", 128), "16"),
+        "SERVERPROPERTY('InstanceName')": None,
+        "SERVERPROPERTY('nothing')": None,
+        "DATABASEPROPERTYEX('rowpost', 'Status')": Variant(SqlType("nvarchar", 128), "ONLINE"),
+        "DATABASEPROPERTYEX('rowpost', 'IsAutoClose')": Variant(SqlType("int"), 0),
+        "OBJECTPROPERTYEX(OBJECT_ID('dbo.S'), 'IsTable')": Variant(SqlType("int"), 1),
+        "ISNULL(SERVERPROPERTY('InstanceName'), N'MSSQLSERVER')": Variant(SqlType("nvarchar", 11), "MSSQLSERVER"),
+    }
+    (row,) = client.rows(f"SELECT {', '.join(asked)}")
+    assert row == tuple(asked.values())
+    assert [column.type.name for column in client.columns(f"SELECT {', '.join(asked)}")] == ["sql_variant"] * len(asked)
+    assert client.value("SELECT CASE SERVERPROPERTY('EngineEdition') WHEN 5 THEN 'cloud' ELSE 'server' END") == "server"
+    assert client.value("IF SERVERPROPERTY('EngineEdition') <> 5 SELECT 'server'") == "server"
+    assert client.value("SELECT 1 WHERE SERVERPROPERTY('Edition') > N'A' AND SERVERPROPERTY('EngineEdition') IN (2, 3, 4)") == 1
+    assert client.error("SELECT SERVERPROPERTY('EngineEdition') + 1").number == 257

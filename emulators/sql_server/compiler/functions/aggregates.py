@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emulators.sql_server.compiler.functions.arguments import FunctionArguments
 from emulators.sql_server.compiler.scope import Scope, Typed
+from emulators.sql_server.parser.keywords import AGGREGATES
 from emulators.sql_server.parser.tree import (
     Exists,
     Expression,
@@ -31,7 +32,6 @@ from emulators.sql_server.values.datatypes import (
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
 
-AGGREGATES = frozenset({"COUNT", "COUNT_BIG", "SUM", "AVG", "MIN", "MAX", "STRING_AGG"})
 WINDOW_ONLY = {
     "ROW_NUMBER": BIGINT,
     "RANK": BIGINT,

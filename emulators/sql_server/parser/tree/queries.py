@@ -86,11 +86,10 @@ class Comparison(Expression):
 
 @dataclass(slots=True, eq=True)
 class Logical(Expression):
-    """AND, OR."""
+    """AND, OR of two or more conditions."""
 
     op: str
-    left: Expression
-    right: Expression
+    operands: list[Expression]
 
 
 @dataclass(slots=True, eq=True)
