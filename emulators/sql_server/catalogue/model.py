@@ -5,19 +5,33 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-import re
 import sqlite3
-import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
-from emulators.sql_server.values.datatypes import STRINGS
-from emulators.sql_server.values.errors import unsupported
-from emulators.sql_server.values.results import SqlError, SqlType
+from emulators.sql_server.catalogue.objects import (
+    Check,
+    DatabaseOptions,
+    ExtendedProperty,
+    ForeignKey,
+    Index,
+    InlineFunction,
+    Permission,
+    Predicate,
+    Principal,
+    Schema,
+    SecurityPolicy,
+    Table,
+    TableColumn,
+    View,
+)
+from emulators.sql_server.catalogue.sequences import AliasType, Sequence
+from emulators.sql_server.values.datatypes import STRINGS, alias_parts
+from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlType
 
 _VERSIONS = itertools.count(1)
 FIRST_OBJECT_ID = 901_578_250
-DEFAULT_COLLATION = "SQL_Latin1_General_CP1_CI_AS"
 
 
 def quote(name: str) -> str:
@@ -30,313 +44,7 @@ def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def sqlite_collation(collation: str) -> str:
-    """CI or CS, the two collations registered with SQLite."""
-    upper = collation.upper()
-    return "CS" if "_BIN" in upper or "_CS_" in upper else "CI"
-
-
-_COLLATION = re.compile(
-    r"\w+_(?:(?:CI|CS)_(?P<accents>AI|AS)(?:_KS)?(?:_WS)?(?:_VSS)?(?P<supplementary>_SC)?|BIN2?)(?P<utf8>_UTF8)?",
-    re.IGNORECASE | re.ASCII,
-)
-
-
-def check_collation(name: str | None) -> str:
-    """The collation of a column for which this is written; '' is that of the database.
-
-    Raises SqlError 448 for a name that is none, 40517 for a collation that compares or stores otherwise than those here."""
-    if not name or name.upper() == "DATABASE_DEFAULT":
-        return ""
-    found = _COLLATION.fullmatch(name)
-    if found is None:
-        raise SqlError(448, f"Invalid collation '{name}'.")
-    if found["utf8"] or found["supplementary"] or "_140_" in name or (found["accents"] or "").upper() == "AI":
-        raise unsupported(f"collation {name}")
-    return name
-
-
-@dataclass(slots=True)
-class TableColumn:
-    """A column; ``default`` and ``computed`` are T-SQL text."""
-
-    column_id: int
-    name: str
-    type: SqlType
-    nullable: bool = True
-    identity: tuple[int, int] | None = None
-    default: str | None = None
-    default_name: str = ""
-    default_id: int = 0
-    computed: str | None = None
-    persisted: bool = False
-    collation: str = ""
-    mask: str = ""
-    """The masking function as sys.masked_columns shows it."""
-
-    @property
-    def sqlite_collation(self) -> str:
-        return sqlite_collation(self.collation)
-
-
-@dataclass(slots=True)
-class Index:
-    """An index, also the one of a key constraint."""
-
-    index_id: int
-    name: str
-    columns: list[tuple[str, bool]]
-    unique: bool
-    constraint: str = ""
-    """PRIMARY KEY, UNIQUE or ''."""
-    object_id: int = 0
-    clustered: bool = False
-    include: list[str] = field(default_factory=list)
-    where: str = ""
-
-
-@dataclass(slots=True)
-class Check:
-    object_id: int
-    name: str
-    text: str
-    column: str = ""
-    disabled: bool = False
-    untrusted: bool = False
-    """Rows may be there that it was never tried on: WITH NOCHECK."""
-
-
-@dataclass(slots=True)
-class ForeignKey:
-    object_id: int
-    name: str
-    columns: list[str]
-    referenced_id: int
-    referenced_columns: list[str]
-    on_delete: str = "NO ACTION"
-    on_update: str = "NO ACTION"
-    disabled: bool = False
-    untrusted: bool = False
-
-
-@dataclass(slots=True)
-class Table:
-    """A table; treated as immutable once it is in a catalogue."""
-
-    object_id: int
-    schema: str
-    name: str
-    columns: list[TableColumn]
-    indexes: list[Index] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-    foreign_keys: list[ForeignKey] = field(default_factory=list)
-    tracking: dict[str, Any] | None = None
-    """None when change tracking is off, else {"columns": bool, "object_id": of the internal table, "created": when}."""
-    created: str = ""
-    modified: str = ""
-    next_column_id: int = 1
-    temporary: bool = False
-    variable: bool = False
-    """A table variable: outside transactions."""
-    cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """Compiled things about this table; not stored."""
-
-    @property
-    def storage(self) -> str:
-        """The quoted name of the SQLite table."""
-        return f'temp."t{self.object_id}"' if self.temporary else f'"t{self.object_id}"'
-
-    @property
-    def history(self) -> str:
-        """The quoted name of the SQLite table that keeps the tracked changes."""
-        return f'"h{self.object_id}"'
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.schema}.{self.name}" if not self.temporary else self.name
-
-    @property
-    def primary_key(self) -> Index | None:
-        return next((index for index in self.indexes if index.constraint == "PRIMARY KEY"), None)
-
-    @property
-    def identity(self) -> TableColumn | None:
-        return next((column for column in self.columns if column.identity), None)
-
-    @property
-    def stored(self) -> list[TableColumn]:
-        """Columns that have a place in the SQLite table."""
-        return [column for column in self.columns if column.computed is None]
-
-    def column(self, name: str) -> TableColumn | None:
-        lower = name.lower()
-        return next((column for column in self.columns if column.name.lower() == lower), None)
-
-
-@dataclass(slots=True)
-class View:
-    object_id: int
-    schema: str
-    name: str
-    columns: list[str]
-    text: str
-    created: str = ""
-    modified: str = ""
-    bound: list[int] = field(default_factory=list)
-    """Tables that WITH SCHEMABINDING holds."""
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-
-@dataclass(slots=True)
-class InlineFunction:
-    """A function that is one query: its parameters are names (lower case, without @) and types."""
-
-    object_id: int
-    schema: str
-    name: str
-    parameters: list[tuple[str, SqlType]]
-    text: str
-    """The query."""
-    definition: str
-    """The statement that made it."""
-    created: str = ""
-    modified: str = ""
-    schema_bound: bool = False
-    bound: list[int] = field(default_factory=list)
-    """Tables and functions that WITH SCHEMABINDING holds."""
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-
-@dataclass(slots=True)
-class Predicate:
-    """A filter predicate of a security policy; the arguments are T-SQL text."""
-
-    predicate_id: int
-    table_id: int
-    function_id: int
-    arguments: list[str]
-    definition: str
-
-
-@dataclass(slots=True)
-class SecurityPolicy:
-    object_id: int
-    schema: str
-    name: str
-    enabled: bool = True
-    not_for_replication: bool = False
-    predicates: list[Predicate] = field(default_factory=list)
-    last_predicate: int = 0
-    created: str = ""
-    modified: str = ""
-
-    @property
-    def full_name(self) -> str:
-        return f"{self.schema}.{self.name}"
-
-
-@dataclass(slots=True)
-class Schema:
-    schema_id: int
-    name: str
-    owner: str = "dbo"
-
-
-@dataclass(slots=True)
-class Principal:
-    """A user (kind S) or role (kind R) of the database."""
-
-    principal_id: int
-    name: str
-    kind: str
-    login: str = ""
-    default_schema: str = "dbo"
-    owner: str = "dbo"
-    fixed: bool = False
-    members: list[str] = field(default_factory=list)
-    created: str = ""
-    sid: str = ""
-    """Hex digits."""
-
-
-@dataclass(slots=True)
-class Permission:
-    """One row of sys.database_permissions; class 0 database, 1 object, 3 schema."""
-
-    permission_class: int
-    major_id: int
-    columns: list[str]
-    grantee: str
-    name: str
-    state: str
-
-
-@dataclass(slots=True)
-class ExtendedProperty:
-    """One row of sys.extended_properties; class 0 database, 1 object or column, 3 schema."""
-
-    property_class: int
-    major_id: int
-    minor_id: int
-    name: str
-    value: str | None
-
-
-def new_guid() -> str:
-    return str(uuid.uuid4()).upper()
-
-
-@dataclass(slots=True)
-class DatabaseOptions:
-    """Settings of ALTER DATABASE."""
-
-    change_tracking: bool = False
-    retention: int = 2
-    retention_unit: str = "DAYS"
-    auto_cleanup: bool = True
-    snapshot_isolation: bool = False
-    read_committed_snapshot: bool = False
-    compatibility_level: int = 160
-    recovery_model: str = "FULL"
-    created: str = ""
-    read_only: bool = False
-    broker_enabled: bool = True
-    database_guid: str = ""
-    family_guid: str = ""
-    recovery_fork_guid: str = ""
-    first_recovery_fork_guid: str = ""
-    fork_point: int | None = None
-    """Of the log, where a restored database left the path of its backup."""
-    service_broker_guid: str = ""
-
-    def name_itself(self) -> bool:
-        """Give a new database its identifiers; False when it has them."""
-        if self.database_guid:
-            return False
-        self.database_guid = self.family_guid = new_guid()
-        self.recovery_fork_guid = self.first_recovery_fork_guid = new_guid()
-        self.service_broker_guid = new_guid()
-        return True
-
-    def restored(self, over: DatabaseOptions, fork_point: int) -> None:
-        """What RESTORE WITH REPLACE over a database does to the options of the backup.
-
-        The row of sys.databases stays that of the database (its number and its date), and so does database_guid. The backup
-        family is that of the backup. Recovery begins a new fork. The broker keeps its identifier and is switched off.
-        """
-        self.created, self.database_guid = over.created, over.database_guid
-        self.first_recovery_fork_guid, self.recovery_fork_guid = self.recovery_fork_guid, new_guid()
-        self.fork_point = fork_point
-        self.broker_enabled = False
-
-
-CatalogueObject = Table | View | InlineFunction | SecurityPolicy
+CatalogueObject = Table | View | InlineFunction | SecurityPolicy | Sequence
 
 _FIXED_ROLES = [
     "db_owner",
@@ -361,6 +69,8 @@ class Catalogue:
         self.views: dict[tuple[str, str], View] = {}
         self.functions: dict[tuple[str, str], InlineFunction] = {}
         self.policies: dict[tuple[str, str], SecurityPolicy] = {}
+        self.sequences: dict[tuple[str, str], Sequence] = {}
+        self.types: dict[tuple[str, str], AliasType] = {}
         self.by_id: dict[int, CatalogueObject] = {}
         self.principals: dict[str, Principal] = {}
         self.permissions: list[Permission] = []
@@ -381,6 +91,7 @@ class Catalogue:
         other.version = next(_VERSIONS)
         other.schemas, other.tables, other.views = dict(self.schemas), dict(self.tables), dict(self.views)
         other.functions, other.policies = dict(self.functions), dict(self.policies)
+        other.sequences, other.types = dict(self.sequences), dict(self.types)
         other.by_id = dict(self.by_id)
         other.principals = {key: copy.deepcopy(value) for key, value in self.principals.items()}
         other.permissions = list(self.permissions)
@@ -415,6 +126,22 @@ class Catalogue:
     def policy(self, schema: str, name: str) -> SecurityPolicy | None:
         return self.policies.get((schema.lower(), name.lower()))
 
+    def sequence(self, schema: str, name: str) -> Sequence | None:
+        return self.sequences.get((schema.lower(), name.lower()))
+
+    def alias_type(self, schema: str, name: str) -> AliasType | None:
+        return self.types.get((schema.lower(), name.lower()))
+
+    def resolved(self, kind: SqlType, number: int = 1) -> tuple[SqlType, AliasType | None]:
+        """The type itself, or the base of an alias type with that. Raises SqlError 2715."""
+        parts = alias_parts(kind)
+        if not parts:
+            return kind, None
+        found = self.alias_type(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
+        if found is None:
+            raise sql_error(2715, number, ".".join(parts))
+        return found.base, found
+
     def filter_of(self, table_id: int) -> Predicate | None:
         """The filter predicate that an enabled policy lays over a table."""
         for policy in self.policies.values():
@@ -438,6 +165,9 @@ class Catalogue:
         policy = self.policy(schema, name)
         if policy is not None:
             return policy.object_id, "SP"
+        sequence = self.sequence(schema, name)
+        if sequence is not None:
+            return sequence.object_id, "SO"
         for table in self.tables.values():
             if table.schema.lower() == schema.lower():
                 for object_id, constraint_name, kind in constraints_of(table):
@@ -467,12 +197,18 @@ class Catalogue:
         self.policies[(policy.schema.lower(), policy.name.lower())] = policy
         self.by_id[policy.object_id] = policy
 
+    def put_sequence(self, sequence: Sequence) -> None:
+        self.sequences[(sequence.schema.lower(), sequence.name.lower())] = sequence
+        self.by_id[sequence.object_id] = sequence
+
     def holder_of(self, found: CatalogueObject) -> dict[tuple[str, str], Any]:
         """Where objects of its kind are kept by name."""
         if isinstance(found, Table):
             return self.tables
         if isinstance(found, View):
             return self.views
+        if isinstance(found, Sequence):
+            return self.sequences
         return self.functions if isinstance(found, InlineFunction) else self.policies
 
     def remove(self, found: CatalogueObject) -> None:
@@ -507,6 +243,8 @@ class Catalogue:
         documents += [("view", str(view.object_id), json.dumps(asdict(view))) for view in self.views.values()]
         documents += [("function", str(item.object_id), json.dumps(asdict(item))) for item in self.functions.values()]
         documents += [("policy", str(item.object_id), json.dumps(asdict(item))) for item in self.policies.values()]
+        documents += [("sequence", str(item.object_id), json.dumps(asdict(item))) for item in self.sequences.values()]
+        documents += [("type", str(item.user_type_id), json.dumps(asdict(item))) for item in self.types.values()]
         documents += [("schema", key, json.dumps(asdict(schema))) for key, schema in self.schemas.items()]
         documents += [("principal", key, json.dumps(asdict(principal))) for key, principal in self.principals.items()]
         documents += [("permission", str(i), json.dumps(asdict(permission))) for i, permission in enumerate(self.permissions)]
@@ -533,6 +271,11 @@ class Catalogue:
             elif kind == "policy":
                 document["predicates"] = [Predicate(**item) for item in document["predicates"]]
                 catalogue.put_policy(SecurityPolicy(**document))
+            elif kind == "sequence":
+                catalogue.put_sequence(Sequence(**{**document, "type": SqlType(**document["type"])}))
+            elif kind == "type":
+                alias = AliasType(**{**document, "base": SqlType(**document["base"])})
+                catalogue.types[alias.schema.lower(), alias.name.lower()] = alias
             elif kind == "schema":
                 catalogue.schemas[key] = Schema(**document)
             elif kind == "principal":

@@ -63,9 +63,9 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.all_objects": _columns(_OBJECT),
     "sys.tables": _columns(
         _OBJECT + " is_published:b max_column_id_used:i temporal_type:t temporal_type_desc:v is_memory_optimized:b "
-        "is_filetable:b is_external:b lock_escalation:t uses_ansi_nulls:b"
+        "is_filetable:b is_external:b lock_escalation:t uses_ansi_nulls:b history_table_id:i"
     ),
-    "sys.views": _columns(_OBJECT + " is_replicated:b with_check_option:b"),
+    "sys.views": _columns(_OBJECT + " is_replicated:b with_check_option:b is_date_correlation_view:b"),
     "sys.procedures": _columns(_OBJECT),
     "sys.security_policies": _columns(
         _OBJECT + " is_enabled:b is_not_for_replication:b uses_database_collation:b is_schema_bound:b"
@@ -162,7 +162,10 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     "sys.configurations": _columns("configuration_id:i name:n value:i value_in_use:i"),
     "sys.extended_properties": _columns("class:t class_desc:v major_id:i minor_id:i name:n value:x"),
     "sys.system_views": _columns(_OBJECT),
-    "sys.sequences": _columns(_OBJECT + " start_value:l increment:l minimum_value:l maximum_value:l is_cycling:b current_value:l"),
+    "sys.sequences": _columns(
+        _OBJECT + " is_published:b is_schema_published:b start_value:l increment:l minimum_value:l maximum_value:l is_cycling:b "
+        "is_cached:b cache_size:i system_type_id:t user_type_id:i precision:t scale:t current_value:l is_exhausted:b"
+    ),
     "sys.synonyms": _columns(_OBJECT + " base_object_name:x"),
     "sys.stats": _columns(
         "object_id:i name:n stats_id:i auto_created:b user_created:b no_recompute:b has_filter:b filter_definition:x"
@@ -200,6 +203,20 @@ SYSTEM_VIEWS: dict[str, Columns] = {
     ),
     "information_schema.sequences": _columns("SEQUENCE_CATALOG:n SEQUENCE_SCHEMA:n SEQUENCE_NAME:n DATA_TYPE:n"),
 }
+
+
+SERVER_VIEWS = frozenset(
+    {
+        "sys.configurations",
+        "sys.databases",
+        "sys.dm_exec_connections",
+        "sys.dm_exec_sessions",
+        "sys.dm_tran_locks",
+        "sys.server_principals",
+        "sys.sql_logins",
+    }
+)
+"""Views that show the same in every database."""
 
 
 def system_view_id(key: str) -> int:

@@ -70,5 +70,5 @@ class AssignmentCompiler(OutputCompiler):
         if item.op != "=":
             typed = self.binary(item.op[0], Typed(self.unit.bind("variable", item.variable), declared), typed)
         bindings: list[tuple[str, Any]] = []
-        sql = self._resolve_tokens(self.cast(typed, declared).sql, bindings, [], extras)
+        sql = self._resolve_tokens(self.assigned_as(typed, declared, cut=True).sql, bindings, [], extras)
         return AssignmentStep(item.variable, f"SELECT {self.unit.finish(sql)}", bindings)

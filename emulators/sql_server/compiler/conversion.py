@@ -7,9 +7,10 @@ from typing import Any
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.scope import NO_CONSTANT, Typed, Unit
 from emulators.sql_server.runtime.conversion import conversion_key
-from emulators.sql_server.values.conversions import converter
+from emulators.sql_server.values.conversions import CONVERSION_FAILURES, converter
 from emulators.sql_server.values.datatypes import (
     BINARIES,
+    DATETIME2,
     DECIMALS,
     FLOAT,
     FLOATS,
@@ -30,7 +31,9 @@ from emulators.sql_server.values.datatypes import (
     decimal_type,
     display,
 )
+from emulators.sql_server.values.datetimes import precise_datetime
 from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.legality import require_comparison, require_implicit, require_union
 from emulators.sql_server.values.results import SqlError, SqlType
 
 
@@ -52,7 +55,12 @@ _OPERATOR_NAMES = {
     ">": "greater than",
     "<=": "less than or equal to",
     ">=": "greater than or equal to",
+    "IS": "is not",
+    "IS NOT": "is not",
 }
+
+
+_ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
 
 
 def refuse_large_object(operand: Typed, place: int, function: str) -> None:
@@ -80,32 +88,43 @@ class ConversionCompiler:
             return Typed("NULL", target, constant=None)
         if style is None and _same_form(source, target, cut):
             return Typed(typed.sql, target, collation, typed.constant, typed.nullable)
+        if source.name == "datetime" and target.name in _PRECISE and self.exact_datetimes:
+            return self.cast(_precise(typed), target, style, lenient, cut)
         if source.name == "date" and target.name in ("datetime2", "datetime") and style is None:
             return Typed(f"({typed.sql} || ' 00:00:00.0000000')", target)
         if source.name in INTEGERS and target.name == "float":
             return Typed(f"CAST({typed.sql} AS REAL)", target)
-        try:
-            convert = converter(source, target, style, cut)
-        except SqlError:
-            if lenient and source.name in STRINGS:
-                return Typed("NULL", target)
-            raise
+        convert = converter(source, target, style, cut)
         if typed.constant is not NO_CONSTANT:
             try:
                 value = None if typed.constant is None else convert(typed.constant)
                 return Typed(literal_sql(value), target, collation, value)
-            except SqlError:
-                if lenient:
+            except SqlError as error:
+                if lenient and error.number in CONVERSION_FAILURES:
                     return Typed("NULL", target, constant=None)
         key = conversion_key(source, target, style, cut, lenient)
         return Typed(f"k_convert({typed.sql}, {key})", target, collation)
 
+    @property
+    def exact_datetimes(self) -> bool:
+        """From compatibility level 130 on a datetime has thirds of 10 ms, not whole milliseconds."""
+        return self.unit.catalogue.options.compatibility_level >= 130
+
+    def assigned_as(self, typed: Typed, target: SqlType, cut: bool = False) -> Typed:
+        """A value that enters a column, a variable or a parameter. Raises SqlError 206, 257."""
+        if typed.type is not None:
+            require_implicit(typed.type, target)
+        return self.cast(typed, target, cut=cut)
+
     def unify(self, *operands: Typed) -> SqlType:
-        """The common type of operands, untyped NULLs aside."""
+        """The common type of operands, untyped NULLs aside. Raises SqlError 206, 257."""
         common: SqlType | None = None
         for operand in operands:
-            if operand.type is not None:
-                common = operand.type if common is None else common_type(common, operand.type)
+            if operand.type is None:
+                continue
+            if common is not None:
+                require_union(common, operand.type)
+            common = operand.type if common is None else common_type(common, operand.type)
         return common or INT
 
     def _pair(self, left: Typed, right: Typed) -> tuple[Typed, Typed, SqlType]:
@@ -119,6 +138,8 @@ class ConversionCompiler:
             return typed
         if typed.type.name in DECIMALS and common.name in DECIMALS:
             return typed
+        if typed.type.name == "datetime" and common.name in ("datetime2", "datetimeoffset") and self.exact_datetimes:
+            return Typed(f"k_exact_datetime({typed.sql})", common)
         if typed.type.name in INSTANTS and common.name in INSTANTS:
             return typed
         if typed.type.name in INTEGERS and common.name in INTEGERS:
@@ -130,7 +151,7 @@ class ConversionCompiler:
         if typed.type.name in STRINGS and common.name in DECIMALS:
             return self.cast(typed, decimal_type(38, max(common.scale, 10)))
         if common.name in STRINGS:
-            common = SqlType("nvarchar", -1)
+            common = SqlType("nvarchar" if common.name in UNICODE_STRINGS else "varchar", -1)
         return self.cast(typed, common)
 
     def collation_of(self, *operands: Typed) -> str:
@@ -141,7 +162,7 @@ class ConversionCompiler:
         """An operand with the collation that its comparison needs."""
         if common.name in STRINGS:
             return f"({sql}) COLLATE {collation}"
-        if common.name == "datetimeoffset":
+        if common.name == "datetimeoffset" and not sql.startswith("k_exact_datetime("):
             return f"substr({sql}, 1, 27)"
         return sql
 
@@ -156,11 +177,13 @@ class ConversionCompiler:
     def comparison(self, op: str, left: Typed, right: Typed) -> str:
         if "sql_variant" in {typed.type.name for typed in (left, right) if typed.type is not None}:
             return self._variant_comparison(op, left, right)
-        if left.type is not None and right.type is not None and {left.type.name, right.type.name} & OLD_LARGE_OBJECTS:
-            raise sql_error(402, left.type.name, right.type.name, _OPERATOR_NAMES.get(op, op))
+        if left.type is not None and right.type is not None:
+            require_comparison(left.type, right.type, _OPERATOR_NAMES[op])
         a, b, common = self._pair(left, right)
         if common.name in STRINGS:
             return f"({a.sql} {op} ({b.sql}) COLLATE {self.collation_of(left, right)})"
+        if common.name in BINARIES and left.type is not None and right.type is not None and not _one_size(left.type, right.type):
+            return _compare_bytes(op, a.sql, b.sql)
         if common.name == "datetimeoffset":
             return f"({self.collated(a.sql, common, '')} {op} {self.collated(b.sql, common, '')})"
         return f"({a.sql} {op} {b.sql})"
@@ -196,15 +219,22 @@ class ConversionCompiler:
         if op == "+" and a in STRINGS and b in STRINGS:
             return self.concatenate(left, right)
         if op == "+" and a in BINARIES and b in BINARIES:
-            length = -1 if -1 in (left.type.length, right.type.length) else min(8000, left.type.length + right.type.length)
-            return Typed(f"k_join_bytes({left.sql}, {right.sql})", SqlType("varbinary", length))
+            length = -1 if -1 in (left.type.length, right.type.length) else left.type.length + right.type.length
+            joined = f"k_join_bytes({left.sql}, {right.sql})"
+            if length > 8000:
+                joined, length = f"substr({joined}, 1, 8000)", 8000
+            return Typed(joined, SqlType("varbinary", length))
         if a in TEMPORALS or b in TEMPORALS:
             return self._date_arithmetic(op, left, right)
+        if "bit" in (a, b) and {a, b} <= STRINGS | {"bit"} and op in "+-*/%":
+            if op in "*/":
+                raise sql_error(8117, display(left.type, False), _ARITHMETIC[op])
+            raise sql_error(402, display(left.type, False), display(right.type, False), _ARITHMETIC[op])
         if op in "&|^":
             return self._bitwise(op, left, right)
         common = self.unify(left, right)
         if common.name in STRINGS or common.name not in NUMBERS:
-            symbol = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}[op]
+            symbol = _ARITHMETIC[op]
             raise (
                 sql_error(402, display(left.type, False), display(right.type, False), symbol)
                 if common.name in STRINGS
@@ -224,19 +254,22 @@ class ConversionCompiler:
     def concatenate(self, left: Typed, right: Typed) -> Typed:
         assert left.type is not None and right.type is not None
         unicode = left.type.name in UNICODE_STRINGS or right.type.name in UNICODE_STRINGS
+        text, limit = f"({left.sql} || {right.sql})", 4000 if unicode else 8000
         length = -1
         if left.type.length > 0 and right.type.length > 0:
-            length = min(left.type.length + right.type.length, 4000 if unicode else 8000)
-        return Typed(
-            f"({left.sql} || {right.sql})", SqlType("nvarchar" if unicode else "varchar", length), self.collation_of(left, right)
-        )
+            length = left.type.length + right.type.length
+            if length > limit:
+                text, length = f"k_left({text}, {limit})", limit
+        return Typed(text, SqlType("nvarchar" if unicode else "varchar", length), self.collation_of(left, right))
 
     def _float_arithmetic(self, op: str, left: Typed, right: Typed, common: SqlType) -> Typed:
         a, b = self.cast(left, FLOAT).sql, self.cast(right, FLOAT).sql
         if op == "/":
             return Typed(f"k_float_divide({a}, {b})", common)
-        if op == "%":
-            raise sql_error(402, "float", "float", "modulo")
+        if op == "%" and left.type is not None and right.type is not None:
+            if left.type.name in FLOATS and right.type.name in FLOATS:
+                raise sql_error(8117, left.type.name, "modulo")
+            raise sql_error(402, display(left.type, False), display(right.type, False), "modulo")
         return Typed(f"k_float({a} {op} {b})", common)
 
     def _decimal_arithmetic(self, op: str, left: Typed, right: Typed, common: SqlType) -> Typed:
@@ -282,6 +315,37 @@ class ConversionCompiler:
         )
 
 
+_PRECISE = frozenset({"datetime2", "datetimeoffset", "time"})
+
+
+def _precise(typed: Typed) -> Typed:
+    constant = typed.constant
+    if isinstance(constant, str):
+        constant = precise_datetime(constant)
+        return Typed(literal_sql(constant), DATETIME2, constant=constant)
+    return Typed(f"k_precise_datetime({typed.sql})", DATETIME2, constant=constant, nullable=typed.nullable)
+
+
+def _compare_bytes(op: str, a: str, b: str) -> str:
+    """A comparison that does not see zeros at the end.
+
+    All values that equal ``b`` lie between ``b`` without its zeros and ``b`` followed by as many as there may be. So an index on
+    ``a`` helps.
+    """
+    low, high = f"k_first_bytes({b})", f"k_last_bytes({b})"
+    if op in ("=", "<>"):
+        test = f"({a} >= {low} AND {a} <= {high} AND {b} >= k_first_bytes({a}) AND {b} <= k_last_bytes({a}))"
+        return test if op == "=" else f"(NOT {test})"
+    if op in ("IS", "IS NOT"):
+        return f"(k_first_bytes({a}) {op} k_first_bytes({b}))"
+    return f"({a} {op} {high if op in ('>', '<=') else low})"
+
+
+def _one_size(left: SqlType, right: SqlType) -> bool:
+    """Whether all values of both types have one length, so that zeros at the end cannot make a difference."""
+    return left.length == right.length and {left.name, right.name} <= {"binary", "rowversion"}
+
+
 def _decimal_of(typed: Typed) -> SqlType:
     assert typed.type is not None
     return typed.type
@@ -296,6 +360,8 @@ def _same_form(source: SqlType, target: SqlType, cut: bool) -> bool:
         (low, high), (least, most) = INTEGER_RANGES[a], INTEGER_RANGES[b]
         return least <= low and high <= most
     if a in STRINGS and b in STRINGS:
+        if b == "xml" != a:
+            return False
         if b in ("char", "nchar") and cut or (b not in UNICODE_STRINGS and a in UNICODE_STRINGS):
             return False
         return not cut or target.length < 0 or 0 < source.length <= target.length

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emulators.sql_server.catalogue.model import check_collation, sqlite_collation
+from emulators.sql_server.catalogue.collations import check_collation, sqlite_collation
 from emulators.sql_server.compiler.chains import STEPS_IN_ONE_TEXT, Chain, balanced
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
 from emulators.sql_server.compiler.masks import MaskedReads
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, Scope, Typed
+from emulators.sql_server.compiler.sequences import SequenceCompiler
 from emulators.sql_server.parser.keywords import AGGREGATES
 from emulators.sql_server.parser.tree import (
     AtTimeZone,
@@ -56,6 +57,7 @@ from emulators.sql_server.values.datatypes import (
     to_internal,
 )
 from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.legality import require_explicit
 from emulators.sql_server.values.results import SqlError, SqlType
 
 GLOBALS: dict[str, SqlType] = {
@@ -82,7 +84,7 @@ GLOBALS: dict[str, SqlType] = {
 }
 
 
-class ExpressionCompiler(ConversionCompiler):
+class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
     """Compiles within one unit; scopes are passed along."""
 
     def compile_query(self, query: Query, scope: Scope | None) -> CompiledQuery:
@@ -230,9 +232,11 @@ class ExpressionCompiler(ConversionCompiler):
     def _compile_inlist(self, node: InList, scope: Scope) -> Typed:
         operand = self.value(node.operand, scope)
         items = [self.value(item, scope) for item in node.items]
-        if any(typed.type is not None and typed.type.name == "sql_variant" for typed in (operand, *items)):
+        if any(typed.type is not None and typed.type.name in BINARIES | {"sql_variant"} for typed in (operand, *items)):
             equal = balanced(" OR ", [self.comparison("=", operand, item) for item in items])
             return Typed(f"(NOT {equal})" if node.negated else equal, BOOLEAN)
+        for item in items:
+            self.comparison("=", operand, item)
         common = self.unify(operand, *items)
         collation = self.collation_of(operand, *items)
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
@@ -248,6 +252,7 @@ class ExpressionCompiler(ConversionCompiler):
         operand = self.value(node.operand, scope)
         query = self.compile_query(node.query, scope)
         column = self._only_column(query)
+        self.comparison("=", operand, column)
         common = self.unify(operand, column)
         if common.name == "sql_variant":
             raise unsupported("comparison of sql_variant")
@@ -255,6 +260,8 @@ class ExpressionCompiler(ConversionCompiler):
         left = self.collated(self._for_comparison(operand, common).sql, common, collation)
         inner = self._for_comparison(Typed("_1", column.type, column.collation), common)
         right = self.collated(inner.sql, common, collation) if common.name == "datetimeoffset" else inner.sql
+        if common.name in BINARIES:
+            left, right = f"k_first_bytes({left})", f"k_first_bytes({right})"
         text = query.sql() if right == "_1" else f"SELECT {right} FROM ({query.sql()})"
         return Typed(f"({left} {'NOT ' if node.negated else ''}IN ({text}))", BOOLEAN)
 
@@ -289,6 +296,10 @@ class ExpressionCompiler(ConversionCompiler):
     # --- other expressions ---
 
     def _compile_case(self, node: Case, scope: Scope) -> Typed:
+        with self.one_of_several():
+            return self._case(node, scope)
+
+    def _case(self, node: Case, scope: Scope) -> Typed:
         tests = []
         for test, _ in node.whens:
             tests.append(self.condition(test if node.operand is None else Comparison("=", node.operand, test), scope))
@@ -304,12 +315,18 @@ class ExpressionCompiler(ConversionCompiler):
                 raise unsupported("CONVERT with a style that is no constant")
             style = styled.constant
         operand = self.value(node.operand, scope)
+        if node.type.name == "xml" and style:
+            raise unsupported(f"CONVERT to xml with style {style}")
         if (
             operand.type is not None
             and operand.type.name not in TEMPORALS | FLOATS | {"money", "smallmoney", "sql_variant"}
-            and not (operand.type.name in BINARIES or node.type.name in BINARIES)
+            and node.type.name not in BINARIES
+            and operand.type.name not in BINARIES
+            and not (operand.type.name in STRINGS and node.type.name in TEMPORALS)
         ):
             style = None
+        if operand.type is not None:
+            require_explicit(operand.type, node.type)
         self.explicit = True
         try:
             return self.cast(operand, node.type, style, node.lenient)

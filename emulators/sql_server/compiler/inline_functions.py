@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from emulators.sql_server.catalogue.model import InlineFunction, Table
+from emulators.sql_server.catalogue.objects import InlineFunction, Table
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.scope import Scope, Typed
 from emulators.sql_server.compiler.tables import TableCompiler

@@ -9,6 +9,25 @@ from emulators.sql_server.compiler.expressions import ExpressionCompiler
 from emulators.sql_server.compiler.scope import Typed
 from emulators.sql_server.values.datatypes import BINARIES, DECIMALS, FLOATS, INTEGERS, NVARCHAR_MAX, TEMPORALS
 from emulators.sql_server.values.errors import unsupported
+from emulators.sql_server.values.results import SqlError
+
+
+def refuse_conflicts(names: list[str]) -> None:
+    """Every property has one value, and the columns of an object stand together. Raises SqlError 13601."""
+    taken: set[tuple[str, ...]] = set()
+    opened: tuple[str, ...] = ()
+    for name in names:
+        *parents, last = name.split(".")
+        path = tuple(parents)
+        opens = [path[:depth] for depth in range(1, len(path) + 1) if opened[:depth] != path[:depth]]
+        if (*path, last) in taken or any(parent in taken for parent in opens):
+            raise SqlError(
+                13601,
+                f"Property '{name}' cannot be generated in JSON output due to a conflict with another column name or alias. "
+                "Use different names and aliases for each column in SELECT list.",
+            )
+        taken.update([*opens, (*path, last)])
+        opened = path
 
 
 def json_object(compiler: ExpressionCompiler, columns: list[tuple[str, Typed]], include_nulls: bool) -> str:
@@ -24,7 +43,7 @@ def json_object(compiler: ExpressionCompiler, columns: list[tuple[str, Typed]], 
         elif kind in INTEGERS | DECIMALS:
             values.append(compiler.cast(value, NVARCHAR_MAX).sql)
         elif kind in FLOATS:
-            values.append(compiler.cast(value, NVARCHAR_MAX, 2).sql)
+            values.append(compiler.cast(value, NVARCHAR_MAX, 126).sql)
         elif kind in TEMPORALS:
             values.append(compiler.cast(value, NVARCHAR_MAX, 127 if kind == "datetimeoffset" else 126).sql)
         elif kind in BINARIES:

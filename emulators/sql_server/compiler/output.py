@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Table, TableColumn
+from emulators.sql_server.catalogue.objects import Table, TableColumn
 from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.plans import OutputPlan
 from emulators.sql_server.compiler.queries import QueryCompiler, type_or_int
@@ -50,7 +50,7 @@ class OutputCompiler(QueryCompiler):
     def assigned(self, node: Expression, column: TableColumn, scope: Scope) -> str:
         """A value for a column; too long strings are found out by the writer, which can name the column."""
         typed = self.default_value(column) if isinstance(node, Default) else self.value(node, scope)
-        return self.cast(typed, column.type, cut=False).sql
+        return self.assigned_as(typed, column.type).sql
 
     def _stored_place(self, table: Table, name: str) -> int:
         column = table.column(name)
@@ -92,7 +92,7 @@ class OutputCompiler(QueryCompiler):
             if place in given or column.identity is not None or column.type.name == "rowversion" or column.default is None:
                 continue
             places.append(place)
-            values.append(self.cast(self.default_value(column), column.type, cut=False).sql)
+            values.append(self.assigned_as(self.default_value(column), column.type).sql)
         return places, values
 
     def _layout(self, table: Table, places: list[int]) -> list[int]:
@@ -184,7 +184,7 @@ class OutputCompiler(QueryCompiler):
         given, _ = self.insert_columns(table, node.into_columns, False)
         if len(given) != len(items):
             raise sql_error(121 if len(items) > len(given) else 120)
-        cast = [self.cast(item, table.stored[place].type, cut=False) for item, place in zip(items, given, strict=True)]
+        cast = [self.assigned_as(item, table.stored[place].type) for item, place in zip(items, given, strict=True)]
         places, defaults = self._missing(table, given)
         return table, given + places, cast, ", ".join(defaults)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Table
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.parser.tree import Name
 from emulators.sql_server.values.results import Column, SqlType
 
@@ -25,6 +25,7 @@ class Plan:
     masks: list[tuple[int, Mask, SqlType]] = field(default_factory=list)
     """Columns of the result that a user without UNMASK reads otherwise."""
     doubts: list[Mask] = field(default_factory=list)
+    sequences: list[int] = field(default_factory=list)
     filtered: bool = False
     """A security policy hides rows: errors of conversion name no value."""
 
@@ -35,6 +36,8 @@ class SelectPlan(Plan):
     converters: list[tuple[int, Callable[[Any], Any]]] = field(default_factory=list)
     assignments: list[str] = field(default_factory=list)
     into: Name | None = None
+    pieces: bool = False
+    """The result is one long text, which arrives in rows (FOR JSON)."""
     types: list[SqlType] = field(default_factory=list)
     steps: list[AssignmentStep] = field(default_factory=list)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.functions.aggregates import refuse_aggregates
-from emulators.sql_server.compiler.json import json_object
+from emulators.sql_server.compiler.json import json_object, refuse_conflicts
 from emulators.sql_server.compiler.masks import combined
 from emulators.sql_server.compiler.scope import NO_CONSTANT, BoundColumn, BoundCte, Scope, Typed
 from emulators.sql_server.compiler.sources import SourceCompiler
@@ -47,7 +47,8 @@ class QueryCompiler(SourceCompiler):
         """``scope`` is the enclosing one, for correlated subqueries."""
         ctes = dict(scope.ctes) if scope is not None else {}
         prefix = self._bind_common_tables(query, ctes, scope)
-        compiled = self._body(query.body, scope, ctes, query, top_level, expose_rowid)
+        with self.at_level(top_level):
+            compiled = self._body(query.body, scope, ctes, query, top_level, expose_rowid)
         if prefix:
             compiled.before = f"WITH RECURSIVE {', '.join(prefix)} " + compiled.before
         if query.for_json is not None:
@@ -215,7 +216,8 @@ class QueryCompiler(SourceCompiler):
         with self.reads.no_value():
             group = self._group(select, scope) if select.group else []
         scope.grouped = aggregated
-        names, items, assignments = self._items(select.items, scope)
+        with self.drawing(top_level and self._is_plain(select, query) and not aggregated):
+            names, items, assignments = self._items(select.items, scope)
         having = self.condition(select.having, scope) if select.having is not None else ""
         columns = [
             (
@@ -247,6 +249,10 @@ class QueryCompiler(SourceCompiler):
         if expose:
             self._expose_rowid(compiled, scope, select)
         return compiled
+
+    def _is_plain(self, select: Select, query: Query) -> bool:
+        """Every row of the sources is a row of the result."""
+        return not (select.distinct or select.top or query.order or query.offset is not None or query.for_json)
 
     def _takes_one(self, select: Select) -> bool:
         return (
@@ -305,7 +311,7 @@ class QueryCompiler(SourceCompiler):
                 mask = typed.mask
                 if mask is not None and typed.type != declared:
                     mask = combined([mask])
-                typed = self.cast(typed, declared)
+                typed = self.assigned_as(typed, declared, cut=True)
                 if mask is not None:
                     typed = replace(typed, mask=mask)
             names.append(node.alias or (node.expression.parts[-1] if isinstance(node.expression, ColumnRef) else ""))
@@ -419,6 +425,12 @@ class QueryCompiler(SourceCompiler):
                 "Column expressions and data sources without names or aliases cannot be formatted as JSON text using "
                 "FOR JSON clause. Add alias to the unnamed column or table.",
             )
+        if clause.root is not None and clause.without_array:
+            raise SqlError(
+                13620,
+                "ROOT option and WITHOUT_ARRAY_WRAPPER option cannot be used together in FOR JSON. Remove one of these options.",
+            )
+        refuse_conflicts([name for name, _ in compiled.columns])
         if clause.mode == "AUTO" and "JOIN" in compiled.after:
             raise unsupported("FOR JSON AUTO over several tables")
         mask = combined([typed.mask for _, typed in compiled.columns if typed.mask], "FOR JSON over a masked column")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Catalogue, Table
+from emulators.sql_server.catalogue.model import Catalogue
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.parser.tree import CommonTable, Expression
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlType
@@ -131,6 +132,10 @@ class Unit:
     """Uses of masked columns that only a user with UNMASK may make here."""
     filtered: bool = False
     """A security policy hides rows of a table that it reads."""
+    sequences: list[int] = field(default_factory=list)
+    """Sequences that the statement draws from, once for each use."""
+    drawn: set[int] = field(default_factory=set)
+    """Those of the row that is being compiled."""
     deferred: dict[str, Callable[[], str]] = field(default_factory=dict)
     sources: int = 0
     columns_seen: int = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from emulators.sql_server.catalogue.model import InlineFunction, Table, quote, quote_text
-from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
+from emulators.sql_server.catalogue.model import quote, quote_text
+from emulators.sql_server.catalogue.objects import InlineFunction, Table
+from emulators.sql_server.catalogue.view_columns import SERVER_VIEWS, SYSTEM_VIEWS
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import refuse_large_object
 from emulators.sql_server.compiler.inline_functions import (
@@ -105,6 +106,8 @@ class SourceCompiler(InlineCompiler):
         columns = SYSTEM_VIEWS.get(key)
         if columns is None:
             raise sql_error(208, ".".join(node.name))
+        if node.name[-3:-2] and node.name[-3].lower() in ("master", "tempdb") and key not in SERVER_VIEWS:
+            raise unsupported(f"{key} of {node.name[-3].lower()}")
         self.unit.views.add(key)
         inner = self.unit.alias()
         bound = Bound(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from emulators.sql_server.catalogue.model import Table, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.assignments import AssignmentCompiler, variables_in
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.functions.aggregates import refuse_aggregates
@@ -13,6 +14,7 @@ from emulators.sql_server.compiler.output import alias_of, highest_parameter, ou
 from emulators.sql_server.compiler.plans import DmlPlan, MergeAction, Plan, SelectPlan
 from emulators.sql_server.compiler.queries import shown_type, type_or_int
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, BoundCte, Scope, Typed, Unit
+from emulators.sql_server.compiler.sequences import refuse_repeated_draws
 from emulators.sql_server.parser.tree import (
     CommonTable,
     Default,
@@ -23,6 +25,7 @@ from emulators.sql_server.parser.tree import (
     Join,
     Merge,
     MergeWhen,
+    Name,
     Query,
     Source,
     TableSource,
@@ -46,7 +49,7 @@ class StatementCompiler(AssignmentCompiler):
 
     # --- SELECT and scalars ---
 
-    def select_plan(self, query: Query) -> SelectPlan:
+    def select_plan(self, query: Query, into: Name | None = None) -> SelectPlan:
         stepwise = self.row_assignments(query)
         if stepwise is not None:
             stepwise.sql = self.unit.finish(stepwise.sql)
@@ -56,7 +59,6 @@ class StatementCompiler(AssignmentCompiler):
             Column(name, shown_type(typed), typed.nullable, typed.identity, typed.origin) for name, typed in compiled.columns
         ]
         masks = [(place, typed.mask, type_or_int(typed)) for place, (_, typed) in enumerate(compiled.columns) if typed.mask]
-        into = getattr(query.body, "into", None)
         plan = SelectPlan(
             self.unit.finish(compiled.sql()),
             self.unit.bindings,
@@ -64,6 +66,7 @@ class StatementCompiler(AssignmentCompiler):
             converters=output_converters([column.type for column in columns]) if into is None else [],
             assignments=[name for name, _ in compiled.assignments],
             into=into,
+            pieces=query.for_json is not None,
             types=[column.type for column in columns],
             masks=masks,
         )
@@ -71,11 +74,12 @@ class StatementCompiler(AssignmentCompiler):
 
     def scalar_plan(self, node: Expression, target: SqlType | None = None) -> tuple[Plan, SqlType]:
         """``SELECT expression``."""
-        typed = self.value(node, Scope())
+        with self.drawing():
+            typed = self.value(node, Scope())
         read = self.reads.taken(0)
         doubt = "a variable set from a masked column of its own type" if target is None or typed.type == target else ""
         if target is not None:
-            typed = self.cast(typed, target)
+            typed = self.assigned_as(typed, target, cut=True)
         plan = Plan(self.unit.finish(f"SELECT {typed.sql}"), self.unit.bindings)
         if (mask := combined(read, doubt)) is not None:
             plan.masks.append((0, mask, type_or_int(typed)))
@@ -89,7 +93,8 @@ class StatementCompiler(AssignmentCompiler):
         plan.bindings = plan.bindings[: highest_parameter(plan.sql)]
         plan.views, plan.reads = sorted(self.unit.views), self.unit.reads
         plan.permissions, plan.locking = sorted(self.unit.permissions | self.unit.beyond_chains), self.unit.locking
-        plan.filtered = self.unit.filtered
+        plan.filtered, plan.sequences = self.unit.filtered, sorted(set(self.unit.sequences))
+        refuse_repeated_draws(plan.sql)
         rest = combined(self.reads.values, "this use of a masked column")
         plan.doubts = [*self.unit.doubts, *(mask for _, mask, _ in plan.masks if mask.doubt), *([rest] if rest else [])]
         return plan
@@ -122,6 +127,8 @@ class StatementCompiler(AssignmentCompiler):
         if self.unit.catalogue.policies and self.unit.catalogue.filter_of(table.object_id) is not None:
             self.unit.filtered = True  # it hinders no row, but errors name no values
         given, named = self.insert_columns(table, node.columns, explicit)
+        if node.top is not None and not isinstance(node.source, Query):
+            raise unsupported("INSERT TOP with VALUES or EXECUTE")
         if node.source is None:
             rows: list[list[Expression]] = [[Default() for _ in given]]
             text, places = self._insert_values(table, given, rows, True)
@@ -138,14 +145,16 @@ class StatementCompiler(AssignmentCompiler):
         return self._finish(plan, "INSERT", node.context)
 
     def _insert_values(self, table: Table, given: list[int], rows: list[list[Expression]], named: bool) -> tuple[str, list[int]]:
-        places, defaults = self._missing(table, given)
+        places: list[int] = []
         if len(rows) > 1 and any(table.stored[place].type.name == "sql_variant" for place in given):
             raise unsupported("several rows of VALUES for a sql_variant")  # they would get one type first
         texts = []
         for row in rows:
             if len(row) != len(given):
                 raise (sql_error(110 if len(row) > len(given) else 109) if named else sql_error(213))
-            values = [self.assigned(item, table.stored[place], Scope()) for item, place in zip(row, given, strict=True)]
+            with self.drawing():
+                values = [self.assigned(item, table.stored[place], Scope()) for item, place in zip(row, given, strict=True)]
+                places, defaults = self._missing(table, given)
             texts.append(", ".join(values + defaults) or "NULL")
         text = f"SELECT {texts[0]}" if len(texts) == 1 else "VALUES " + ", ".join(f"({text})" for text in texts)
         return text, self._layout(table, given + places)
@@ -157,17 +166,16 @@ class StatementCompiler(AssignmentCompiler):
         compiled = self.compile_query(node.source, Scope(None, ctes), top_level=True)
         if len(compiled.columns) != len(given):
             raise (sql_error(120 if len(compiled.columns) < len(given) else 121) if named else sql_error(213))
-        places, defaults = self._missing(table, given)
+        with self.drawing():
+            places, defaults = self._missing(table, given)
         for _, typed in compiled.columns:
             if typed.mask is not None and typed.mask.doubt:
                 self.unit.doubts.append(typed.mask)
         values = [
-            self.cast(
-                Typed(masked_sql(f"q._{number}", typed), typed.type, typed.collation), table.stored[place].type, cut=False
-            ).sql
+            self.assigned_as(Typed(masked_sql(f"q._{number}", typed), typed.type, typed.collation), table.stored[place].type).sql
             for number, ((_, typed), place) in enumerate(zip(compiled.columns, given, strict=True), 1)
         ]
-        top = f" LIMIT {self.row_count(node.top.count, Scope())}" if node.top else ""
+        top = f" LIMIT {self.top_count(node.top)}" if node.top else ""
         return f"SELECT {', '.join(values + defaults)} FROM ({compiled.sql()}) AS q{top}", self._layout(table, given + places)
 
     # --- UPDATE and DELETE ---
@@ -234,9 +242,11 @@ class StatementCompiler(AssignmentCompiler):
 
     def update_plan(self, node: Update) -> DmlPlan:
         """Columns of the query: rowid, old values, new values of the columns set, variables, extra columns for OUTPUT."""
+        self.outermost = True
         scope = Scope()
         text, target, table, renames = self._bind_target(node.target, node.source, node.ctes, scope)
-        changed, values, variables = self._assignments(node.assignments, table, scope, target, renames)
+        with self.drawing():
+            changed, values, variables = self._assignments(node.assignments, table, scope, target, renames)
         old = [f"{alias_of(target)}.{quote(column.name)}" for column in table.stored]
         items = [target.rowid, *old, *values]
         plan = DmlPlan("", self.unit.bindings, table=table, kind="UPDATE", changed=changed, extra_at=len(items))
@@ -252,10 +262,16 @@ class StatementCompiler(AssignmentCompiler):
         if where is not None:
             refuse_aggregates(where, 147)
         conditions = ([self.condition(where, scope)] if where is not None else []) + scope.extra_conditions
-        if top is not None and top.percent:
-            raise unsupported("TOP PERCENT")
-        limit = f" LIMIT {self.row_count(top.count, Scope())}" if top is not None else ""
+        limit = f" LIMIT {self.top_count(top)}" if top is not None else ""
         return f"SELECT {', '.join(items)} FROM {text}{' WHERE ' + ' AND '.join(conditions) if conditions else ''}{limit}"
+
+    def top_count(self, top: Top) -> str:
+        """Raises SqlError 40517 for PERCENT and 102 for WITH TIES, which only SELECT has."""
+        if top.percent:
+            raise unsupported("TOP PERCENT")
+        if top.ties:
+            raise sql_error(102, "TIES")
+        return self.row_count(top.count, Scope())
 
     def _assignments(
         self,
@@ -280,7 +296,7 @@ class StatementCompiler(AssignmentCompiler):
                     typed = self.binary(op[0], Typed(self.unit.bind("variable", variable), declared), typed)
                 variables.append((variable, len(values)))
                 changed.append(-1)
-                values.append(self.cast(typed, declared).sql)
+                values.append(self.assigned_as(typed, declared, cut=True).sql)
                 continue
             name = renames.get(name.lower(), name)
             place = self._stored_place(table, name)
@@ -293,7 +309,7 @@ class StatementCompiler(AssignmentCompiler):
                 raise sql_error(264, column.name)
             if op != "=":
                 own = Typed(f"{alias_of(target)}.{quote(column.name)}", column.type, column.sqlite_collation)
-                value = self.cast(self.binary(op[0], own, self.value(node, scope)), column.type, cut=False).sql
+                value = self.assigned_as(self.binary(op[0], own, self.value(node, scope)), column.type).sql
             else:
                 value = self.assigned(node, column, scope)
             if variable:
@@ -304,6 +320,7 @@ class StatementCompiler(AssignmentCompiler):
 
     def delete_plan(self, node: Delete) -> DmlPlan:
         """Columns of the query: rowid, old values, extra columns for OUTPUT."""
+        self.outermost = True
         scope = Scope()
         text, target, table, _ = self._bind_target(node.target, node.source, node.ctes, scope)
         items = [target.rowid, *(f"{alias_of(target)}.{quote(column.name)}" for column in table.stored)]
@@ -319,6 +336,7 @@ class StatementCompiler(AssignmentCompiler):
 
     def merge_plan(self, node: Merge, identity_insert: int) -> DmlPlan:
         """Columns of the query: action number, rowid, old values, values of each action, extra columns for OUTPUT."""
+        self.outermost = True
         scope = Scope(None, self.bind_common_tables(node.ctes))
         table = self.target_table(node.target)
         source_text = self.source(node.source, scope)
@@ -346,6 +364,8 @@ class StatementCompiler(AssignmentCompiler):
             plan.output = self.output_plan(node.output, table, scope.sources, extras, ("inserted", "deleted"), True)
             items += extras
         plan.sql = self._merge_query(items, tests, source_text, target_text, on, target)
+        if node.top is not None:
+            plan.sql = f"SELECT * FROM ({plan.sql}) WHERE action IS NOT NULL LIMIT {self.top_count(node.top)}"
         for when in node.whens:
             if not table.temporary:
                 self.unit.permissions.add((when.action, table.object_id))
@@ -365,7 +385,7 @@ class StatementCompiler(AssignmentCompiler):
 
         matched = f"CASE WHEN {target.rowid} IS NOT NULL THEN {pick('MATCHED')} ELSE {pick('NOT MATCHED')} END"
         join = "LEFT JOIN" if tests["NOT MATCHED"] else "JOIN"
-        text = f"SELECT {', '.join([matched, *items[1:]])} FROM {source} {join} {target_text} ON {on}"
+        text = f"SELECT {', '.join([f'{matched} AS action', *items[1:]])} FROM {source} {join} {target_text} ON {on}"
         if tests["NOT MATCHED BY SOURCE"]:
             marker = f"(SELECT 1 AS _m) AS {self.unit.alias()}m"
             name = marker.rpartition(" ")[2]
@@ -393,7 +413,8 @@ class StatementCompiler(AssignmentCompiler):
         if len(row) != len(given):
             raise (sql_error(110 if len(row) > len(given) else 109) if named else sql_error(213))
         self._refuse_identity(table, given, explicit)
-        places, defaults = self._missing(table, given)
+        with self.drawing():
+            places, defaults = self._missing(table, given)
         values = [self.assigned(item, table.stored[place], scope) for item, place in zip(row, given, strict=True)] + defaults
         guarded = [f"CASE WHEN {target.rowid} IS NULL THEN {value} END" for value in values]
         return guarded, MergeAction("INSERT", start, self._layout(table, given + places), [], explicit)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Table, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.expressions import ExpressionCompiler
 from emulators.sql_server.compiler.functions.calls import FunctionCompiler
 from emulators.sql_server.compiler.masks import combined

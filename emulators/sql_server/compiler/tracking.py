@@ -7,7 +7,8 @@ the last committed one are shown, so that a transaction does not see its own cha
 from __future__ import annotations
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Index, Table, TableColumn, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import Index, Table, TableColumn
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope
 from emulators.sql_server.compiler.tables import TableCompiler
 from emulators.sql_server.parser.tree import ChangesSource, GlobalVariable, Literal, Name, Null, Unary, Variable, VersionSource

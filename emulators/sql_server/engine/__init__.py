@@ -11,12 +11,15 @@ Where it differs from the real server, on purpose:
 * errors of names (207, 22105, …) come when the statement is reached. In the real server they come before the batch starts.
 * strings sort by code point without case, and uniqueidentifiers as text. varchar has code page 1252. Characters beyond the first
   plane differ from each other, which they do not in the oldest collations of the real server.
+* comparisons of binaries do not see zeros at the end. Unique keys, GROUP BY, DISTINCT and UNION do see them here.
+* a statement that draws from a sequence takes the write lock. Values that a rolled-back transaction drew can come again after a
+  restart.
 * CHANGETABLE shows a key whose spelling changed, but not its value, as it was first spelled after the version asked from.
 * the catalogue shows all tables and columns to every user. Only security policies are hidden from whom they are hidden there.
 * an object always belongs to the owner of its schema, and chains of ownership follow from that. IMPERSONATE does not exist: only an
   owner of the database may give a schema to another user.
 * CHANGETABLE(VERSION …) gives no row for a key that is neither in the table nor in the retained history.
-* what is missing is refused with error 40517, which names it. Procedures, triggers, cursors, sequences, synonyms, and all functions
+* what is missing is refused with error 40517, which names it. Procedures, triggers, cursors, synonyms, and all functions
   but inline table-valued ones are missing. So are FORMAT, PIVOT, GROUPING SETS, TOP PERCENT, WITH TIES, FOR XML, BLOCK predicates,
   and orders of sql_variant.
 * expressions nest about a hundred levels deep, and less where each level is a call. Deeper ones are error 191. Chains of one

@@ -21,6 +21,7 @@ from emulators.sql_server.storage.change_tracking import Cleanup
 from emulators.sql_server.storage.locks import LockManager
 from emulators.sql_server.values.datetimes import instant_text, make, ticks_of
 from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlError
 
 _MAX_BATCHES = 2000
 _MAX_CACHED_TEXT = 200_000
@@ -146,6 +147,8 @@ class Database:
         if name is None:
             raise sql_error(4060, database)
         with self._lock:
+            if self.catalogue.options.single_user and self._sessions:
+                raise SqlError(924, f"Database '{self.name}' is already open and can only have one user at a time.", 14)
             spid = next(self._spids)
         session = Session(self, spid, user, application, host, name)
         self._sessions[spid] = session

@@ -35,7 +35,7 @@ def describe(session: Session, sql: str, parameters: Mapping[str, SqlType]) -> l
                 if isinstance(kind, TableDefinition):
                     temporary[f"@{name}"] = Ddl(session).table_variable(name, kind)
                 else:
-                    variables[name] = kind
+                    variables[name] = session.store.catalogue.resolved(kind)[0]
             continue
         compiler = StatementCompiler(Unit(session.store.catalogue, temporary, variables, session.owner.name))
         columns = _columns(compiler, statement)
@@ -46,7 +46,7 @@ def describe(session: Session, sql: str, parameters: Mapping[str, SqlType]) -> l
 
 def _columns(compiler: StatementCompiler, statement: Statement) -> list[Column]:
     if isinstance(statement, QueryStatement):
-        plan = compiler.select_plan(statement.query)
+        plan = compiler.select_plan(statement.query, statement.into)
         return [] if plan.assignments or plan.steps or plan.into is not None else plan.columns
     if isinstance(statement, Insert) and statement.output is not None:
         dml = compiler.insert_plan(statement, 0)

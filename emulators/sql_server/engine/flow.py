@@ -23,6 +23,7 @@ from emulators.sql_server.parser.tree import (
     CreateIndex,
     CreateSchema,
     CreateTable,
+    CreateType,
     CreateView,
     DropObjects,
     Expression,
@@ -35,6 +36,7 @@ from emulators.sql_server.parser.tree import (
     Return,
     Rollback,
     SaveTransaction,
+    SequenceStatement,
     Statement,
     Throw,
     TruncateTable,
@@ -75,6 +77,7 @@ class FlowStatements:
     ddl: Ddl
     frame: Frame
     handled_error: SqlError | None
+    last_error: int
     return_value: int
     try_depth: int
 
@@ -114,22 +117,30 @@ class FlowStatements:
                 raise
             yield error
             return
+        self._condition_read()
         if true:
             yield from self.run(statement.then)
         elif statement.otherwise is not None:
             yield from self.run(statement.otherwise)
+
+    def _condition_read(self) -> None:
+        """A condition is a statement that affects no row: @@ROWCOUNT and @@ERROR are 0 behind it."""
+        self.session.row_count = 0
+        self.last_error = 0
 
     def _while(self, statement: While) -> Events:
         while True:
             if self.session.cancelled:
                 raise sql_error(3617)
             try:
-                if not self._true(statement, statement.condition):
-                    return
+                true = self._true(statement, statement.condition)
             except SqlError as error:
                 if self._settle(error, statement):
                     raise
                 yield error
+                return
+            self._condition_read()
+            if not true:
                 return
             try:
                 yield from self.run(statement.body)
@@ -330,6 +341,14 @@ class FlowStatements:
     def _create_function(self, statement: CreateFunction) -> Events:
         self.ddl.create_function(statement)
         yield from self._done(None, "CREATE FUNCTION")
+
+    def _sequence(self, statement: SequenceStatement) -> Events:
+        self.ddl.sequence(statement)
+        yield from self._done(None, f"{statement.action} SEQUENCE")
+
+    def _create_type(self, statement: CreateType) -> Events:
+        self.ddl.create_type(statement)
+        yield from self._done(None, "CREATE TYPE")
 
     def _policy(self, statement: PolicyStatement) -> Events:
         self.ddl.policy(statement)

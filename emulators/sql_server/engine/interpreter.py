@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table
-from emulators.sql_server.compiler.plans import DmlPlan, SelectPlan
+from emulators.sql_server.catalogue.objects import Table
+from emulators.sql_server.compiler.plans import DmlPlan, Plan, SelectPlan
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
+from emulators.sql_server.engine.declarations import declarations_in, widened
 from emulators.sql_server.engine.flow import BreakLoop, ContinueLoop, FlowStatements, ReturnFromBatch
 from emulators.sql_server.engine.options import set_option
 from emulators.sql_server.engine.statement_errors import is_terminated, with_named_limits
@@ -28,6 +29,7 @@ from emulators.sql_server.parser.tree import (
     CreateIndex,
     CreateSchema,
     CreateTable,
+    CreateType,
     CreateView,
     Declare,
     Default,
@@ -50,6 +52,7 @@ from emulators.sql_server.parser.tree import (
     Return,
     Rollback,
     SaveTransaction,
+    SequenceStatement,
     SetOption,
     SetVariable,
     Statement,
@@ -65,6 +68,7 @@ from emulators.sql_server.parser.tree import (
     While,
 )
 from emulators.sql_server.procedures.system import call
+from emulators.sql_server.runtime.for_json import pieces
 from emulators.sql_server.storage.dml import DmlRunner, convert_rows
 from emulators.sql_server.storage.frame import Frame
 from emulators.sql_server.storage.session import Session
@@ -72,7 +76,9 @@ from emulators.sql_server.values import errors
 from emulators.sql_server.values.conversions import converter
 from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, to_internal
 from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.legality import require_implicit
 from emulators.sql_server.values.results import Event, Message, Parameter, ResultSet, RowsAffected, SqlError, SqlType
+from emulators.sql_server.values.xml_text import xml_text
 
 Events = Iterator[Event | SqlError]
 _MAX_NESTING = 32
@@ -131,6 +137,8 @@ class Interpreter(FlowStatements):
             CreateSchema: self._create_schema,
             CreateView: self._create_view,
             CreateFunction: self._create_function,
+            SequenceStatement: self._sequence,
+            CreateType: self._create_type,
             PolicyStatement: self._policy,
             PrincipalStatement: self._principal,
             PermissionStatement: self._permission,
@@ -148,7 +156,8 @@ class Interpreter(FlowStatements):
         hidden = self.session.hide_table_variables() if dynamic else {}
         for name, parameter in parameters.items():
             kind = widened(parameter.type)
-            self.frame.declare(name, kind, to_internal(parameter.value, kind))
+            value = to_internal(parameter.value, kind)
+            self.frame.declare(name, kind, xml_text(value) if kind.name == "xml" and value is not None else value)
         self.nesting += 1
         try:
             if self.nesting > _MAX_NESTING:
@@ -175,7 +184,7 @@ class Interpreter(FlowStatements):
                     error = sql_error(134, f"@{name}")
                     error.line = declaration.line
                     raise error
-                self.frame.declare(name, kind, None)
+                self.frame.declare(name, self.store.catalogue.resolved(kind)[0], None)
 
     def _statements(self, statements: list[Statement]) -> Events:
         for statement in statements:
@@ -264,10 +273,17 @@ class Interpreter(FlowStatements):
             return self.frame.values[node.name], self.frame.types[node.name]
         plan, kind = self._plan(statement, lambda compiler: compiler.scalar_plan(node, target), part or str(id(node)))
         self.session.prepare(plan)
-        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        rows = self.drawn_rows(plan)
         if plan.masks:
             rows = self.session.masked_rows(plan, rows)
         return rows[0][0], kind
+
+    def drawn_rows(self, plan: Plan) -> list[tuple[Any, ...]]:
+        """The rows of a query; one that draws from sequences writes."""
+        if not plan.sequences:
+            return self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        with self.store.writing(), self.session.drawing(plan.sequences):
+            return self.store.rows(plan.sql, self.session.parameters(plan.bindings))
 
     def text(self, statement: Statement, node: Expression) -> str | None:
         """The value of an expression as a string."""
@@ -289,12 +305,12 @@ class Interpreter(FlowStatements):
     # --- queries and DML ---
 
     def _query(self, statement: QueryStatement) -> Events:
-        plan: SelectPlan = self._plan(statement, lambda compiler: compiler.select_plan(statement.query))
+        plan: SelectPlan = self._plan(statement, lambda compiler: compiler.select_plan(statement.query, statement.into))
         self.session.prepare(plan)
         if plan.into is not None:
             yield from self._select_into(plan)
             return
-        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        rows = self.drawn_rows(plan)
         if plan.masks:
             rows = self.session.masked_rows(plan, rows)
         if plan.steps:
@@ -306,6 +322,8 @@ class Interpreter(FlowStatements):
                     self.frame.values[name] = value
             self.session.row_count = len(rows)
             return
+        if plan.pieces:
+            rows = pieces(rows[0][0])
         yield ResultSet(plan.columns, convert_rows(rows, plan.converters))
         yield from self._done(len(rows), "SELECT")
 
@@ -336,7 +354,7 @@ class Interpreter(FlowStatements):
             ],
             [],
         )
-        rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings))
+        rows = self.drawn_rows(plan)
         if plan.masks:
             rows = self.session.masked_rows(plan, rows)
         self.ddl.create_table(CreateTable(plan.into, definition))
@@ -385,6 +403,8 @@ class Interpreter(FlowStatements):
                     raise sql_error(213)
                 if any(column.type.name == "sql_variant" for column in event.columns):
                     raise unsupported("INSERT … EXECUTE of a sql_variant")
+                for column, place in zip(event.columns, given, strict=True):
+                    require_implicit(column.type, table.stored[place].type)
                 converters = [
                     converter(column.type, table.stored[place].type, None, False)
                     for column, place in zip(event.columns, given, strict=True)
@@ -417,7 +437,7 @@ class Interpreter(FlowStatements):
                 self.frame.tables.append(f"@{name}")
                 continue
             if value is not None:
-                self.frame.values[name] = self.evaluate(statement, value, kind)[0]
+                self.frame.values[name] = self.evaluate(statement, value, self.frame.types[name])[0]
                 self.session.row_count = 1
         return
         yield
@@ -466,28 +486,3 @@ class Interpreter(FlowStatements):
         text = self.text(statement, statement.text)
         if text:
             yield from self.batch(text, {}, dynamic=True)
-
-
-def declarations_in(statements: list[Statement]) -> Iterator[Declare]:
-    """All DECLARE statements, also nested ones, in order."""
-    for statement in statements:
-        if isinstance(statement, Declare):
-            yield statement
-        elif isinstance(statement, If):
-            yield from declarations_in([statement.then] + ([statement.otherwise] if statement.otherwise else []))
-        elif isinstance(statement, While):
-            yield from declarations_in([statement.body])
-        elif isinstance(statement, Block):
-            yield from declarations_in(statement.body)
-        elif isinstance(statement, TryCatch):
-            yield from declarations_in(statement.body)
-            yield from declarations_in(statement.handler)
-
-
-def widened(kind: SqlType) -> SqlType:
-    """Drivers declare strings by the length of each value: one plan for all of them."""
-    if kind.name == "nvarchar" and 0 < kind.length < 4000:
-        return SqlType("nvarchar", 4000)
-    if kind.name == "varchar" and 0 < kind.length < 8000:
-        return SqlType("varchar", 8000)
-    return kind

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.parser.tree import SetOption, TableSource, Variable
 from emulators.sql_server.storage.session import Session

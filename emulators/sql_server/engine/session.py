@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Protocol
 
 from emulators.sql_server.catalogue.masking import masked
-from emulators.sql_server.catalogue.model import Table, View
+from emulators.sql_server.catalogue.objects import Table, View
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS
 from emulators.sql_server.compiler.plans import DmlPlan, Plan
 from emulators.sql_server.compiler.scope import Unit
@@ -36,6 +37,7 @@ VERSION = "Microsoft SQL Server 2022 (RTM-CU17) (emulator) - 16.0.4165.4 (X64) \
 _VOLATILE_VIEWS = frozenset(
     {
         "sys.change_tracking_tables",
+        "sys.sequences",
         "sys.dm_tran_commit_table",
         "sys.dm_exec_sessions",
         "sys.dm_exec_connections",
@@ -266,6 +268,26 @@ class Session(TemporaryTables):
             return  # it reads under the write lock
         if plan.reads or plan.locking or self.store.isolation == "SNAPSHOT":
             self.store.reading(plan.reads, plan.locking)
+
+    @contextmanager
+    def drawing(self, sequences: Sequence[int]) -> Iterator[None]:
+        """A statement draws from sequences: what was given last is known before and kept behind it, also by a rollback."""
+        known = self.owner.identities
+        for number in sequences:
+            if number not in known:
+                row = self.store.run('SELECT last FROM "$identity" WHERE object_id = ?', (number,)).fetchone()
+                if row is not None:
+                    known[number] = row[0]
+        yield
+        for number in sequences:
+            if number in known:
+                self.store.run('INSERT OR REPLACE INTO "$identity" VALUES (?, ?)', (number, known[number]))
+
+    def last_drawn(self, number: int) -> int | None:
+        """What a sequence gave last."""
+        known = self.owner.identities.get(number)
+        row = self.store.run('SELECT last FROM "$identity" WHERE object_id = ?', (number,)).fetchone() if known is None else None
+        return row[0] if row is not None else known
 
     def _refuse_doubts(self, plan: Plan) -> None:
         """Raises SqlError 40517 where it is not known how the real server would mask a value."""

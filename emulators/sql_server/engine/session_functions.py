@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask, masked
-from emulators.sql_server.catalogue.model import Catalogue, InlineFunction, SecurityPolicy, Table, View, constraints_of
+from emulators.sql_server.catalogue.model import Catalogue, constraints_of
+from emulators.sql_server.catalogue.objects import InlineFunction, SecurityPolicy, Table, View
+from emulators.sql_server.catalogue.sequences import Sequence
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, system_view_id
 from emulators.sql_server.objects.extended_properties import listed
 from emulators.sql_server.objects.security import allows, has_permission_by_name, logins, roles_of, unmasks
@@ -20,6 +22,7 @@ from emulators.sql_server.storage.locks import MODES, LockTimeout
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values.datatypes import (
     BIGINT,
+    DECIMALS,
     INT,
     SYSNAME,
     encode_decimal,
@@ -78,6 +81,7 @@ FUNCTIONS = {
     "k_transaction_id": 0,
     "k_applock_mode": 3,
     "k_applock_test": 4,
+    "k_next_value": 2,
     "k_identity_current": 1,
     "k_identity_seed": 1,
     "k_identity_increment": 1,
@@ -244,11 +248,24 @@ class SessionFunctions:
         return max_length_bytes(column.type) if column else None
 
     def type_id(self, name: str | None) -> int | None:
+        parts = split_name(name or "") or ()
+        alias = self.catalogue.alias_type(parts[-2] if len(parts) > 1 else "dbo", parts[-1]) if parts else None
+        if alias is not None:
+            return alias.user_type_id
         lower = (name or "").lower()
         return system_type_id(lower) if lower in system_types() else None
 
     def type_name(self, number: int | None) -> str | None:
-        return next((name for name in system_types() if system_type_id(name) == number), None)
+        names = {alias.user_type_id: alias.name for alias in self.catalogue.types.values()}
+        return names.get(number or 0) or next((name for name in system_types() if system_type_id(name) == number), None)
+
+    def next_value(self, object_id: int, place: int) -> Any:
+        """The next value of a sequence, for the use of the statement that has this number."""
+        found = self.catalogue.by_id[object_id]
+        assert isinstance(found, Sequence)
+        known = self.session.owner.identities
+        value = known[object_id] = found.after(known.get(object_id))
+        return encode_decimal(Decimal(value)) if found.type.name in DECIMALS else value
 
     def index_property(self, object_id: int | None, index_name: str | None, name: str | None) -> int | None:
         table = self._table(object_id)

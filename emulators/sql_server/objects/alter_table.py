@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
+from emulators.sql_server.catalogue.collations import check_collation
 from emulators.sql_server.catalogue.masking import parse_mask
-from emulators.sql_server.catalogue.model import (
-    Check,
-    ForeignKey,
-    Index,
-    Table,
-    TableColumn,
-    check_collation,
-    constraints_of,
-    quote,
-    storage_column,
-)
+from emulators.sql_server.catalogue.model import constraints_of, quote, storage_column
+from emulators.sql_server.catalogue.objects import Check, ForeignKey, Index, Table, TableColumn
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
 from emulators.sql_server.objects.dependencies import depends_on
+from emulators.sql_server.objects.limits import require_key_fits, require_row_fits
 from emulators.sql_server.objects.table_builder import TableBuilder
 from emulators.sql_server.objects.table_storage import build_index, drop_index
 from emulators.sql_server.parser.batches import parse_condition, parse_expression, parse_query
@@ -29,6 +23,7 @@ from emulators.sql_server.storage import change_tracking
 from emulators.sql_server.storage.writer import check_query
 from emulators.sql_server.values.datatypes import STRINGS
 from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.legality import CONVERSIONS, named
 from emulators.sql_server.values.results import SqlError
 
 
@@ -73,7 +68,9 @@ class TableAlterer(TableBuilder):
             constraints += syntax.constraints
             column = self._add_column(table, syntax)
             if column.computed is None:
-                self._store_new_column(table, column, any(c.kind == "DEFAULT" and c.with_values for c in syntax.constraints))
+                self._store_new_column(table, column, syntax.default_with_values)
+        self._type_computed_columns(table, node.definition.columns)
+        require_row_fits(table)
         for constraint in constraints:
             added = self._add_constraint(table, constraint)
             if isinstance(added, Index):
@@ -141,6 +138,8 @@ class TableAlterer(TableBuilder):
             unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
             compiler = StatementCompiler(unit)
             text = compiler.cast(compiler.default_value(column), column.type, cut=False).sql
+            if unit.sequences:
+                raise unsupported("ADD of a column with NEXT VALUE FOR to a table that has rows")
             self.store.run(f"UPDATE {table.storage} SET {quote(column.name)} = {text}", self.session.parameters(unit.bindings))
 
     def _refuse_nulls(self, table: Table, index: Index) -> None:
@@ -275,18 +274,28 @@ class TableAlterer(TableBuilder):
             raise unsupported("ALTER COLUMN of a masked column without MASKED")
         if syntax.mask is not None:
             security.require_database(self.session, "ALTER ANY MASK")
+        if syntax.type is not None:
+            kind, alias = self.store.catalogue.resolved(syntax.type)
+            implied = alias.nullable if alias is not None and syntax.nullable is None else syntax.nullable
+            syntax = replace(syntax, type=kind, nullable=implied)
+            column.alias_id = alias.user_type_id if alias is not None else 0
         collation = check_collation(syntax.collation)
         if column.computed is not None or column.identity is not None or syntax.type is None:
             raise unsupported("ALTER COLUMN of an identity or computed column")
         if syntax.type.name != column.type.name:
             self._refuse_dependents(table, column, "ALTER COLUMN")
         self._refuse(self._bound_to(table, column.name.lower()), column, "ALTER COLUMN")
+        if column.type.name != syntax.type.name and CONVERSIONS.get((column.type.name, syntax.type.name)) == "none":
+            raise sql_error(206, named(column.type), named(syntax.type))
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         converted = StatementCompiler(unit).cast(Typed(quote(column.name), column.type), syntax.type, cut=False).sql
         column.nullable = syntax.nullable is not False
         if not column.nullable and self.store.rows(f"SELECT 1 FROM {table.storage} WHERE {quote(column.name)} IS NULL LIMIT 1"):
             raise sql_error(515, column.name, f"{self.store.database.name}.{table.full_name}", "ALTER TABLE")
         column.type, column.collation = syntax.type, collation
+        require_row_fits(table)
+        for index in table.indexes:
+            require_key_fits(table, index)
         if syntax.mask is not None:
             column.mask = parse_mask(syntax.mask, column.name, column.type)
         length = column.type.length

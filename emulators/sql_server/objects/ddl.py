@@ -6,11 +6,13 @@ import copy
 import time
 from collections.abc import Iterator
 
-from emulators.sql_server.catalogue.model import Index, InlineFunction, Schema, Table, View, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import Index, InlineFunction, Schema, Table, View
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
-from emulators.sql_server.objects.modules import ModuleDdl, unbindable
+from emulators.sql_server.objects.modules import unbindable
+from emulators.sql_server.objects.sequences import SequenceDdl
 from emulators.sql_server.objects.table_builder import temporary_id
 from emulators.sql_server.objects.table_storage import build_index, create_storage, drop_index
 from emulators.sql_server.parser.batches import parse_query
@@ -53,7 +55,6 @@ _IGNORED_OPTIONS = frozenset(
         "AUTO_UPDATE_STATISTICS_ASYNC",
         "PAGE_VERIFY",
         "QUERY_STORE",
-        "MULTI_USER",
         "ONLINE",
         "RECURSIVE_TRIGGERS",
         "TRUSTWORTHY",
@@ -66,7 +67,7 @@ _IGNORED_OPTIONS = frozenset(
 _PATIENCE_SECONDS = 5.0
 
 
-class Ddl(ModuleDdl):
+class Ddl(SequenceDdl):
     """Runs data definition for one session."""
 
     # --- tables ---
@@ -189,7 +190,9 @@ class Ddl(ModuleDdl):
             object_id = existing.object_id if existing else catalogue.new_id()
             created = existing.created if existing else now
             bound = self._bound_tables(node, unit) if node.bound else []
-            catalogue.put_view(View(object_id, schema.name, node.name[-1], node.columns, node.text, created, now, bound))
+            catalogue.put_view(
+                View(object_id, schema.name, node.name[-1], node.columns, node.text, created, now, bound, node.definition)
+            )
             self.store.save_catalogue()
 
     def _bound_tables(self, node: CreateView, unit: Unit) -> list[int]:
@@ -206,6 +209,10 @@ class Ddl(ModuleDdl):
     def drop(self, node: DropObjects) -> None:
         """Raises SqlError 3701, 3726, 3729."""
         for name in node.names:
+            if node.kind in ("PROCEDURE", "TRIGGER", "SYNONYM"):
+                if not node.if_exists:
+                    raise sql_error(3701, node.kind.lower(), ".".join(name))
+                continue
             if node.kind == "TABLE" and name[-1].startswith("#"):
                 self._drop_temporary(name[-1], node.if_exists)
                 continue
@@ -215,6 +222,10 @@ class Ddl(ModuleDdl):
                     self._drop_schema(name[-1], node.if_exists)
                 elif node.kind == "INDEX":
                     self._drop_index(name, node)
+                elif node.kind == "SEQUENCE":
+                    self.drop_sequence(name, node.if_exists)
+                elif node.kind == "TYPE":
+                    self.drop_type(name, node.if_exists)
                 elif node.kind == "SECURITY POLICY":
                     self.drop_policy(name, node.if_exists)
                 else:
@@ -365,7 +376,7 @@ class Ddl(ModuleDdl):
             raise SqlError(226, "ALTER DATABASE statement not allowed within multi-statement transaction.")
         if not security.allows_on_database(self.session, "ALTER"):
             raise sql_error(5011, self.store.database.name, state=9)
-        if any(name in ("READ_ONLY", "READ_WRITE") for name, _ in node.settings):
+        if any(name in ("READ_ONLY", "READ_WRITE", "SINGLE_USER") for name, _ in node.settings):
             self._be_alone(node.termination)
         self.store.altering = True
         try:
@@ -381,7 +392,7 @@ class Ddl(ModuleDdl):
         if termination == "NO_WAIT":
             raise sql_error(5070, self.store.database.name)
         if termination != "ROLLBACK IMMEDIATE":
-            raise unsupported("ALTER DATABASE SET READ_ONLY or READ_WRITE that waits for other connections")
+            raise unsupported("ALTER DATABASE SET that waits for other connections")
         for other in others:
             other.end()
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -406,6 +417,8 @@ class Ddl(ModuleDdl):
                     options.read_committed_snapshot = value == "ON"
                 elif name in ("READ_ONLY", "READ_WRITE"):
                     options.read_only = name == "READ_ONLY"
+                elif name in ("SINGLE_USER", "MULTI_USER"):
+                    options.single_user = name == "SINGLE_USER"
                 elif name == "RECOVERY":
                     options.recovery_model = value
                 elif name not in _IGNORED_OPTIONS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from emulators.sql_server.catalogue.model import SecurityPolicy
+from emulators.sql_server.catalogue.objects import SecurityPolicy
 from emulators.sql_server.parser.batches import parse_expression
 from emulators.sql_server.parser.walk import columns_in
 

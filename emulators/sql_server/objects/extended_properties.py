@@ -9,7 +9,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Catalogue, ExtendedProperty, Table, constraints_of
+from emulators.sql_server.catalogue.model import Catalogue, constraints_of
+from emulators.sql_server.catalogue.objects import ExtendedProperty, Table
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from emulators.sql_server.catalogue.model import Catalogue, Permission, Principal
+from emulators.sql_server.catalogue.model import Catalogue
+from emulators.sql_server.catalogue.objects import Permission, Principal
 from emulators.sql_server.objects.security import PERMISSIONS, allows, allows_on_schema, is_owner, require_new_owner, roles_of
 from emulators.sql_server.parser.tree import AlterAuthorization, PermissionStatement
 from emulators.sql_server.storage.session import Session

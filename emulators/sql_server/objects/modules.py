@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from emulators.sql_server.catalogue.model import InlineFunction, Predicate, Schema, SecurityPolicy, Table
+from emulators.sql_server.catalogue.objects import InlineFunction, Predicate, Schema, SecurityPolicy, Table
 from emulators.sql_server.compiler.inline_functions import bound_arguments, inside
 from emulators.sql_server.compiler.scope import Typed, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
@@ -69,9 +69,10 @@ class ModuleDdl(TableAlterer):
                 schema = self.schema_of(node.name)
                 if catalogue.object_named(schema.name, node.name[-1]) is not None:
                     raise sql_error(2714, node.name[-1])
+            parameters = [(name, catalogue.resolved(kind)[0]) for name, kind in node.parameters]
             unit = Unit(catalogue, {}, {}, self.store.database.name)
             compiler = StatementCompiler(unit)
-            with inside(compiler, {name: Typed("NULL", kind) for name, kind in node.parameters}):
+            with inside(compiler, {name: Typed("NULL", kind) for name, kind in parameters}):
                 columns = compiler.compile_query(parse_query(node.text), None).columns
             for number, (column, _) in enumerate(columns, 1):
                 if not column:
@@ -82,7 +83,7 @@ class ModuleDdl(TableAlterer):
                     existing.object_id if existing else catalogue.new_id(),
                     schema.name,
                     node.name[-1],
-                    node.parameters,
+                    parameters,
                     node.text,
                     node.definition,
                     existing.created if existing else now,

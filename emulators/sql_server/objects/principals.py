@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from emulators.sql_server.catalogue.model import Catalogue, Principal
+from emulators.sql_server.catalogue.model import Catalogue
+from emulators.sql_server.catalogue.objects import Principal
 from emulators.sql_server.objects.security import hash_password, is_owner, require_new_owner
 from emulators.sql_server.parser.tree import PrincipalStatement
 from emulators.sql_server.storage.session import Session

@@ -6,7 +6,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from emulators.sql_server.catalogue.model import SecurityPolicy, Table, View, constraints_of, quote
+from emulators.sql_server.catalogue.model import constraints_of, quote
+from emulators.sql_server.catalogue.objects import SecurityPolicy, Table, View
 from emulators.sql_server.objects import security
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
 from emulators.sql_server.parser.names import split_name
@@ -21,7 +22,7 @@ _CAUTION = "Caution: Changing any part of an object name could break scripts and
 def rename(session: Session, given: dict[str, Any]) -> Iterator[Message]:
     """Run sp_rename with its arguments by name. Raises SqlError 15225, 15248, 15335, 15336 and 40517."""
     shown, new = given["objname"] or "", given["newname"] or ""
-    kind = (given.get("objtype") or "OBJECT").upper()
+    kind = (given.get("objtype") or "").upper() or _kind_of(session, shown)
     if kind not in ("OBJECT", "COLUMN", "INDEX"):
         raise unsupported(f"sp_rename of a {kind}") if kind in ("DATABASE", "USERDATATYPE", "STATISTICS") else _ambiguous(kind)
     parts = split_name(shown) or []
@@ -41,6 +42,23 @@ def rename(session: Session, given: dict[str, Any]) -> Iterator[Message]:
         session.store.change_catalogue().touch()
         session.store.save_catalogue()
     yield Message(15477, _CAUTION, 0, 1)
+
+
+def _kind_of(session: Session, shown: str) -> str:
+    """What a name without a type means, when it is the name of one thing only. Raises SqlError 15225, 15248."""
+    parts = list(split_name(shown) or [])
+    catalogue = session.store.catalogue
+    schema = (parts[-2] if len(parts) > 1 else "") or session.default_schema
+    kinds = ["OBJECT"] if parts and catalogue.object_named(schema, parts[-1]) is not None else []
+    table = _table(session, parts[:-1])
+    if table is not None:
+        kinds += ["COLUMN"] if table.column(parts[-1]) is not None else []
+        kinds += ["INDEX"] if any(i.name.lower() == parts[-1].lower() and not i.constraint for i in table.indexes) else []
+    if not kinds:
+        raise sql_error(15225, shown, session.owner.name, "(null)")
+    if len(kinds) > 1:
+        raise _ambiguous("(null)")
+    return kinds[0]
 
 
 def _ambiguous(kind: str) -> SqlError:

@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import Catalogue, CatalogueObject, Schema, SecurityPolicy
+from emulators.sql_server.catalogue.model import Catalogue, CatalogueObject
+from emulators.sql_server.catalogue.objects import Schema, SecurityPolicy
 from emulators.sql_server.parser.names import split_name
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.values.errors import sql_error

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from dataclasses import replace
 from typing import Any
 
+from emulators.sql_server.catalogue.collations import check_collation
 from emulators.sql_server.catalogue.masking import parse_mask
-from emulators.sql_server.catalogue.model import Check, ForeignKey, Index, Table, TableColumn, check_collation, constraints_of
-from emulators.sql_server.compiler.scope import Scope, Typed, Unit
+from emulators.sql_server.catalogue.model import constraints_of
+from emulators.sql_server.catalogue.objects import Check, ForeignKey, Index, Table, TableColumn
+from emulators.sql_server.compiler.scope import Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
+from emulators.sql_server.objects.limits import require_key_fits, require_row_fits
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
 from emulators.sql_server.parser.tree import (
     ColumnRef,
@@ -23,10 +27,10 @@ from emulators.sql_server.parser.tree import (
     TableColumnSyntax,
     TableDefinition,
 )
-from emulators.sql_server.parser.walk import walk
+from emulators.sql_server.parser.walk import columns_in, walk
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.storage.writer import check_query, own_columns_scope
-from emulators.sql_server.values.datatypes import INT, INTEGERS
+from emulators.sql_server.values.datatypes import INT, INTEGERS, alias_parts
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError
 
@@ -62,8 +66,7 @@ class TableBuilder:
         """The table that a definition describes."""
         now = self.session.owner.local_text()
         table = Table(object_id, schema, name, [], created=now, modified=now, temporary=temporary, variable=variable)
-        for column in definition.columns:
-            self._add_column(table, column)
+        self._add_columns(table, definition.columns)
         if sum(column.identity is not None for column in table.columns) > 1:
             raise sql_error(2744, name)
         constraints = list(definition.constraints)
@@ -72,7 +75,20 @@ class TableBuilder:
         constraints.sort(key=lambda constraint: constraint.kind != "PRIMARY KEY")
         for constraint in constraints:
             self._add_constraint(table, constraint)
+        require_row_fits(table)
         return table
+
+    def _add_columns(self, table: Table, nodes: list[TableColumnSyntax]) -> None:
+        """A computed column may name columns that come behind it. Raises SqlError 1759, 2705."""
+        for node in nodes:
+            self._add_column(table, node)
+        self._type_computed_columns(table, nodes)
+
+    def _type_computed_columns(self, table: Table, nodes: list[TableColumnSyntax]) -> None:
+        for node in nodes:
+            column = table.column(node.name)
+            if node.computed is not None and column is not None:
+                self._type_computed(table, column, node.computed)
 
     def _new_id(self, table: Table) -> int:
         return temporary_id() if table.temporary else self.store.change_catalogue().new_id()
@@ -94,11 +110,19 @@ class TableBuilder:
             raise unsupported("a column called __rowid")
         if node.type is None:
             return self._add_computed(table, node)
+        number = len(table.columns) + 1
+        if alias_parts(node.type) and table.temporary and not table.variable:
+            raise sql_error(2715, number, ".".join(alias_parts(node.type)))  # the types of tempdb
+        kind, alias = self.store.catalogue.resolved(node.type, number)
+        node = replace(node, type=kind)
+        assert node.type is not None
         collation = check_collation(node.collation)
         primary = any(constraint.kind == "PRIMARY KEY" for constraint in node.constraints)
         if primary and node.nullable:
             raise sql_error(8111, table.name)
         nullable = node.nullable if node.nullable is not None else not (primary or node.identity or node.type.name == "rowversion")
+        if alias is not None and node.nullable is None and not primary:
+            nullable = alias.nullable
         if node.identity:
             whole = node.type.name in INTEGERS - {"bit"} or node.type.name in ("decimal", "numeric") and node.type.scale == 0
             if not whole or node.nullable:
@@ -107,6 +131,8 @@ class TableBuilder:
         column = TableColumn(table.next_column_id, node.name, node.type, nullable, node.identity, collation=collation)
         if node.mask is not None:
             column.mask = parse_mask(node.mask, column.name, column.type)
+        if alias is not None:
+            column.alias_id = alias.user_type_id
         table.next_column_id += 1
         table.columns.append(column)
         if node.default is not None:
@@ -116,19 +142,18 @@ class TableBuilder:
     def _set_default(self, table: Table, column: TableColumn, name: str, text: str) -> None:
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         compiler = StatementCompiler(unit)
-        compiler.cast(compiler.value(parse_expression(text), Scope()), column.type, cut=False)
+        with compiler.drawing():
+            compiler.assigned_as(compiler.value(parse_expression(text), Scope()), column.type)
         if name:
             self._require_free(table, name)
         column.default, column.default_id = text, self._new_id(table)
         column.default_name = name or self._system_name("DF", table, column.name, column.default_id)
 
     def _add_computed(self, table: Table, node: TableColumnSyntax) -> TableColumn:
-        assert node.computed is not None
-        typed = self._computed_value(table, node.computed)
         column = TableColumn(
             table.next_column_id,
             node.name,
-            typed.type or INT,
+            INT,
             node.nullable is not False,
             computed=node.computed,
             persisted=node.persisted,
@@ -137,9 +162,13 @@ class TableBuilder:
         table.columns.append(column)
         return column
 
-    def _computed_value(self, table: Table, text: str) -> Typed:
+    def _type_computed(self, table: Table, column: TableColumn, text: str) -> None:
+        expression = parse_expression(text)
+        computed = {other.name.lower(): other.name for other in table.columns if other.computed is not None}
+        for name in sorted(columns_in(expression) & set(computed)):
+            raise sql_error(1759, computed[name], table.name)
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
-        return StatementCompiler(unit).value(parse_expression(text), own_columns_scope(table))
+        column.type = StatementCompiler(unit).value(expression, own_columns_scope(table)).type or INT
 
     def _require_free(self, table: Table, name: str) -> None:
         """Names of constraints are unique in their schema. Raises SqlError 2714."""
@@ -217,6 +246,7 @@ class TableBuilder:
             node.include,
             node.where,
         )
+        require_key_fits(table, index)
         for included in node.include:
             if table.column(included) is None:
                 raise sql_error(1911, included)
@@ -227,7 +257,7 @@ class TableBuilder:
 
     def _add_foreign_key(self, table: Table, node: ConstraintSyntax, object_id: int) -> ForeignKey:
         name = node.name or self._system_name("FK", table, node.columns[0][0], object_id)
-        schema = (node.references[-2] if len(node.references) > 1 else "") or table.schema
+        schema = (node.references[-2] if len(node.references) > 1 else "") or self.session.default_schema
         own = schema.lower() == table.schema.lower() and node.references[-1].lower() == table.name.lower()
         parent = table if own else self.store.catalogue.table(schema, node.references[-1])
         if parent is None:

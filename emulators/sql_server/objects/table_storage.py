@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from emulators.sql_server.catalogue.model import Index, Table, collate_clause, quote, storage_column
+from emulators.sql_server.catalogue.model import collate_clause, quote, storage_column
+from emulators.sql_server.catalogue.objects import Index, Table
+from emulators.sql_server.catalogue.sizes import is_wide, key_types, require_entry_fits
 from emulators.sql_server.storage.store import Store
 from emulators.sql_server.storage.writer import index_condition, shown
 from emulators.sql_server.values.errors import sql_error
@@ -47,7 +49,11 @@ def drop_index(store: Store, table: Table, index: Index) -> None:
 
 
 def build_index(store: Store, table: Table, index: Index) -> None:
-    """Create an index over existing rows. Raises SqlError 1505."""
+    """Create an index over existing rows. Raises SqlError 1505, 1946."""
+    if is_wide(table, index):
+        kinds = key_types(table, index)
+        for row in store.rows(f"SELECT {', '.join(quote(name) for name, _ in index.columns)} FROM {table.storage}"):
+            require_entry_fits(index, kinds, list(row))
     try:
         _create_index(store, table, index)
     except sqlite3.IntegrityError:

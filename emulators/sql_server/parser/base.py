@@ -7,7 +7,7 @@ from typing import Any
 from emulators.reserved_words import RESERVED
 from emulators.sql_server.parser.lexer import Token, tokenize
 from emulators.sql_server.parser.tree import Name
-from emulators.sql_server.values.datatypes import type_from_syntax
+from emulators.sql_server.values.datatypes import alias_named, type_from_syntax
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
 
@@ -125,7 +125,8 @@ class ParserBase:
     def data_type(self) -> SqlType:
         """A type with its length, precision and scale."""
         token = self.token
-        parts = self.name_of_type()
+        start = self.index
+        name = self.name_of_type()
         arguments: list[Any] = []
         if self.accept("("):
             while True:
@@ -137,10 +138,16 @@ class ParserBase:
                     break
             self.expect(")")
         try:
-            return type_from_syntax(parts, arguments)
+            return type_from_syntax(name, arguments)
         except SqlError as error:
             error.line = token.line
-            raise
+            if error.number != 2715:
+                raise
+            words = [str(part.value) for part in self.tokens[start : self.index] if part.kind in ("word", "quoted")]
+            if arguments:
+                text = f"Column, parameter, or variable #1: Cannot specify a column width on data type {words[-1]}."
+                raise SqlError(2716, text, line=token.line) from None
+            return alias_named(words)
 
     def name_of_type(self) -> str:
         if self.accept("NATIONAL"):

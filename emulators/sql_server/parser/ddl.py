@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from emulators.sql_server.parser.modules import ModuleParser
+from emulators.sql_server.parser.databases import DatabaseParser
 from emulators.sql_server.parser.tree import (
-    AlterDatabase,
     AlterTable,
     ConstraintSyntax,
     CreateIndex,
@@ -24,12 +21,12 @@ from emulators.sql_server.parser.tree import (
 from emulators.sql_server.values.datatypes import type_from_syntax
 from emulators.sql_server.values.results import SqlType
 
-_SWITCHES = frozenset({"READ_ONLY", "READ_WRITE", "MULTI_USER", "SINGLE_USER", "RESTRICTED_USER", "ONLINE", "OFFLINE", "EMERGENCY"})
-"""Options of ALTER DATABASE that take no value."""
+_NEVER_THERE = ("PROC", "PROCEDURE", "TRIGGER", "SYNONYM")
+"""Objects that cannot be made here, so that there is never one to drop."""
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
 
 
-class DdlParser(ModuleParser):
+class DdlParser(DatabaseParser):
     """Data definition."""
 
     def ddl_statement(self) -> Statement | None:
@@ -126,8 +123,16 @@ class DdlParser(ModuleParser):
                     break
         if self.at("ON") and (self.ahead().kind == "quoted" or self.ahead().upper in ("PRIMARY", "DEFAULT")):
             self.next(), self.next()
+            self._refuse_partitions()
+        elif self.at("ON") and self.ahead().kind == "word" and self.ahead().upper not in ("DELETE", "UPDATE"):
+            self.next(), self.identifier()
+            self._refuse_partitions()
         if self.accept("TEXTIMAGE_ON"):
             self.next()
+
+    def _refuse_partitions(self) -> None:
+        if self.at("("):
+            raise self.not_supported("ON with a partition scheme")
 
     def _constraint(self, column: str) -> ConstraintSyntax:
         name = self.identifier() if self.accept("CONSTRAINT") else ""
@@ -158,7 +163,8 @@ class DdlParser(ModuleParser):
             return constraint
         elif self.accept("FOREIGN"):
             self.expect("KEY")
-            return self._references(ConstraintSyntax("FOREIGN KEY", name, [(c, False) for c in self.identifier_list()]))
+            columns = [column] if column and self.at("REFERENCES") else self.identifier_list()
+            return self._references(ConstraintSyntax("FOREIGN KEY", name, [(c, False) for c in columns]))
         elif self.at("REFERENCES"):
             return self._references(ConstraintSyntax("FOREIGN KEY", name, [(column, False)]))
         else:
@@ -258,6 +264,7 @@ class DdlParser(ModuleParser):
                 constraint = self._constraint(column.name)
                 if constraint.kind == "DEFAULT":
                     column.default = (constraint.name, constraint.expression)
+                    column.default_with_values = constraint.with_values
                 else:
                     column.constraints.append(constraint)
             else:
@@ -298,6 +305,10 @@ class DdlParser(ModuleParser):
             return self._create_function(self.index - 1, False, False)
         if self.at("SECURITY", "POLICY"):
             return self._policy("CREATE")
+        if self.at("SEQUENCE"):
+            return self._sequence("CREATE")
+        if self.at("TYPE"):
+            return self._create_type()
         if self.at_any("LOGIN", "USER", "ROLE"):
             return self._create_principal()
         if self.at_any("UNIQUE", "CLUSTERED", "NONCLUSTERED", "INDEX"):
@@ -321,7 +332,14 @@ class DdlParser(ModuleParser):
         text = self.slice(start, self.index)
         if self.at("WITH", "CHECK"):
             raise self.not_supported("WITH CHECK OPTION")
-        return CreateView(name, columns, text, or_alter, alter, bound)
+        return CreateView(name, columns, text, or_alter, alter, bound, self._module_text())
+
+    def _module_text(self) -> str:
+        """The batch that makes a module, with CREATE for ALTER: what sys.sql_modules shows."""
+        first = next(token for token in self.tokens if token.text != ";")
+        if first.upper != "ALTER":
+            return self.sql
+        return f"{self.sql[: first.start]}CREATE{self.sql[first.end :]}"
 
     def _create_index(self) -> Statement:
         unique = self.accept("UNIQUE")
@@ -351,6 +369,8 @@ class DdlParser(ModuleParser):
             return self._create_function(self.index - 1, False, True)
         if self.at("SECURITY", "POLICY"):
             return self._policy("ALTER")
+        if self.at("SEQUENCE"):
+            return self._sequence("ALTER")
         if self.at_any("ROLE", "USER", "LOGIN"):
             return self._alter_principal()
         if self.accept("AUTHORIZATION"):
@@ -419,65 +439,17 @@ class DdlParser(ModuleParser):
             names.append(self.identifier())
         return AlterTable(name, action, names=names, if_exists=if_exists)
 
-    def _alter_database(self) -> Statement:
-        database = "" if self.accept("CURRENT") else self.identifier()
-        if not self.accept("SET"):
-            raise self.not_supported(f"ALTER DATABASE … {self.token.text.upper()}")
-        settings: list[tuple[str, Any]] = []
-        while True:
-            option = self.any_word().upper()
-            if option == "CHANGE_TRACKING":
-                settings.append((option, self._change_tracking()))
-            elif option == "COMPATIBILITY_LEVEL":
-                self.expect("=")
-                settings.append((option, self.integer()))
-            elif option in _SWITCHES:
-                settings.append((option, ""))
-            else:
-                self.accept("=")
-                settings.append((option, self.any_word().upper()))
-            if not self.accept(","):
-                break
-        termination = ""
-        if self.accept("WITH"):
-            if self.accept("ROLLBACK", "IMMEDIATE"):
-                termination = "ROLLBACK IMMEDIATE"
-            elif self.accept("NO_WAIT"):
-                termination = "NO_WAIT"
-            else:
-                raise self.not_supported("ALTER DATABASE … WITH")
-        return AlterDatabase(database, settings, termination)
-
-    def _change_tracking(self) -> dict[str, Any]:
-        options: dict[str, Any] = {}
-        if self.accept("="):
-            options["state"] = self._on_off()
-            if options["state"] == "OFF":
-                return options
-        if self.accept("("):
-            while True:
-                if self.accept("CHANGE_RETENTION"):
-                    self.expect("=")
-                    options["retention"] = self.integer()
-                    options["unit"] = self.any_word().upper()
-                    if options["unit"] not in ("DAYS", "HOURS", "MINUTES"):
-                        raise self.syntax_error(self.tokens[self.index - 1])
-                else:
-                    self.expect("AUTO_CLEANUP", "=")
-                    options["auto_cleanup"] = self._on_off() == "ON"
-                if not self.accept(","):
-                    break
-            self.expect(")")
-        return options
-
     # --- DROP, permissions ---
 
     def _drop(self) -> Statement:
         if self.at("SECURITY", "POLICY"):
             return self._drop_policy()
-        if not self.at_any("TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "LOGIN", "USER", "ROLE"):
+        if not self.at_any(
+            "TABLE", "VIEW", "FUNCTION", "SCHEMA", "INDEX", "SEQUENCE", "TYPE", "LOGIN", "USER", "ROLE", *_NEVER_THERE
+        ):
             raise self.not_supported(f"DROP {self.token.text.upper()}")
         kind = self.next().upper
+        kind = "PROCEDURE" if kind == "PROC" else kind
         if_exists = self.accept("IF", "EXISTS")
         if kind in ("LOGIN", "USER", "ROLE"):
             return PrincipalStatement("DROP", kind, self.any_word(), {"if_exists": if_exists})

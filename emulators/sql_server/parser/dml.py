@@ -13,7 +13,6 @@ from emulators.sql_server.parser.tree import (
     Merge,
     MergeWhen,
     Output,
-    QueryStatement,
     SelectItem,
     Source,
     Statement,
@@ -25,6 +24,9 @@ from emulators.sql_server.parser.tree import (
 from emulators.sql_server.values.results import SqlError
 
 ASSIGNMENTS = ("=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=")
+
+
+_MOST_ROWS = 1000
 
 
 class DmlParser(QueryParser):
@@ -58,7 +60,7 @@ class DmlParser(QueryParser):
         if self.at_any("SELECT") or self.at("("):
             if context is not None:
                 raise self.syntax_error()
-            return QueryStatement(self.query_body(ctes))
+            return self.statement_query(ctes)
         if not self.at_any("INSERT", "UPDATE", "DELETE", "MERGE"):
             raise self.syntax_error()
         statement = getattr(self, f"_parse_{self.token.upper.lower()}")()
@@ -103,7 +105,16 @@ class DmlParser(QueryParser):
         if self.accept("DEFAULT", "VALUES"):
             return Insert(target, columns, None, output, top=top)
         if self.at("VALUES"):
-            return Insert(target, columns, self.values_rows(), output, top=top)
+            rows = self.values_rows()
+            if len(rows.rows) > _MOST_ROWS:
+                raise SqlError(
+                    10738,
+                    "The number of row value expressions in the INSERT statement exceeds the maximum allowed number of 1000 row "
+                    "values.",
+                    15,
+                    line=self.token.line,
+                )
+            return Insert(target, columns, rows, output, top=top)
         if self.at_any("EXEC", "EXECUTE"):
             source = self._at_line(self._parse_exec)
             return Insert(target, columns, source, output, top=top)  # type: ignore[arg-type]

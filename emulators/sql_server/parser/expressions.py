@@ -27,6 +27,7 @@ from emulators.sql_server.parser.tree import (
     Like,
     Literal,
     Logical,
+    NextValue,
     Not,
     Null,
     OrderItem,
@@ -40,9 +41,9 @@ from emulators.sql_server.parser.tree import (
 )
 from emulators.sql_server.values.codepage import narrow
 from emulators.sql_server.values.datatypes import (
-    BIGINT,
     FLOAT,
     INT,
+    alias_parts,
     decimal_type,
     string_literal_type,
     type_from_syntax,
@@ -142,11 +143,18 @@ class ExpressionParser(ParserBase):
         self.expect(")")
         return InList(left, items, negated)
 
+    def _refuse_shift(self) -> None:
+        for text in ("<", ">"):
+            if self.at(text, text) and self.token.end == self.ahead().start:
+                raise self.not_supported(text * 2)
+
     def additive(self) -> Expression:
         left = self.multiplicative()
+        self._refuse_shift()
         while self.token.kind == "op" and self.token.text in ("+", "-", "&", "|", "^"):
             op = self.next().text
             left = Binary(op, left, self.multiplicative())
+            self._refuse_shift()
         return left
 
     def multiplicative(self) -> Expression:
@@ -159,7 +167,7 @@ class ExpressionParser(ParserBase):
     def unary(self) -> Expression:
         if self.token.kind == "op" and self.token.text in ("-", "+", "~"):
             op = self.next().text
-            operand = self.unary()
+            operand = self.unary() if op == "~" else self.multiplicative()  # a sign binds less than * and /
             if op == "-" and isinstance(operand, Literal) and isinstance(operand.value, (int, float, Decimal)):
                 return Literal(operand.value.copy_negate() if isinstance(operand.value, Decimal) else -operand.value, operand.type)
             return operand if op == "+" else Unary(op, operand)
@@ -244,7 +252,11 @@ class ExpressionParser(ParserBase):
         if called and word in REFUSED_FUNCTIONS:
             raise self.not_supported(word)
         if word == "NEXT" and self.at("NEXT", "VALUE", "FOR"):
-            raise self.not_supported("NEXT VALUE FOR")
+            self.expect("NEXT", "VALUE", "FOR")
+            value = NextValue(self.name())
+            if self.at_any("OVER"):
+                raise self.not_supported("NEXT VALUE FOR … OVER")
+            return value
         if word in _NILADIC and not called:
             self.next()
             return FunctionCall(word, [])
@@ -288,6 +300,8 @@ class ExpressionParser(ParserBase):
             if name == "TRIM" and self.accept("FROM"):
                 arguments.append(self.expression())
             while self.accept(","):
+                if name == "ISJSON":
+                    raise self.not_supported("ISJSON with a type")
                 arguments.append(self.expression())
         self.expect(")")
         call = FunctionCall(name, arguments, schema, distinct)
@@ -392,6 +406,10 @@ class ExpressionParser(ParserBase):
         """In CAST and CONVERT a string or binary type without length has 30, not 1."""
         start = self.index
         target = self.data_type()
+        if parts := alias_parts(target):
+            error = SqlError(243, f"Type {'.'.join(parts)} is not a defined system type.")
+            error.line = self.tokens[start].line
+            raise error
         given = any(t.text == "(" for t in self.tokens[start : self.index])
         if not given and target.name in ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary"):
             return type(target)(target.name, 30)
@@ -423,7 +441,7 @@ def _number(text: str) -> Literal:
         value = int(text)
         if value < 2**31:
             return Literal(value, INT)
-        return Literal(Decimal(text), decimal_type(len(text.lstrip("0")), 0)) if value >= 2**63 else Literal(value, BIGINT)
+        return Literal(Decimal(text), SqlType("numeric", 0, len(text.lstrip("0")), 0))
     whole, _, fraction = text.partition(".")
     whole = whole.lstrip("0")
     return Literal(Decimal(text), decimal_type(max(1, len(whole) + len(fraction)), len(fraction)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlError
 
 _TOKEN = re.compile(
     r"""
@@ -25,6 +26,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+
+
+_LONGEST_NAME = 128
 
 
 @dataclass(slots=True)
@@ -83,6 +87,9 @@ def _token(kind: str, text: str, start: int, end: int, line: int) -> Token:
         value = text[1:].strip() or "0"
     elif kind in ("variable", "global"):
         value = text.lstrip("@").lower()
+    if kind in ("word", "quoted", "variable") and len(value) > _LONGEST_NAME - (kind == "variable"):
+        shown = text if kind == "variable" else str(value)
+        raise _at(SqlError(103, f"The identifier that starts with '{shown[:128]}' is too long. Maximum length is 128.", 15), line)
     return Token(kind, text, upper, value, start, end, line)
 
 

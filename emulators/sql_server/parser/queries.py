@@ -12,9 +12,11 @@ from emulators.sql_server.parser.tree import (
     ForJson,
     FunctionSource,
     Join,
+    Name,
     Node,
     OpenJson,
     Query,
+    QueryStatement,
     Select,
     SelectItem,
     SetOperation,
@@ -25,6 +27,7 @@ from emulators.sql_server.parser.tree import (
     ValuesRows,
     VersionSource,
 )
+from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError, SqlType
 
 _HINT_WORDS = """
@@ -33,6 +36,13 @@ ROWLOCK PAGLOCK TABLOCK TABLOCKX READPAST SNAPSHOT FORCESEEK FORCESCAN NOEXPAND 
 """
 _HINTS = frozenset(_HINT_WORDS.split())
 _JOIN_HINTS = frozenset({"LOOP", "HASH", "MERGE", "REMOTE"})
+
+
+def first_select_into(body: Node) -> Name | None:
+    """The table that SELECT … INTO makes."""
+    while isinstance(body, SetOperation):
+        body = body.left
+    return body.into if isinstance(body, Select) else None
 
 
 class QueryParser(ExpressionParser):
@@ -53,8 +63,19 @@ class QueryParser(ExpressionParser):
 
     def query(self) -> Query:
         """A query expression with its common tables, ORDER BY, OFFSET and FOR JSON."""
+        start = self.token
         ctes = self.common_tables() if self.accept("WITH") else []
-        return self.query_body(ctes)
+        query = self.query_body(ctes)
+        if first_select_into(query.body) is not None:
+            error = sql_error(156, "INTO")
+            error.line = start.line
+            raise error
+        return query
+
+    def statement_query(self, ctes: list[CommonTable]) -> QueryStatement:
+        """A query that is a statement of its own: only there INTO may stand."""
+        query = self.query_body(ctes)
+        return QueryStatement(query, first_select_into(query.body))
 
     def query_body(self, ctes: list[CommonTable]) -> Query:
         query = Query(self._union(), ctes)
@@ -138,22 +159,31 @@ class QueryParser(ExpressionParser):
         while self.at_any("UNION", "EXCEPT"):
             op = self.next().upper
             every = op == "UNION" and self.accept("ALL")
-            left = SetOperation(op, every, left, self._intersect())
+            left = SetOperation(op, every, left, self._later(self._intersect()))
         return left
 
     def _intersect(self) -> Node:
         left = self._query_primary()
         while self.accept("INTERSECT"):
-            left = SetOperation("INTERSECT", False, left, self._query_primary())
+            left = SetOperation("INTERSECT", False, left, self._later(self._query_primary()))
         return left
+
+    def _later(self, body: Node) -> Node:
+        """Raises SqlError 196."""
+        if first_select_into(body) is not None:
+            raise SqlError(
+                196,
+                "SELECT INTO must be the first query in a statement containing a UNION, INTERSECT or EXCEPT operator.",
+                15,
+                line=self.token.line,
+            )
+        return body
 
     def _query_primary(self) -> Node:
         if self.accept("("):
             inner = self.query()
             self.expect(")")
             return inner if inner.order or inner.ctes else inner.body
-        if self.at("VALUES"):
-            return self.values_rows()
         return self._select()
 
     def values_rows(self) -> ValuesRows:
@@ -202,6 +232,8 @@ class QueryParser(ExpressionParser):
             self.expect("BY")
             if self.at_any("ROLLUP", "CUBE", "GROUPING", "ALL"):
                 raise self.not_supported(f"GROUP BY {self.token.upper}")
+            if self.at("(", ")"):
+                raise self.not_supported("GROUP BY ()")
             select.group.append(self.expression())
             while self.accept(","):
                 select.group.append(self.expression())
@@ -378,7 +410,7 @@ class QueryParser(ExpressionParser):
     def _parenthesized_source(self) -> Source:
         if self.ahead().upper in ("SELECT", "WITH", "VALUES") or self.ahead().text == "(" and self._is_query_ahead():
             self.expect("(")
-            query = self.query()
+            query = Query(self.values_rows()) if self.at("VALUES") else self.query()
             self.expect(")")
             alias, columns = self._source_alias()
             if self.at_any("PIVOT", "UNPIVOT"):

@@ -27,7 +27,6 @@ from emulators.sql_server.parser.tree import (
     Literal,
     Null,
     Print,
-    QueryStatement,
     RaiseError,
     Return,
     Rollback,
@@ -136,8 +135,8 @@ class StatementParser(DmlParser):
         method = getattr(self, f"_parse_{word.lower()}", None) if token.kind == "word" else None
         if method is not None:
             return method()
-        if word in ("SELECT", "VALUES") or self.at("("):
-            return QueryStatement(self.query())
+        if word == "SELECT" or self.at("("):
+            return self.statement_query([])
         statement = self.ddl_statement()
         if statement is None:
             if word in (

@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from emulators.sql_server.objects import extended_properties
+from emulators.sql_server.objects.ddl import Ddl
 from emulators.sql_server.objects.principals import run_principal
 from emulators.sql_server.objects.renaming import rename
 from emulators.sql_server.parser.batches import Parser
-from emulators.sql_server.parser.tree import PrincipalStatement
+from emulators.sql_server.parser.tree import CreateType, PrincipalStatement
 from emulators.sql_server.procedures.catalogue import catalog_procedure
 from emulators.sql_server.storage.locks import MODES, Deadlock, LockTimeout
 from emulators.sql_server.storage.session import Interpreter
 from emulators.sql_server.values.conversions import converter
-from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, VARIANT, to_external
+from emulators.sql_server.values.datatypes import INT, NVARCHAR_MAX, STRINGS, VARIANT, alias_parts, to_external
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Event, Parameter, SqlError, SqlType
 from emulators.sql_server.values.utf16 import outer
@@ -124,6 +125,8 @@ def declarations(text: str) -> list[tuple[str, SqlType, bool]]:
         name = parser.next().value
         parser.accept("AS")
         kind = parser.data_type()
+        if parts := alias_parts(kind):
+            raise unsupported(f"the alias type {'.'.join(parts)} for a parameter")
         if parser.accept("="):
             raise unsupported("default values of sp_executesql parameters")
         output = parser.accept("OUTPUT") or parser.accept("OUT")
@@ -214,6 +217,17 @@ def _rename(interpreter: Interpreter, arguments: list[Argument]) -> Events:
     interpreter.return_value = 0
 
 
+def _add_type(interpreter: Interpreter, arguments: list[Argument]) -> None:
+    """CREATE TYPE as scripts before 2005 wrote it."""
+    bound = _bind("sp_addtype", arguments, ["typename", "phystype", "nulltype", "owner"], 2)
+    parser = Parser(bound["phystype"] or "")
+    kind = parser.data_type()
+    if parser.token.kind != "end":
+        raise parser.syntax_error()
+    nullable = (bound.get("nulltype") or "NULL").upper() == "NULL"
+    Ddl(interpreter.session).create_type(CreateType((bound["typename"] or "",), kind, nullable))
+
+
 def _reset_connection(interpreter: Interpreter, arguments: list[Argument]) -> None:
     interpreter.session.reset()
 
@@ -229,14 +243,16 @@ PROCEDURES: dict[str, Any] = {
     "sp_dropextendedproperty": _extended_property("drop"),
     "sp_addrolemember": _role_member("add"),
     "sp_droprolemember": _role_member("drop"),
+    "sp_addtype": _add_type,
     "sp_reset_connection": _reset_connection,
 }
 
 _NAMES = """
-sp_addlogin sp_addtype sp_adduser sp_addmessage sp_autostats sp_bindefault sp_bindrule sp_changedbowner sp_changeobjectowner
+sp_addlogin sp_adduser sp_addmessage sp_autostats sp_bindefault sp_bindrule sp_changedbowner sp_changeobjectowner
 sp_configure sp_databases sp_dbcmptlevel sp_dboption sp_defaultdb sp_depends sp_droptype sp_grantdbaccess sp_help sp_helpconstraint
 sp_helpdb sp_helpfile sp_helpindex sp_helptext sp_helpuser sp_lock sp_msforeachdb sp_msforeachtable sp_procoption sp_recompile
-sp_refreshview sp_server_info sp_settriggerorder sp_spaceused sp_sproc_columns sp_stored_procedures sp_tableoption sp_unbindefault
+sp_refreshview sp_sequence_get_range sp_server_info
+sp_settriggerorder sp_spaceused sp_sproc_columns sp_stored_procedures sp_tableoption sp_unbindefault
 sp_updatestats sp_who sp_who2 sp_xml_preparedocument sp_xml_removedocument xp_cmdshell xp_logevent xp_msver xp_sprintf xp_sscanf
 """
 REFUSED = frozenset(_NAMES.split())

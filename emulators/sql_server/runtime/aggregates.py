@@ -7,6 +7,8 @@ from typing import Any
 
 from emulators.sql_server.values.datatypes import decimal_context, decode_decimal, encode_decimal
 from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlError
+from emulators.sql_server.values.utf16 import units
 
 _CONTEXT = decimal_context()
 
@@ -54,17 +56,17 @@ class DecimalSum:
 
 
 class StringAggregate:
-    """STRING_AGG, with WITHIN GROUP's order: arguments are separator, value, then pairs of key and direction."""
+    """STRING_AGG, with WITHIN GROUP's order: arguments are the limit, separator, value, then key and direction of each."""
 
     def __init__(self) -> None:
-        self.separator = ""
+        self.separator, self.limit = "", -1
         self.rows: list[tuple[list[Any], str]] = []
         self.directions: list[int] = []
 
-    def step(self, separator: str | None, value: str | None, *order: Any) -> None:
+    def step(self, limit: int, separator: str | None, value: str | None, *order: Any) -> None:
         if value is None:
             return
-        self.separator = separator or ""
+        self.separator, self.limit = separator or "", limit
         self.directions = list(order[1::2])
         keys = [key.rstrip(" ").casefold() if isinstance(key, str) else key for key in order[0::2]]
         self.rows.append((keys, value))
@@ -74,4 +76,9 @@ class StringAggregate:
             return None
         for place in range(len(self.directions) - 1, -1, -1):
             self.rows.sort(key=lambda row: (row[0][place] is not None, row[0][place]), reverse=bool(self.directions[place]))
-        return self.separator.join(value for _, value in self.rows)
+        text = self.separator.join(value for _, value in self.rows)
+        if 0 < self.limit < units(text):
+            raise SqlError(
+                9829, "STRING_AGG aggregation result exceeded the limit of 8000 bytes. Use LOB types to avoid result truncation."
+            )
+        return text

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 
 from emulators.sql_server.values.utf16 import merged
+
+_FORMS = [chr(number) for number in (0x3000, *range(0xFF01, 0xFFEF)) if unicodedata.name(chr(number), "")]
+_WIDTHS = {ord(form): unicodedata.normalize("NFKC", form) for form in _FORMS}
+
+
+def one_width(text: str) -> str:
+    """Full-width and half-width forms as the plain characters: without _WS a collation does not tell them apart."""
+    return text.translate(_WIDTHS)
 
 
 def compare_ci(a: str, b: str) -> int:
@@ -17,13 +26,13 @@ def compare_ci(a: str, b: str) -> int:
 
 @lru_cache(1 << 14)
 def _folded(text: str) -> str:
-    return (text if text.isascii() else merged(text)).rstrip(" ").casefold()
+    return (text if text.isascii() else one_width(merged(text))).rstrip(" ").casefold()
 
 
 def compare_cs(a: str, b: str) -> int:
     """Case counts, trailing blanks do not."""
     if not (a.isascii() and b.isascii()):
-        a, b = merged(a), merged(b)
+        a, b = one_width(merged(a)), one_width(merged(b))
     x, y = a.rstrip(" "), b.rstrip(" ")
     return (x > y) - (x < y)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from emulators.sql_server.values.conversions import Converter, converter
+from emulators.sql_server.values.conversions import CONVERSION_FAILURES, converter
+from emulators.sql_server.values.number_conversions import Converter
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.variants import variant_property
 
@@ -28,7 +29,9 @@ def _lenient(convert: Converter) -> Converter:
     def attempt(value: Any) -> Any:
         try:
             return convert(value)
-        except SqlError:
+        except SqlError as error:
+            if error.number not in CONVERSION_FAILURES:
+                raise
             return None
 
     return attempt

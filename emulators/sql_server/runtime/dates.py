@@ -45,9 +45,16 @@ def _date_diff(part: str, start: str | None, end: str | None, big: int) -> int |
     return difference
 
 
+_EXACT_LENGTH = 28
+"""Of a datetime with eight digits; it ends with a digit that goes on for ever."""
+
+
 def _date_part(part: str, text: str | None) -> int | None:
     if text is None:
         return None
+    if len(text) == _EXACT_LENGTH:
+        number = datetimes.date_part(part, datetimes.ticks_of(text))
+        return number + 11 * int(text[-1]) if part == "nanosecond" else number
     if len(text) > 27:
         return datetimes.date_part(part, datetimes.local_ticks(text), datetimes.offset_minutes(text))
     if text[2] == ":" and part in ("year", "quarter", "month", "day", "dayofyear", "week", "weekday", "iso_week"):
@@ -63,6 +70,8 @@ def _date_name(part: str, text: str | None) -> str | None:
         return datetimes.MONTH_NAMES[number - 1]
     if part == "weekday":
         return datetimes.DAY_NAMES[(number - 2) % 7]
+    if part == "tzoffset":
+        return f"{'-' if number < 0 else '+'}{abs(number) // 60:02d}:{abs(number) % 60:02d}"
     return str(number)
 
 
@@ -158,6 +167,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_end_of_month": (2, _end_of_month),
     "k_truncate_date": (4, _truncate_date),
     "k_at_zone": (2, _at_zone),
+    "k_exact_datetime": (1, lambda text: None if text is None else datetimes.exact_datetime(text)),
+    "k_precise_datetime": (1, lambda text: None if text is None else datetimes.precise_datetime(text)),
     "k_from_parts": (-1, _from_parts),
 }
 """Number of arguments and implementation of each, by its name in SQLite."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulators.sql_server.runtime.json import Number, dump, load
+from emulators.sql_server.values.utf16 import cut, units
 
 
 def json_row(names: str, kinds: str, include_nulls: int, *values: Any) -> str:
@@ -17,8 +18,18 @@ def json_row(names: str, kinds: str, include_nulls: int, *values: Any) -> str:
         *parents, last = name.split(".")
         for parent in parents:
             holder = holder.setdefault(parent, {})
-        holder[last] = value if value is None or kind == "t" else load(value) if value[:1] in "[{" else Number(value)
-    return dump(row)
+        holder[last] = value if value is None or kind == "t" else Number(value)
+    return dump(row, escape_slash=True)
+
+
+_PIECE_UNITS = 2033
+
+
+def pieces(text: str | None) -> list[tuple[Any, ...]]:
+    """The rows in which a long text arrives; the client joins them."""
+    if text is None:
+        return []
+    return [(cut(text, start, start + _PIECE_UNITS),) for start in range(0, units(text), _PIECE_UNITS)]
 
 
 class JsonRows:
@@ -37,4 +48,4 @@ class JsonRows:
             return None
         body = ",".join(self.rows)
         text = body if self.bare else f"[{body}]"
-        return f"{{{dump(self.root)}:{text}}}" if self.rooted else text
+        return f"{{{dump(self.root, escape_slash=True)}:{text}}}" if self.rooted else text

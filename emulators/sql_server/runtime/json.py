@@ -85,15 +85,16 @@ def find(document: Any, path: str) -> Any:
     return value
 
 
-def dump(value: Any) -> str:
-    """Compact JSON text, numbers as they were."""
+def dump(value: Any, escape_slash: bool = False) -> str:
+    """Compact JSON text, numbers as they were; FOR JSON writes a slash as ``\\/``."""
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{dump(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{dump(key, escape_slash)}:{dump(item, escape_slash)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(dump(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+        return "[" + ",".join(dump(item, escape_slash) for item in value) + "]"
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("/", "\\/") if escape_slash else text
 
 
 def scalar_text(value: Any) -> str | None:

@@ -34,7 +34,19 @@ def _join_bytes(a: bytes | None, b: bytes | None) -> bytes | None:
     return None if a is None or b is None else a + b
 
 
+def _first_bytes(value: bytes | None) -> bytes | None:
+    """The lowest of the values that a binary equals: without zeros at its end."""
+    return None if value is None else value.rstrip(b"\0")
+
+
+def _last_bytes(value: bytes | None) -> bytes | None:
+    """The highest of them, as long as a binary or varbinary may be."""
+    return None if value is None else value.rstrip(b"\0") + bytes(max(8000, len(value)))
+
+
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "k_first_bytes": (1, _first_bytes),
+    "k_last_bytes": (1, _last_bytes),
     "k_join_bytes": (2, _join_bytes),
     "k_top": (1, _top),
     "k_recursion": (2, _recursion),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulators.sql_server.parser.names import split_name
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError
 from emulators.sql_server.values.utf16 import cut, encoded, inner, is_plain, merged, reverse, units
 
@@ -92,14 +92,20 @@ def _trim(text: str | None, characters: str | None, side: str) -> str | None:
     return text.rstrip(characters) if side == "right" else text.strip(characters)
 
 
-def _replicate(text: str | None, count: int | None) -> str | None:
-    return None if text is None or count is None or count < 0 else text * count
+def _replicate(text: str | None, count: int | None, limit: int) -> str | None:
+    """``limit``: where the result is cut, -1 for the types with MAX."""
+    if text is None or count is None or count < 0:
+        return None
+    return text * count if limit < 0 or not text else cut(text * min(count, limit), 0, limit)
 
 
-def _stuff(text: str | None, start: int | None, count: int | None, new: str | None) -> str | None:
+def _stuff(text: str | None, start: int | None, count: int | None, new: str | None, limit: int) -> str | None:
     if text is None or start is None or count is None or start < 1 or start > units(text) or count < 0:
         return None
-    return cut(text, 0, start - 1) + (new or "") + cut(text, start - 1 + count, units(text))
+    changed = cut(text, 0, start - 1) + (new or "") + cut(text, start - 1 + count, units(text))
+    if 0 < limit < units(changed):
+        raise unsupported("a result of STUFF that is longer than its type")
+    return changed
 
 
 def _quote_name(text: str | None, mark: str | None) -> str | None:
@@ -214,8 +220,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_replace": (3, _replace),
     "k_char_index": (3, _char_index),
     "k_trim": (3, _trim),
-    "k_replicate": (2, _replicate),
-    "k_stuff": (4, _stuff),
+    "k_replicate": (3, _replicate),
+    "k_stuff": (5, _stuff),
     "k_quote_name": (2, _quote_name),
     "k_unicode": (1, _unicode),
     "k_ascii": (1, _ascii),

@@ -6,7 +6,8 @@ import copy
 from datetime import datetime, timedelta
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table, collate_clause
+from emulators.sql_server.catalogue.model import collate_clause
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.tracking import key_columns, version_index
 from emulators.sql_server.parser.tree import AlterTable
 from emulators.sql_server.storage.locks import LockTimeout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulators.sql_server.catalogue.model import Table
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.compiler.plans import DmlPlan, MergeAction, OutputPlan
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.storage.writer import AUTOMATIC, Row, TableWriter
@@ -27,7 +27,7 @@ class DmlRunner:
         table = plan.table
         assert table is not None
         self.session.prepare(plan)
-        with self.store.writing(table):
+        with self.store.writing(table), self.session.drawing(plan.sequences):
             context = self._context(plan)
             rows = self.store.rows(plan.sql, self.session.parameters(plan.bindings)) if plan.sql else []
             writer = TableWriter(self.store, table, plan.kind, context)

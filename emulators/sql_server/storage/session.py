@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from emulators.clock import Clock
-from emulators.sql_server.catalogue.model import Table, View
+from emulators.sql_server.catalogue.objects import Table, View
 from emulators.sql_server.compiler.plans import Plan
 from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.parser.tree import Statement
@@ -119,6 +120,12 @@ class Session(StoreSession, Protocol):
 
     def execute(self, sql: str, parameters: Mapping[str, Parameter] | None = None) -> Iterator[Event | SqlError]:
         """Run a batch."""
+
+    def last_drawn(self, number: int) -> int | None:
+        """What a sequence gave last."""
+
+    def drawing(self, sequences: Sequence[int]) -> AbstractContextManager[None]:
+        """A statement draws from sequences; the caller holds the write lock."""
 
     def prepare(self, plan: Plan) -> None:
         """Before a plan runs: permissions, system views, isolation."""

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from emulators.sql_server.catalogue.model import Catalogue, Table
+from emulators.sql_server.catalogue.model import Catalogue
+from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.runtime.registration import register
 from emulators.sql_server.storage.locks import WRITE, Deadlock, LockManager, LockTimeout, Owner
 from emulators.sql_server.values.errors import LONE_SURROGATE, sql_error, unsupported

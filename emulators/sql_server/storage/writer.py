@@ -6,7 +6,9 @@ import sqlite3
 from decimal import Decimal
 from typing import Any
 
-from emulators.sql_server.catalogue.model import ForeignKey, Index, Table, TableColumn, quote
+from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.objects import ForeignKey, Index, Table, TableColumn
+from emulators.sql_server.catalogue.sizes import require_entry_fits, wide_indexes
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.compiler.tracking import key_columns
@@ -54,6 +56,8 @@ class TableWriter:
             if not column.nullable or column.type.name in STRINGS | BINARIES
         ]
 
+        self.wide_indexes = wide_indexes(table)
+
     # --- validation ---
 
     def _validate(self, row: Row, only: set[int] | None = None) -> None:
@@ -86,6 +90,13 @@ class TableWriter:
             elif column.type.name == "binary" and len(value) < length:
                 row[place] = value.ljust(length, b"\0")
 
+    def _measure(self, rows: list[Row]) -> None:
+        """Raises SqlError 1946."""
+        for index in self.wide_indexes:
+            places = [self._place(name) for name, _ in index.columns]
+            for row in rows:
+                require_entry_fits(index, [self.columns[place].type for place in places], [row[place] for place in places])
+
     def _three_part(self) -> str:
         if self.table.temporary:
             return f"tempdb.dbo.{self.table.name}" if not self.table.variable else self.table.name
@@ -101,6 +112,7 @@ class TableWriter:
         self._stamp(rows)
         for row in rows:
             self._validate(row)
+        self._measure(rows)
         text = f"INSERT INTO {self.table.storage} ({', '.join(self.names)}) VALUES ({', '.join('?' * len(self.names))})"
         execute = self.store.connection.execute
         rowids = []
@@ -189,6 +201,7 @@ class TableWriter:
         places = set(order)
         for _, _, new in rows:
             self._validate(new, places)
+        self._measure([new for _, _, new in rows])
         if self._touches_unique(places):
             self._replace(rows)
         else:

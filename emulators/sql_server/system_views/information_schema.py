@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, Catalogue, Index, Table, TableColumn, constraints_of
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
+from emulators.sql_server.catalogue.model import Catalogue, constraints_of
+from emulators.sql_server.catalogue.objects import Index, Table, TableColumn
 from emulators.sql_server.catalogue.view_columns import Row
 from emulators.sql_server.parser.batches import parse_condition
 from emulators.sql_server.parser.walk import columns_in
@@ -23,7 +25,8 @@ class InformationSchema:
         return sorted(self.catalogue.tables.values(), key=lambda table: table.object_id)
 
     def _information_schema_sequences(self) -> Iterator[Row]:
-        return iter(())
+        for item in self.catalogue.sequences.values():
+            yield self.session.owner.name, item.schema, item.name, item.type.name
 
     def _information_schema_routines(self) -> Iterator[Row]:
         for item in self.catalogue.functions.values():
@@ -42,7 +45,7 @@ class InformationSchema:
 
     def _information_schema_views(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield self.session.owner.name, view.schema, view.name, view.text
+            yield self.session.owner.name, view.schema, view.name, view.definition
 
     def _information_schema_schemata(self) -> Iterator[Row]:
         for schema in self.catalogue.schemas.values():

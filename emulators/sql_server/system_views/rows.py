@@ -6,36 +6,25 @@ The rows are put into temporary SQLite tables before a statement that names the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 
-from emulators.sql_server.catalogue.model import (
-    DEFAULT_COLLATION,
-    InlineFunction,
-    SecurityPolicy,
-    Table,
-    TableColumn,
-    constraints_of,
-)
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
+from emulators.sql_server.catalogue.model import constraints_of
+from emulators.sql_server.catalogue.objects import InlineFunction, SecurityPolicy, Table, TableColumn
 from emulators.sql_server.catalogue.view_columns import SYSTEM_VIEWS, Row, system_view_id
-from emulators.sql_server.objects.security import PERMISSIONS, logins, sees_policy
-from emulators.sql_server.system_views.information_schema import InformationSchema
+from emulators.sql_server.objects.security import sees_policy
+from emulators.sql_server.system_views.server_rows import ServerRows
 from emulators.sql_server.values.datatypes import (
     ASSEMBLY_TYPES,
     STRINGS,
-    encode_decimal,
     max_length_bytes,
     precision_scale,
     system_type_id,
     system_types,
     user_type_id,
 )
-from emulators.sql_server.values.errors import unsupported
 from emulators.sql_server.values.results import SqlType
 
-_SYS_SCHEMA = 4
-_UNITS = {"MINUTES": 1, "HOURS": 2, "DAYS": 3}
 _ACTIONS = {"NO ACTION": 0, "CASCADE": 1, "SET NULL": 2, "SET DEFAULT": 3}
-_ISOLATION = ["", "READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE", "SNAPSHOT"]
 _DESCRIPTIONS = {
     "U": "USER_TABLE",
     "V": "VIEW",
@@ -46,10 +35,11 @@ _DESCRIPTIONS = {
     "F": "FOREIGN_KEY_CONSTRAINT",
     "IF": "SQL_INLINE_TABLE_VALUED_FUNCTION",
     "SP": "SECURITY_POLICY",
+    "SO": "SEQUENCE_OBJECT",
 }
 
 
-class ViewRows(InformationSchema):
+class ViewRows(ServerRows):
     """Rows of each view, for one session."""
 
     def rows(self, key: str) -> list[Row]:
@@ -87,6 +77,8 @@ class ViewRows(InformationSchema):
             yield self._module(function, "IF")
         for policy in self._policies():
             yield self._module(policy, "SP")
+        for sequence in self.catalogue.sequences.values():
+            yield self._object(sequence.name, sequence.object_id, sequence.schema, 0, "SO", sequence.created, sequence.modified)
 
     _sys_all_objects = _sys_objects
 
@@ -159,17 +151,43 @@ class ViewRows(InformationSchema):
                 0,
                 0,
                 1,
+                None,
             )
 
     def _sys_views(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield (*self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified), 0, 0)
+            yield (*self._object(view.name, view.object_id, view.schema, 0, "V", view.created, view.modified), 0, 0, 0)
 
     def _none(self) -> Iterator[Row]:
         return iter(())
 
     _sys_column_encryption_keys = _sys_column_master_keys = _none
-    _sys_procedures = _sys_triggers = _sys_sequences = _sys_synonyms = _none
+    _sys_procedures = _sys_triggers = _sys_synonyms = _none
+
+    def _sys_sequences(self) -> Iterator[Row]:
+        for item in self.catalogue.sequences.values():
+            last = self.session.last_drawn(item.object_id)
+            precision, scale = precision_scale(item.type)
+            number = system_type_id(item.type.name)
+            done = not item.cycling and last is not None and not item.minimum <= last + item.increment <= item.maximum
+            yield (
+                *self._object(item.name, item.object_id, item.schema, 0, "SO", item.created, item.modified),
+                0,
+                0,
+                item.start,
+                item.increment,
+                item.minimum,
+                item.maximum,
+                int(item.cycling),
+                int(item.cached),
+                item.cache_size,
+                number,
+                number,
+                precision,
+                scale,
+                item.start if last is None else last,
+                int(done),
+            )
 
     def _sys_assembly_types(self) -> Iterator[Row]:
         for name, number in ASSEMBLY_TYPES.items():
@@ -177,7 +195,7 @@ class ViewRows(InformationSchema):
 
     def _sys_sql_modules(self) -> Iterator[Row]:
         for view in self.catalogue.views.values():
-            yield view.object_id, f"CREATE VIEW [{view.schema}].[{view.name}] AS {view.text}", 1, 1, int(bool(view.bound))
+            yield view.object_id, view.definition, 1, 1, int(bool(view.bound))
         for function in self.catalogue.functions.values():
             yield function.object_id, function.definition, 1, 1, int(function.schema_bound)
 
@@ -185,7 +203,7 @@ class ViewRows(InformationSchema):
         precision, scale = precision_scale(column.type)
         collation = (column.collation or DEFAULT_COLLATION) if column.type.name in STRINGS else None
         number = system_type_id(column.type.name)
-        user = user_type_id(column.type.name)
+        user = column.alias_id or user_type_id(column.type.name)
         return (
             table_id,
             column.name,
@@ -272,6 +290,15 @@ class ViewRows(InformationSchema):
             )
         for name, number in ASSEMBLY_TYPES.items():
             yield name, 240, number, 4, None, max_length_bytes(SqlType(name, -1)), 0, 0, None, 1, 0, 1, 0, 0
+        for alias in self.catalogue.types.values():
+            base, (precision, scale) = alias.base, precision_scale(alias.base)
+            collation = DEFAULT_COLLATION if base.name in STRINGS else None
+            number, schema = system_type_id(base.name), self._schema_id(alias.schema)
+            size = max_length_bytes(base)
+            yield (
+                *(alias.name, number, alias.user_type_id, schema, None, size, precision, scale, collation),
+                *(int(alias.nullable), 1, 0, 0, 0),
+            )
         yield "sysname", 231, 256, 4, None, 256, 0, 0, DEFAULT_COLLATION, 0, 0, 0, 0, 0
 
     def _sys_indexes(self) -> Iterator[Row]:
@@ -389,163 +416,3 @@ class ViewRows(InformationSchema):
         for table in self._tables():
             for index_id in self._indexes_or_heap(table):
                 yield table.object_id, index_id, self._count_rows(table), 0
-
-    # --- databases and change tracking ---
-
-    def _sys_databases(self) -> Iterator[Row]:
-        options = self.catalogue.options
-        for name, number in (("master", 1), ("tempdb", 2), (self.session.owner.name, 5)):
-            own = number == 5
-            snapshot = options.snapshot_isolation if own else name == "master"
-            yield (
-                name,
-                number,
-                options.created,
-                options.compatibility_level if own else 160,
-                DEFAULT_COLLATION,
-                0,
-                0,
-                "ONLINE",
-                int(own and options.read_only),
-                int(snapshot),
-                "ON" if snapshot else "OFF",
-                int(own and options.read_committed_snapshot),
-                1,
-                options.recovery_model,
-                0,
-                0,
-                int(own and options.broker_enabled),
-                options.service_broker_guid if own else "00000000-0000-0000-0000-000000000000",
-            )
-
-    def _sys_database_recovery_status(self) -> Iterator[Row]:
-        """Its own row: everybody sees it, because public has VIEW ANY DATABASE."""
-        options = self.catalogue.options
-        yield (
-            5,
-            options.database_guid,
-            options.family_guid,
-            None,
-            options.recovery_fork_guid,
-            options.first_recovery_fork_guid,
-            None if options.fork_point is None else encode_decimal(Decimal(options.fork_point)),
-        )
-
-    def _sys_change_tracking_databases(self) -> Iterator[Row]:
-        options = self.catalogue.options
-        if options.change_tracking:
-            yield 5, int(options.auto_cleanup), options.retention, _UNITS[options.retention_unit], options.retention_unit, None
-
-    def _sys_change_tracking_tables(self) -> Iterator[Row]:
-        state = {
-            row[0]: row[1:]
-            for row in self.session.store.rows('SELECT object_id, min_valid, begin_version, cleanup_version FROM "$tracking"')
-        }
-        for table in self._tables():
-            if table.tracking is not None and table.object_id in state:
-                yield table.object_id, int(bool(table.tracking.get("columns"))), *state[table.object_id]
-
-    def _sys_internal_tables(self) -> Iterator[Row]:
-        """Those that keep the changes of a table."""
-        for table in self._tables():
-            if table.tracking is not None and "object_id" in table.tracking:  # a file from before has none
-                name, made = f"change_tracking_{table.object_id}", table.tracking["created"]
-                own = (name, table.tracking["object_id"], None, _SYS_SCHEMA, table.object_id, "IT", "INTERNAL_TABLE", made, made, 1)
-                yield *own, 209, "CHANGE_TRACKING", table.object_id, 0
-
-    def _sys_dm_tran_commit_table(self) -> Iterator[Row]:
-        for version, when in self.session.store.rows('SELECT version, time FROM "$commits"'):
-            yield version, version, 0, 0, when
-
-    # --- principals ---
-
-    def _sys_database_principals(self) -> Iterator[Row]:
-        descriptions = {"S": "SQL_USER", "R": "DATABASE_ROLE", "E": "EXTERNAL_USER"}
-        for principal in self.catalogue.principals.values():
-            user = principal.kind != "R"
-            owner = self.catalogue.principals.get(principal.owner.lower())
-            ways = (4, "EXTERNAL") if principal.kind == "E" else (1, "INSTANCE") if principal.login else (0, "NONE")
-            yield (
-                principal.name,
-                principal.principal_id,
-                principal.kind,
-                descriptions[principal.kind],
-                principal.default_schema if user else None,
-                principal.created,
-                principal.created,
-                None if user or owner is None else owner.principal_id,
-                bytes.fromhex(principal.sid) or None,
-                int(principal.fixed and not user and principal.principal_id >= 16384),
-                *ways,
-            )
-
-    def _sys_database_role_members(self) -> Iterator[Row]:
-        for role in self.catalogue.principals.values():
-            for name in role.members:
-                member = self.catalogue.principals.get(name.lower())
-                if member is not None:
-                    yield role.principal_id, member.principal_id
-
-    def _permission_code(self, name: str) -> str:
-        if not PERMISSIONS[name]:
-            raise unsupported(f"permission {name} in sys.database_permissions")
-        return PERMISSIONS[name].ljust(4)
-
-    def _sys_database_permissions(self) -> Iterator[Row]:
-        descriptions = {0: "DATABASE", 1: "OBJECT_OR_COLUMN", 3: "SCHEMA"}
-        states = {"G": "GRANT", "D": "DENY", "W": "GRANT_WITH_GRANT_OPTION"}
-        for permission in self.catalogue.permissions:
-            grantee = self.catalogue.principals.get(permission.grantee.lower())
-            if grantee is None:
-                continue
-            yield (
-                permission.permission_class,
-                descriptions[permission.permission_class],
-                permission.major_id,
-                0,
-                grantee.principal_id,
-                1,
-                self._permission_code(permission.name),
-                permission.name,
-                permission.state,
-                states[permission.state],
-            )
-
-    def _sys_server_principals(self) -> Iterator[Row]:
-        for number, name, sid in logins(self.catalogue):
-            disabled = not self.catalogue.logins.get(name.lower(), {}).get("enabled", True)
-            yield name, number, sid, "S", "SQL_LOGIN", int(disabled), self.catalogue.options.created
-
-    def _sys_sql_logins(self) -> Iterator[Row]:
-        for *row, _ in self._sys_server_principals():
-            yield tuple(row)
-
-    # --- the server ---
-
-    def _sys_dm_exec_sessions(self) -> Iterator[Row]:
-        for session in self.session.owner.sessions():
-            yield (
-                session.spid,
-                session.login,
-                session.host,
-                session.application,
-                "running" if session is self.session else "sleeping",
-                session.store.count,
-                5,
-                1,
-                _ISOLATION.index(session.store.isolation),
-            )
-
-    def _sys_dm_exec_connections(self) -> Iterator[Row]:
-        for session in self.session.owner.sessions():
-            yield session.spid, "TCP", "TRUE" if session.encrypted else "FALSE"
-
-    def _sys_dm_tran_locks(self) -> Iterator[Row]:
-        short = {"Exclusive": "X", "Shared": "S", "Update": "U", "IntentShared": "IS", "IntentExclusive": "IX"}
-        for resource, spid, mode, status in self.session.owner.locks.snapshot():
-            assert isinstance(resource, tuple)
-            kind = "APPLICATION" if resource[0] == "application" else "DATABASE"
-            yield kind, f"0:[{resource[2]}]" if kind == "APPLICATION" else "", short[mode], status, spid, 5
-
-    def _sys_configurations(self) -> Iterator[Row]:
-        yield 103, "user connections", 0, 0

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import re
-import struct
 import uuid
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from emulators.sql_server.values import datetimes
+from emulators.sql_server.values.binary_forms import (
+    bytes_of_datetime,
+    bytes_of_decimal,
+    bytes_of_float,
+    ticks_of_datetime,
+    ticks_of_new_date,
+)
 from emulators.sql_server.values.codepage import narrow
 from emulators.sql_server.values.datatypes import (
     BINARIES,
     DECIMALS,
     FLOATS,
     INSTANTS,
-    INTEGER_RANGES,
     INTEGERS,
     NUMBERS,
     STRINGS,
@@ -26,17 +28,19 @@ from emulators.sql_server.values.datatypes import (
     UNICODE_STRINGS,
     decode_decimal,
     display,
-    encode_decimal,
     quantize,
 )
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.date_styles import canonical, styled
+from emulators.sql_server.values.errors import sql_error, unsupported
+from emulators.sql_server.values.number_conversions import Converter, refused, to_decimal, to_float, to_integer
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.utf16 import cut as cut_text
 from emulators.sql_server.values.utf16 import encoded, from_bytes, units
 from emulators.sql_server.values.variants import packer, unpacked
+from emulators.sql_server.values.xml_text import xml_text
 
-Converter = Callable[[Any], Any]
-_TRUE, _FALSE = ("true", "1"), ("false", "0")
+CONVERSION_FAILURES = frozenset({210, 220, 232, 234, 235, 237, 241, 242, 244, 245, 248, 293, 295, 8114, 8115, 8169, 8170, 9807})
+"""A value cannot be converted: TRY_CAST gives NULL. For a pair of types that has no conversion it raises 529."""
 
 
 @lru_cache(maxsize=4096)
@@ -51,17 +55,17 @@ def converter(source: SqlType, target: SqlType, style: int | None = None, cut: b
     if source.name == "sql_variant":
         return _from_variant(target, style, cut)
     if to in INTEGERS:
-        return _to_integer(source, target)
+        return to_integer(source, target)
     if to in DECIMALS:
-        return _to_decimal(source, target)
+        return to_decimal(source, target)
     if to in FLOATS:
-        return _to_float(source, target)
+        return to_float(source, target)
     if to in STRINGS:
         return _to_string(source, target, style, cut)
     if to in BINARIES:
         return _to_binary(source, target, style, cut)
     if to in TEMPORALS:
-        return _to_temporal(source, target)
+        return _to_temporal(source, target, style)
     if to == "uniqueidentifier":
         return _to_guid(source)
     raise sql_error(529, display(source, False), display(target, False))
@@ -75,174 +79,17 @@ def _from_variant(target: SqlType, style: int | None, cut: bool) -> Converter:
     return convert
 
 
-_MONEY_SIGN = re.compile(r"[$£¤¥€]\s*")
-
-
-def _refused(source: SqlType, target: SqlType) -> SqlError:
-    return sql_error(529, display(source, False), display(target, False))
-
-
-# --- numbers ---
-
-
-def _to_integer(source: SqlType, target: SqlType) -> Converter:
-    low, high = INTEGER_RANGES[target.name]
-    name, origin = target.name, source.name
-    bit = name == "bit"
-
-    def checked(value: int) -> int:
-        if bit:
-            return int(value != 0)
-        if not low <= value <= high:
-            if origin in INTEGERS and name in ("tinyint", "smallint"):
-                raise sql_error(220, name, value)
-            raise sql_error(8115, "expression" if origin in INTEGERS else "numeric" if origin == "decimal" else origin, name)
-        return value
-
-    if origin in INTEGERS:
-        return checked
-    if origin in DECIMALS:
-        money = origin in ("money", "smallmoney")
-        return lambda v: checked(
-            int(quantize(decode_decimal(v), 0) if money else decode_decimal(v)) if not bit else int(decode_decimal(v) != 0)
-        )
-    if origin in FLOATS:
-        return lambda v: checked(int(v) if not bit else int(v != 0))
-    if origin in STRINGS:
-        shown = display(source, False)
-
-        def from_text(text: str) -> int:
-            stripped = text.strip()
-            if bit and stripped.lower() in _TRUE + _FALSE:
-                return int(stripped.lower() in _TRUE)
-            try:
-                value = int(stripped or "0") if "_" not in stripped else int("x")
-            except ValueError:
-                raise sql_error(8114, shown, name) if name == "bigint" else sql_error(245, shown, text, name) from None
-            if not bit and not low <= value <= high:
-                if name == "int":
-                    raise sql_error(248, shown, text)
-                raise (
-                    sql_error(8114, shown, name)
-                    if name == "bigint"
-                    else SqlError(
-                        244,
-                        f"The conversion of the {shown} value '{text}' overflowed an INT{1 if name == 'tinyint' else 2} column. "
-                        "Use a larger integer column.",
-                    )
-                )
-            return int(value != 0) if bit else value
-
-        return from_text
-    if origin in BINARIES:
-        return lambda v: checked(int.from_bytes(v[-8:], "big", signed=len(v) >= 8 or name != "bigint" and len(v) >= 4))
-    if origin in ("datetime", "smalldatetime"):
-        half = datetimes.TICKS_DAY // 2
-        return lambda v: checked((datetimes.ticks_of(v) - datetimes.ticks_of("1900-01-01") + half) // datetimes.TICKS_DAY)
-    raise _refused(source, target)
-
-
-def _to_decimal(source: SqlType, target: SqlType) -> Converter:
-    precision, scale, name, origin = target.precision, target.scale, target.name, source.name
-    limit = Decimal(10) ** (precision - scale)
-    money = name in ("money", "smallmoney")
-    if name == "money":
-        limit = Decimal("922337203685477.5808")
-    elif name == "smallmoney":
-        limit = Decimal("214748.3648")
-    shown = "numeric" if name in ("decimal", "numeric") else name
-
-    def finish(value: Decimal) -> str:
-        rounded = quantize(value, scale)
-        if rounded >= limit or rounded <= -limit and not (money and rounded == -limit):
-            raise sql_error(8115, "numeric" if origin in ("decimal", "numeric") else origin, shown)
-        return encode_decimal(rounded)
-
-    if origin in INTEGERS:
-        return lambda v: finish(Decimal(v))
-    if origin in DECIMALS:
-        if (
-            origin == source.name
-            and scale >= source.scale
-            and precision - scale >= source.precision - source.scale
-            and name in ("decimal", "numeric")
-        ):
-            return lambda v: v
-        return lambda v: finish(decode_decimal(v))
-    if origin in FLOATS:
-        return lambda v: finish(Decimal(repr(v)))
-    if origin in STRINGS:
-        text_name = display(source, False)
-
-        def from_text(text: str) -> str:
-            stripped = text.strip()
-            try:
-                if name in ("money", "smallmoney"):
-                    value = Decimal(_MONEY_SIGN.sub("", stripped.replace(",", ""), count=1) or "0")
-                else:
-                    if "e" in stripped.lower() or "_" in stripped:
-                        raise InvalidOperation
-                    value = Decimal(stripped)
-            except InvalidOperation:
-                raise sql_error(8114, text_name, shown) from None
-            if not value.is_finite():
-                raise sql_error(8114, text_name, shown)
-            return finish(value)
-
-        return from_text
-    if origin in ("datetime", "smalldatetime"):
-        return lambda v: finish(_days_of(v))
-    raise _refused(source, target)
-
-
-def _to_float(source: SqlType, target: SqlType) -> Converter:
-    single = target.name == "real"
-
-    def finish(value: float) -> float:
-        if math.isinf(value) or math.isnan(value):
-            raise sql_error(8115, "expression", target.name)
-        try:
-            return struct.unpack("<f", struct.pack("<f", value))[0] if single else value
-        except OverflowError:
-            raise SqlError(232, f"Arithmetic overflow error for type real, value = {value:.6f}.") from None
-
-    origin = source.name
-    if origin in INTEGERS or origin in FLOATS:
-        return lambda v: finish(float(v))
-    if origin in DECIMALS:
-        return lambda v: finish(float(decode_decimal(v)))
-    if origin in STRINGS:
-
-        def from_text(text: str) -> float:
-            try:
-                stripped = text.strip() or "0"
-                if not stripped[-1].isdigit() and stripped[-1] != "." or "_" in stripped:
-                    raise ValueError
-                return finish(float(stripped))
-            except ValueError:
-                raise sql_error(8114, display(source, False), target.name) from None
-
-        return from_text
-    if origin in ("datetime", "smalldatetime"):
-        return lambda v: finish(float(_days_of(v)))
-    raise _refused(source, target)
-
-
-def _days_of(text: str) -> Decimal:
-    """Days since 1900, which is the number that a datetime is."""
-    return Decimal(datetimes.ticks_of(text) - datetimes.ticks_of("1900-01-01")) / datetimes.TICKS_DAY
-
-
 # --- strings ---
 
 
+_FLOAT_DIGITS = {1: 7, 2: 15, 3: 16}
+"""Digits behind the point; all with an exponent."""
+
+
 def float_text(value: float, style: int | None = None) -> str:
-    """float to string: six significant digits, as CAST does; style 3 gives 17."""
-    if style in (1, 2):
-        digits = 7 if style == 1 else 15
-        return _exponent(f"{value:.{digits}e}")
-    if style == 3:
-        return _exponent(repr(value)) if "e" in repr(value) else repr(value).removesuffix(".0")
+    """float to string: six significant digits, as CAST does, or always 8, 16 or 17 with an exponent (styles 1, 2, 3)."""
+    if style in _FLOAT_DIGITS:
+        return _exponent(f"{value:.{_FLOAT_DIGITS[style]}e}")
     text = f"{value:.6g}"
     return _exponent(text) if "e" in text else text
 
@@ -262,7 +109,7 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
     numeric = origin in NUMBERS or origin == "uniqueidentifier"
 
     def convert(value: Any) -> str:
-        text = text_of(value)
+        text: str = text_of(value)
         if is_narrow and not text.isascii():
             text = narrow(text)
         if length > 0:
@@ -284,6 +131,12 @@ def _to_string(source: SqlType, target: SqlType, style: int | None, cut: bool) -
                 text += " " * missing
         return text
 
+    if source.name == "image":
+        raise refused(source, target)
+    if target.name == "xml" and origin in BINARIES:
+        raise unsupported(f"{origin} as xml")
+    if target.name == "xml" and origin != "xml":
+        return xml_text
     if origin in STRINGS and length < 0 and (not is_narrow or origin not in UNICODE_STRINGS):
         return lambda v: v
     return convert
@@ -301,15 +154,19 @@ def _text_function(source: SqlType, style: int | None) -> Converter:
     if origin in INTEGERS:
         return str
     if origin in ("money", "smallmoney"):
-        digits = 4 if style == 2 else 2
+        digits = 4 if style in (2, 126) else 2
         return lambda v: f"{quantize(decode_decimal(v), digits):{',' if style == 1 else ''}f}"
     if origin in DECIMALS:
         return lambda v: f"{quantize(decode_decimal(v), scale):f}"
     if origin in FLOATS:
-        return lambda v: float_text(v, style)
+        if style in (128, 129):
+            raise unsupported(f"CONVERT of {origin} with style {style}")
+        return lambda v: float_text(v, 1 if style == 126 and origin == "real" else 2 if style == 126 else style)
     if origin == "uniqueidentifier":
         return lambda v: v
     if origin in BINARIES:
+        if style not in (None, 0, 1, 2):
+            raise sql_error(9809, style, "varbinary", "varchar")
         if style in (1, 2):
             return lambda v: ("0x" if style == 1 else "") + v.hex().upper()
         return lambda v: v.decode("cp1252", "replace")
@@ -319,7 +176,7 @@ def _text_function(source: SqlType, style: int | None) -> Converter:
             chosen = 100
 
         def from_temporal(value: str) -> str:
-            text = datetimes.styled(value, origin, scale, chosen)
+            text = styled(value, origin, scale, chosen)
             if text is None:
                 raise SqlError(281, f"{chosen} is not a valid style number when converting from {origin} to a character string.")
             return text
@@ -343,9 +200,14 @@ def _to_binary(source: SqlType, target: SqlType, style: int | None, cut: bool) -
                 data = data.ljust(length, b"\0")
         return data
 
+    def fit_left(data: bytes) -> bytes:
+        return (data[:length] if cut else data).rjust(length, b"\0") if pad and length > 0 else fit(data)
+
     if origin in BINARIES:
         return fit
     if origin in STRINGS:
+        if style not in (None, 0, 1, 2):
+            raise sql_error(9809, style, display(source, False), "varbinary")
         if style in (1, 2):
 
             def from_hex(text: str) -> bytes:
@@ -375,7 +237,24 @@ def _to_binary(source: SqlType, target: SqlType, style: int | None, cut: bool) -
         return from_integer
     if origin == "uniqueidentifier":
         return lambda v: fit(uuid.UUID(v).bytes_le)
-    raise _refused(source, target)
+
+    def fit_right(data: bytes) -> bytes:
+        if length > 0:
+            data = data[-length:] if cut else data
+        return data.rjust(length, b"\0") if pad and length > 0 else data
+
+    if origin in ("money", "smallmoney"):
+        size = 8 if origin == "money" else 4
+        return lambda v: fit_right(int(decode_decimal(v).scaleb(4)).to_bytes(size, "big", signed=True))
+    if origin in DECIMALS:
+        return lambda v: fit_left(bytes_of_decimal(decode_decimal(v), source.precision, source.scale))
+    if origin in FLOATS:
+        return lambda v: fit_right(bytes_of_float(v, origin == "real"))
+    if origin in ("datetime", "smalldatetime"):
+        return lambda v: fit_right(bytes_of_datetime(v, origin == "smalldatetime"))
+    if origin in TEMPORALS:
+        raise unsupported(f"CAST of {origin} as a binary type")
+    raise refused(source, target)
 
 
 def _to_guid(source: SqlType) -> Converter:
@@ -402,9 +281,13 @@ def _to_guid(source: SqlType) -> Converter:
     raise sql_error(529, display(source, False), "uniqueidentifier")
 
 
-def _to_temporal(source: SqlType, target: SqlType) -> Converter:
+def _to_temporal(source: SqlType, target: SqlType, style: int | None) -> Converter:
     origin, to, scale = source.name, target.name, target.scale
     if origin in STRINGS:
+        old = to in ("datetime", "smalldatetime")
+
+        def styled_text(text: str) -> str:
+            return text if style is None else canonical(text, style, old)
 
         def from_text(text: str) -> str:
             ticks, offset = datetimes.parse(text)
@@ -415,12 +298,23 @@ def _to_temporal(source: SqlType, target: SqlType) -> Converter:
                 raise sql_error(241)
             try:
                 return from_text(text)
-            except SqlError:
-                if datetimes.has_shape(text):
+            except SqlError as error:
+                if error.number == 241 and datetimes.has_shape(text):
                     raise sql_error(242, display(source, False), to) from None
                 raise
 
-        return from_text_of_old if to in ("datetime", "smalldatetime") else from_text
+        def from_text_of_small(text: str) -> str:
+            try:
+                return from_text_of_old(styled_text(text))
+            except SqlError as error:
+                if error.number == 241:
+                    raise sql_error(295) from None
+                raise
+
+        if to == "smalldatetime":
+            return from_text_of_small
+        read = from_text_of_old if old else from_text
+        return lambda v: read(styled_text(v))
     if origin == "datetimeoffset":
         if to == "datetimeoffset":
             return lambda v: datetimes.make(datetimes.local_ticks(v), datetimes.offset_minutes(v), to, scale)
@@ -428,7 +322,7 @@ def _to_temporal(source: SqlType, target: SqlType) -> Converter:
     if origin == "time" and to in INSTANTS | {"datetimeoffset"}:
         return lambda v: datetimes.make(datetimes.ticks_of(v) + datetimes.ticks_of("1900-01-01"), None, to, scale)
     if origin == "time" and to == "date" or origin == "date" and to == "time":
-        raise _refused(source, target)
+        raise refused(source, target)
     if origin in TEMPORALS:
         if (
             origin in INSTANTS
@@ -443,6 +337,15 @@ def _to_temporal(source: SqlType, target: SqlType) -> Converter:
         ):
             return lambda v: v
         return lambda v: datetimes.make(datetimes.ticks_of(v), None, to, scale)
+    if origin in BINARIES:
+        if to in ("datetime", "smalldatetime"):
+            return lambda v: datetimes.make(ticks_of_datetime(v, to == "smalldatetime"), None, to, scale)
+
+        def from_bytes_of_tools(data: bytes) -> str:
+            ticks, offset = ticks_of_new_date(data, target)
+            return datetimes.make(ticks, offset, to, scale)
+
+        return from_bytes_of_tools
     if origin in NUMBERS and to in ("datetime", "smalldatetime"):
         base = datetimes.ticks_of("1900-01-01")
 
@@ -451,4 +354,4 @@ def _to_temporal(source: SqlType, target: SqlType) -> Converter:
             return datetimes.make(base + int(days * datetimes.TICKS_DAY), None, to, scale)
 
         return from_number
-    raise _refused(source, target)
+    raise refused(source, target)

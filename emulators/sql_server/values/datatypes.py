@@ -140,6 +140,11 @@ _SYNONYMS = {"integer": "int", "character": "char", "dec": "decimal", "datetimeo
 _CONTEXT = Context(prec=120, rounding=ROUND_HALF_UP)
 
 
+def rank(name: str) -> int:
+    """The precedence of a type; the lower one is converted."""
+    return _RANK.get(name, 0)
+
+
 def system_type_id(name: str) -> int:
     """system_type_id of sys.types."""
     return 240 if name in ASSEMBLY_TYPES else SYSTEM_TYPES[name][0]
@@ -208,6 +213,19 @@ def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
     return {"real": REAL, "money": MONEY, "smallmoney": SMALLMONEY, "datetime": DATETIME, "rowversion": ROWVERSION}.get(
         name, SqlType(name)
     )
+
+
+_ALIAS = "type:"
+
+
+def alias_named(parts: list[str]) -> SqlType:
+    """Stands for a type that only the catalogue knows, made by CREATE TYPE."""
+    return SqlType(_ALIAS + "\0".join(parts))
+
+
+def alias_parts(kind: SqlType) -> list[str]:
+    """The parts of the name of such a type, else []."""
+    return kind.name.removeprefix(_ALIAS).split("\0") if kind.name.startswith(_ALIAS) else []
 
 
 def display(declared: SqlType, with_arguments: bool = True) -> str:
@@ -292,7 +310,7 @@ def as_decimal_type(declared: SqlType) -> SqlType:
 
 
 def common_type(left: SqlType, right: SqlType) -> SqlType:
-    """The type to which two operands are brought (CASE, UNION, comparison). Raises SqlError 206."""
+    """The type to which two operands are brought (CASE, UNION, comparison); legality.py knows whether they may be."""
     if "sql_variant" in (left.name, right.name):
         raise unsupported("sql_variant together with another value, except by CAST or CONVERT")
     if left == right:
@@ -316,30 +334,11 @@ def common_type(left: SqlType, right: SqlType) -> SqlType:
             return left if a in DECIMALS else right
         return common_type(as_decimal_type(left), as_decimal_type(right))
     higher, lower = (left, right) if _RANK[a] >= _RANK[b] else (right, left)
-    _refuse_clash(higher, lower, left, right)
     if higher.name == lower.name:
         return higher if higher.scale >= lower.scale else lower
     if higher.name in ("datetime2", "datetimeoffset") and lower.name in ("datetime2", "datetime", "time"):
         return SqlType(higher.name, 0, 0, max(higher.scale, lower.scale))
     return higher
-
-
-def _refuse_clash(higher: SqlType, lower: SqlType, left: SqlType, right: SqlType) -> None:
-    high, low = higher.name, lower.name
-    clash = (
-        high in ("date", "time", "datetime2", "datetimeoffset")
-        and low in NUMBERS
-        or high == "date"
-        and low == "time"
-        or high in NUMBERS
-        and low == "uniqueidentifier"
-        or high in TEMPORALS
-        and low == "uniqueidentifier"
-        or high in FLOATS
-        and low in BINARIES
-    )
-    if clash:
-        raise sql_error(206, display(right, False), display(left, False))
 
 
 def _capped(precision: int, scale: int) -> SqlType:

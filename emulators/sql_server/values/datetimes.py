@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.errors import sql_error, unsupported
 
 TICKS_SECOND = 10_000_000
 TICKS_DAY = 86_400 * TICKS_SECOND
@@ -14,7 +14,8 @@ _END = (date.max.toordinal()) * TICKS_DAY
 _DATETIME_START = (date(1753, 1, 1).toordinal() - 1) * TICKS_DAY
 
 _ISO = re.compile(
-    r"^\s*(?:(\d{4})-?(\d{2})-?(\d{2}))?(?:[T ]\s*|$|^)(?:(\d{1,2}):(\d{2})(?::(\d{2})(?:[.:](\d{1,9}))?)?\s*(AM|PM)?)?"
+    r"^\s*(?:(\d{4})(?:-(?=\d\d-)|(?=\d{4}))(\d{2})-?(\d{2}))?(?:[T ]\s*|$|^)"
+    r"(?:(\d{1,2}):(\d{2})(?::(\d{2})(?:[.:](\d{1,9}))?)?\s*(AM|PM)?)?"
     r"\s*(?:(Z)|([+-])(\d{2}):(\d{2}))?\s*$",
     re.IGNORECASE,
 )
@@ -23,13 +24,6 @@ _YEAR_FIRST = re.compile(r"^\s*(\d{4})[/.-](\d{1,2})[/.-](\d{1,2})(?:\s+(.*))?$"
 LONG_FRACTION = re.compile(r":\d{1,2}\.\d{4}")
 """More than three digits of a second, which datetime and smalldatetime do not read."""
 _HOUR = re.compile(r"^\s*(\d{1,2})\s*(AM|PM)\s*$", re.IGNORECASE)
-_MONTHS = {
-    name: number
-    for number, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1)
-}
-_NAMED = re.compile(r"^\s*([A-Za-z]{3})[a-z]*\s+(\d{1,2}),?\s+(\d{4})(?:\s+(.*))?$")
-_NAMED_DAY_FIRST = re.compile(r"^\s*(\d{1,2})\s+([A-Za-z]{3})[a-z]*,?\s+(\d{4})(?:\s+(.*))?$")
-
 MONTH_NAMES = (
     "January",
     "February",
@@ -44,6 +38,9 @@ MONTH_NAMES = (
     "November",
     "December",
 )
+_MONTHS = {spelling: number for number, name in enumerate(MONTH_NAMES, 1) for spelling in (name.lower(), name[:3].lower())}
+_WORDED = re.compile(r"^[\s\d,/-]*[A-Za-z]{3,9}[\s\d,/-]*?$")
+_TIME_BEHIND = re.compile(r"^(.*?\S)\s+(\d{1,2}(?::\d{2}.*|\s*[AP]M))$", re.IGNORECASE | re.DOTALL)
 DAY_NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 PARTS = {
@@ -167,7 +164,7 @@ def parse(text: str) -> tuple[int, int | None]:
 def has_shape(text: str) -> bool:
     """Whether the text looks like a date, even of a day that does not exist."""
     found = _ISO.match(text)
-    return bool(found and found[1]) or any(pattern.match(text) for pattern in (_SLASHED, _YEAR_FIRST, _NAMED, _NAMED_DAY_FIRST))
+    return bool(found and found[1]) or bool(_SLASHED.match(text) or _YEAR_FIRST.match(text) or _worded(text))
 
 
 def _clock_ticks(hour: int, minute: int, second: int, fraction: str | None, half: str | None) -> int:
@@ -187,15 +184,13 @@ def _clock_ticks(hour: int, minute: int, second: int, fraction: str | None, half
 def _parse_other(text: str) -> tuple[int, int | None]:
     if hour := _HOUR.match(text):
         return _ZERO_DATE * TICKS_DAY + _clock_ticks(int(hour[1]), 0, 0, None, hour[2]), None
-    named, first, slashed = _NAMED.match(text), _NAMED_DAY_FIRST.match(text), _SLASHED.match(text)
-    if named and named[1].lower() in _MONTHS:
-        year, month, day, rest = int(named[3]), _MONTHS[named[1].lower()], int(named[2]), named[4]
-    elif first and first[2].lower() in _MONTHS:
-        year, month, day, rest = int(first[3]), _MONTHS[first[2].lower()], int(first[1]), first[4]
+    slashed = _SLASHED.match(text)
+    if (worded := _worded(text)) is not None:
+        year, month, day, rest = worded
     elif slashed:
         year, month, day, rest = int(slashed[3]), int(slashed[1]), int(slashed[2]), slashed[4]
-        if len(slashed[3]) == 2:  # two digit year cutoff: 2049
-            year += 2000 if year < 50 else 1900
+        if len(slashed[3]) == 2:
+            year = full_year(year)
     elif year_first := _YEAR_FIRST.match(text):
         year, month, day, rest = int(year_first[1]), int(year_first[2]), int(year_first[3]), year_first[4]
     else:
@@ -206,6 +201,43 @@ def _parse_other(text: str) -> tuple[int, int | None]:
         raise sql_error(241) from None
     clock, offset = parse(rest) if rest else (_ZERO_DATE * TICKS_DAY, None)
     return days * TICKS_DAY + clock % TICKS_DAY, offset
+
+
+def exact_datetime(text: str) -> str:
+    """A datetime with eight digits of its third of 10 ms, for comparison with the types of higher precision."""
+    return {"3": f"{text[:23]}33333", "7": f"{text[:22]}666666"}.get(text[22], text)
+
+
+def precise_datetime(text: str) -> str:
+    """A datetime as datetime2(7): its third of 10 ms rounded to seven digits."""
+    return {"3": f"{text[:23]}3333", "7": f"{text[:22]}66667"}.get(text[22], text)
+
+
+def full_year(short: int) -> int:
+    """The year of two digits: the cutoff is 2049."""
+    return short + (2000 if short < 50 else 1900)
+
+
+def _worded(text: str) -> tuple[int, int, int, str] | None:
+    """Year, month, day and time of a date with the name of its month. Raises SqlError 40517 for a date without a year."""
+    split = _TIME_BEHIND.match(text)
+    date_text, rest = (split[1], split[2]) if split else (text, "")
+    if not _WORDED.match(date_text):
+        return None
+    if not date_text[:1].isdigit() and re.search("[-/]", date_text):
+        raise unsupported("a date that begins with the name of its month and has dashes")
+    words = re.findall(r"[A-Za-z]+|\d+", date_text)
+    month = next((_MONTHS.get(word.lower()) for word in words if word.isalpha()), None)
+    numbers = [word for word in words if word.isdigit()]
+    if month is None or not 1 <= len(numbers) <= 2 or any(len(number) not in (1, 2, 4) for number in numbers):
+        return None
+    years = [number for number in numbers if len(number) == 4]
+    if len(years) == 1:
+        days = [number for number in numbers if len(number) < 4]
+        return int(years[0]), month, int(days[0]) if days else 1, rest
+    if years or len(numbers) == 1:
+        raise unsupported("a date with the name of a month and one number, or two years")
+    return full_year(int(numbers[1])), month, int(numbers[0]), rest
 
 
 def round_ticks(ticks: int, kind: str, scale: int) -> int:
@@ -366,71 +398,3 @@ def truncate(part: str, ticks: int) -> int:
     if part == "iso_week":
         return (ticks // TICKS_DAY - day.weekday()) * TICKS_DAY
     return ticks // _UNIT_TICKS[part] * _UNIT_TICKS[part]
-
-
-def styled(text: str, kind: str, scale: int, style: int) -> str | None:
-    """A date or time as CONVERT's ``style`` shows it; None for an unknown style."""
-    offset = text[28:] if kind == "datetimeoffset" else ""
-    if kind == "datetimeoffset":
-        text = text_of(local_ticks(text))
-    elif kind == "date":
-        text += " 00:00:00.0000000"
-    elif kind == "time":
-        text = "1900-01-01 " + text
-    day, clock = text[:10], text[11:19]
-    digits = {"datetime": 3, "smalldatetime": 0, "date": 0}.get(kind, scale)
-    fraction = f".{text[20 : 20 + digits]}" if digits else ""
-    year, month, date_of_month = day[:4], day[5:7], day[8:10]
-    hour = int(clock[:2])
-    twelve = f"{hour % 12 or 12:2d}:{clock[3:5]}"
-    half = "PM" if hour >= 12 else "AM"
-    month_name = MONTH_NAMES[int(month) - 1][:3]
-    suffix = f" {offset}" if offset else ""
-    if kind == "date" and style in (20, 120, 21, 25, 121, 126, 127, 23):
-        return day
-    if kind == "time" and style in (8, 108, 20, 120, 24):
-        return clock
-    if kind == "time":
-        return clock + fraction
-    shown = "" if set(fraction) <= {".", "0"} else fraction
-    forms = {
-        0: f"{month_name} {int(date_of_month):2d} {year} {twelve}{half}",
-        100: f"{month_name} {int(date_of_month):2d} {year} {twelve}{half}",
-        1: f"{month}/{date_of_month}/{year[2:]}",
-        101: f"{month}/{date_of_month}/{year}",
-        2: f"{year[2:]}.{month}.{date_of_month}",
-        102: f"{year}.{month}.{date_of_month}",
-        3: f"{date_of_month}/{month}/{year[2:]}",
-        103: f"{date_of_month}/{month}/{year}",
-        4: f"{date_of_month}.{month}.{year[2:]}",
-        104: f"{date_of_month}.{month}.{year}",
-        105: f"{date_of_month}-{month}-{year}",
-        106: f"{date_of_month} {month_name} {year}",
-        107: f"{month_name} {date_of_month}, {year}",
-        8: clock,
-        24: clock,
-        108: clock,
-        110: f"{month}-{date_of_month}-{year}",
-        11: f"{year[2:]}/{month}/{date_of_month}",
-        111: f"{year}/{month}/{date_of_month}",
-        12: f"{year[2:]}{month}{date_of_month}",
-        112: f"{year}{month}{date_of_month}",
-        20: f"{day} {clock}{suffix}",
-        120: f"{day} {clock}{suffix}",
-        21: f"{day} {clock}{fraction}{suffix}",
-        25: f"{day} {clock}{fraction}{suffix}",
-        121: f"{day} {clock}{fraction}{suffix}",
-        23: day,
-        126: f"{day}T{clock}{shown}{offset}",
-        127: f"{_utc_iso(text, fraction, offset)}" if offset else f"{day}T{clock}{shown}",
-        14: f"{clock}{fraction}",
-        114: f"{clock}{fraction}",
-    }
-    return forms.get(style)
-
-
-def _utc_iso(local: str, fraction: str, offset: str) -> str:
-    minutes = (int(offset[1:3]) * 60 + int(offset[4:6])) * (-1 if offset[0] == "-" else 1)
-    utc = text_of(ticks_of(local) - minutes * 60 * TICKS_SECOND)
-    shown = "" if set(fraction) <= {".", "0"} else fraction
-    return f"{utc[:10]}T{utc[11:19]}{shown}Z"

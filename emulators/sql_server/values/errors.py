@@ -69,11 +69,14 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     209: (16, "Ambiguous column name '{0}'."),
     213: (16, "Column name or number of supplied values does not match table definition."),
     214: (16, "Procedure expects parameter '{0}' of type '{1}'."),
+    218: (16, "Could not find the type '{0}'. Either it does not exist or you do not have the necessary permission."),
     220: (16, "Arithmetic overflow error for data type {0}, value = {1}."),
+    232: (16, "Arithmetic overflow error for type {0}, value = {1}."),
     241: (16, "Conversion failed when converting date and/or time from character string."),
     242: (16, "The conversion of a {0} data type to a {1} data type resulted in an out-of-range value."),
     245: (16, "Conversion failed when converting the {0} value '{1}' to data type {2}."),
     248: (16, "The conversion of the {0} value '{1}' overflowed an int column."),
+    295: (16, "Conversion failed when converting character string to smalldatetime data type."),
     264: (
         16,
         "The column name '{0}' is specified more than once in the SET clause or column list of an INSERT. A column cannot be "
@@ -147,6 +150,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     1750: (16, "Could not create constraint or index. See previous errors."),
     1769: (16, "Foreign key '{0}' references invalid column '{1}' in referencing table '{2}'."),
     1770: (16, "Foreign key '{0}' references invalid column '{1}' in referenced table '{2}'."),
+    1759: (16, "Computed column '{0}' in table '{1}' is not allowed to be used in another computed-column definition."),
     1767: (16, "Foreign key '{0}' references invalid table '{1}'."),
     1776: (
         16,
@@ -186,6 +190,11 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     3727: (16, "Could not drop constraint. See previous errors."),
     3728: (16, "'{0}' is not a constraint."),
     3729: (16, "Cannot {0} '{1}' because it is being referenced by object '{2}'."),
+    3732: (
+        16,
+        "Cannot drop type '{0}' because it is being referenced by object '{1}'. There may be other objects that reference this "
+        "type.",
+    ),
     3902: (16, "The COMMIT TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     3903: (16, "The ROLLBACK TRANSACTION request has no corresponding BEGIN TRANSACTION."),
     3906: (16, 'Failed to update database "{0}" because the database is read-only.'),
@@ -287,7 +296,13 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "clause to ensure a target row matches at most one source row, or use the GROUP BY clause to group the source rows.",
     ),
     8992: (16, "Check Catalog Msg: {0}"),
+    9809: (16, "The style {0} is not supported for conversions from {1} to {2}."),
+    9807: (
+        16,
+        "The input character string does not follow style {0}, either change the input character string or use a different style.",
+    ),
     10735: (15, "Incorrect WHERE clause for filtered index '{0}' on table '{1}'."),
+    11703: (16, "The start value for sequence object '{0}' must be between the minimum and maximum value of the sequence object."),
     11415: (16, "Object '{0}' cannot be disabled or enabled. This action applies only to foreign key and check constraints."),
     13607: (16, "JSON path is not properly formatted. Unexpected character '{0}' is found at position {1}."),
     13608: (16, "Property cannot be found on the specified JSON path."),
@@ -340,7 +355,9 @@ CANCELLED = 3617
 _STATEMENT_TERMINATING = frozenset(
     {220, 232, 512, 515, 517, 535, 547, 1222, 1505, 2601, 2627, 2628, 3609, 3621, 8115, 8134, 8152, 33504}
 )
-_BATCH_ABORTING = frozenset({241, 242, 245, 248, 529, 1205, 3617, 3930, 3931, 3952, 3960, 3998, 8114, 8169, 13607, 13609})
+_BATCH_ABORTING = frozenset(
+    {210, 235, 241, 242, 245, 248, 293, 295, 1205, 3617, 3930, 3931, 3952, 3960, 3998, 8114, 8169, 9807, 13607, 13609}
+)
 """Errors that end the batch and roll the transaction back."""
 
 _SCOPE_ABORTING = frozenset(
@@ -370,8 +387,11 @@ _SCOPE_ABORTING = frozenset(
         208,
         209,
         213,
+        257,
         264,
+        305,
         402,
+        529,
         1013,
         1033,
         1087,
@@ -404,6 +424,7 @@ def unsupported(what: str) -> SqlError:
 
 
 _REDACTED = {
+    232: ("******", "******"),
     220: ("******", "******"),
     245: ("******", "******", "******"),
     248: ("******", "******"),
@@ -413,8 +434,6 @@ _REDACTED = {
 
 def redact(error: SqlError) -> None:
     """Take values and names out of an error of a statement that reads through a security policy."""
-    if error.number == 232:
-        error.text = "Arithmetic overflow error for type ******, value = ******."
     if error.number in _REDACTED and error.number in CATALOGUE:
         error.text = CATALOGUE[error.number][1].format(*_REDACTED[error.number])
         error.args = (error.text,)

@@ -140,5 +140,5 @@ def test_for_json(client: Client) -> None:
         == '[{"a":1,"inside":[{"A":1},{"A":2}]}]'
     )
     assert client.value("SELECT N'[1]' AS a, JSON_QUERY('[1]') AS b FOR JSON PATH") == '[{"a":"[1]","b":[1]}]'
-    assert client.value("SELECT A FROM dbo.J WHERE 1 = 0 FOR JSON PATH") is None
+    assert client.rows("SELECT A FROM dbo.J WHERE 1 = 0 FOR JSON PATH") == []
     assert client.error("SELECT 1 FOR JSON PATH").number == 13605

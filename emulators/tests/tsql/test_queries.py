@@ -156,7 +156,7 @@ def test_query(shop: Client, sql: str, expected: list[tuple[Any, ...]]) -> None:
     [
         (
             "SELECT 1, 3000000000, 1.50, 1e0, 'a', N'bc', 0xFF, NULL",
-            ["int", "bigint", "decimal", "float", "varchar", "nvarchar", "varbinary", "int"],
+            ["int", "numeric", "decimal", "float", "varchar", "nvarchar", "varbinary", "int"],
         ),
         ("SELECT COUNT(*), COUNT_BIG(*), SUM(Id), MAX(Name) FROM Customer", ["int", "bigint", "int", "nvarchar"]),
         ("SELECT ROW_NUMBER() OVER (ORDER BY Id), Id + CAST(1 AS bigint), Id * 1.5 FROM Customer", ["bigint", "bigint", "decimal"]),

@@ -465,5 +465,6 @@ def test_row_count_of_other_statements(table: Client) -> None:
     assert table.rows(
         "UPDATE T SET N = N; DECLARE @a int = @@ROWCOUNT, @b int; SET @b = @@ROWCOUNT; SELECT @a, @b, @@ROWCOUNT"
     ) == [(2, 1, 1)]
-    assert table.rows("UPDATE T SET N = N; IF @@ROWCOUNT = 2 SELECT @@ROWCOUNT") == [(2,)]
+    assert table.rows("UPDATE T SET N = N; IF @@ROWCOUNT = 2 SELECT @@ROWCOUNT, @@ERROR") == [(0, 0)]
+    assert table.rows("UPDATE T SET N = N; WHILE @@ROWCOUNT = 2 BEGIN SELECT @@ROWCOUNT; BREAK END") == [(0,)]
     assert table.rows("UPDATE T SET N = N; BEGIN TRAN; SELECT @@ROWCOUNT; COMMIT") == [(0,)]

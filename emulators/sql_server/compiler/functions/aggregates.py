@@ -133,7 +133,7 @@ class AggregateFunctions(FunctionArguments):
         total_sql = f"SUM({distinct}{operand.sql}){mark}"
         if name == "SUM":
             return Typed(f"k_int({total_sql}, '{result.name}')", result)
-        return Typed(f"({total_sql} / COUNT({distinct}{operand.sql}){mark})", result)
+        return Typed(f"(k_int({total_sql}, '{result.name}') / COUNT({distinct}{operand.sql}){mark})", result)
 
     def _string_agg(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 2)
@@ -151,7 +151,8 @@ class AggregateFunctions(FunctionArguments):
         assert text.type is not None
         unicode = text.type.name in UNICODE_STRINGS
         result = SqlType("nvarchar" if unicode else "varchar", -1 if text.type.length < 0 else 4000 if unicode else 8000)
-        return Typed(f"k_string_agg({', '.join([self._text(separator).sql, text.sql, *order])})", result, value.collation)
+        arguments = [str(result.length), self._text(separator).sql, text.sql, *order]
+        return Typed(f"k_string_agg({', '.join(arguments)})", result, value.collation)
 
     def _over(self, window: Window, scope: Scope) -> str:
         with self.reads.no_value(test=True):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
-from emulators.sql_server.catalogue.model import DEFAULT_COLLATION, quote_text
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
+from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.conversion import refuse_large_object
 from emulators.sql_server.compiler.functions.aggregates import AGGREGATES, WINDOW_ONLY, WINDOW_VALUES, AggregateFunctions
 from emulators.sql_server.compiler.functions.conditionals import ConditionalFunctions
@@ -29,6 +31,11 @@ NOW = {
 MATH = frozenset({"SQRT", "EXP", "LOG10", "SIN", "COS", "TAN", "ASIN", "ACOS", "ATAN", "RADIANS", "DEGREES", "LOG", "SQUARE"})
 
 
+_CONDITIONALS = frozenset({"COALESCE", "IIF", "ISNULL", "NULLIF"})
+_MEASURES = {"LEN": 0, "CHARINDEX": 1, "PATINDEX": 1}
+"""Which argument makes the result a bigint: one of a type with MAX."""
+
+
 class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, NumberFunctions, StringFunctions):
     """Compiles calls of built-in functions."""
 
@@ -51,7 +58,8 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
             return self._simple(node, scope)
         method: Callable[[FunctionCall, Scope], Typed] | None = getattr(self, f"_fn_{name.lower()}", None)
         if method is not None:
-            return method(node, scope)
+            with self.one_of_several() if name in _CONDITIONALS else nullcontext():
+                return method(node, scope)
         if name in MATH:
             return self._math(node, scope)
         raise sql_error(195, node.name)
@@ -61,6 +69,8 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
         if target == "k_error":
             self._count(node, 0)
             return Typed(f"k_error({defaults[0]})", result)
+        if node.name == "RAND" and node.arguments:
+            raise unsupported("RAND with a seed")
         self._count(node, len(kinds) - len(defaults), len(kinds))
         if node.name in ("CHANGE_TRACKING_MIN_VALID_VERSION", "CHANGE_TRACKING_IS_COLUMN_IN_MASK") and isinstance(
             node.arguments[0], Null
@@ -70,6 +80,9 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
         for place, operand in enumerate(operands, 1):
             if node.name != "PATINDEX":
                 refuse_large_object(operand, place, node.name.lower())
+        measured = _MEASURES.get(node.name)
+        if measured is not None and (text := operands[measured].type) is not None and text.length < 0:
+            result = BIGINT
         values = [self.cast(operand, kind).sql for operand, kind in zip(operands, kinds, strict=False)]
         values += defaults[len(defaults) - (len(kinds) - len(values)) :] if len(values) < len(kinds) else []
         return Typed(f"{target}({', '.join(values)})", result, json=node.name == "JSON_QUERY")

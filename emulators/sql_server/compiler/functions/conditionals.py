@@ -17,7 +17,7 @@ class ConditionalFunctions(FunctionArguments):
         first, second = self._values(node, scope)
         kind = first.type or second.type or INT
         return Typed(
-            f"IFNULL({first.sql}, {self.cast(second, kind).sql})",
+            f"IFNULL({first.sql}, {self.assigned_as(second, kind, cut=True).sql})",
             kind,
             first.collation,
             nullable=first.nullable and second.nullable,

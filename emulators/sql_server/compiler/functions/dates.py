@@ -22,6 +22,8 @@ from emulators.sql_server.values.datatypes import (
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError, SqlType
 
+_FRACTIONS = frozenset({"millisecond", "microsecond", "nanosecond"})
+
 
 class DateFunctions(FunctionArguments):
     """Compiles calls of functions on dates and times."""
@@ -43,6 +45,16 @@ class DateFunctions(FunctionArguments):
         if operand.type.name not in TEMPORALS:
             raise sql_error(8116, display(operand.type, False), 3, "dateadd")
         return operand
+
+    def _read_moment(self, node: FunctionCall, part: str, scope: Scope) -> str:
+        """The operand of DATEPART and DATENAME: a string keeps its offset, a datetime shows its exact fraction."""
+        operand = self.value(node.arguments[1], scope)
+        if part == "tzoffset" and operand.type is not None and operand.type.name in STRINGS:
+            return self.cast(operand, DATETIMEOFFSET).sql
+        moment = self._moment(operand)
+        if part in _FRACTIONS and moment.type is not None and moment.type.name == "datetime" and self.exact_datetimes:
+            return f"k_exact_datetime({moment.sql})"
+        return moment.sql
 
     def _fn_dateadd(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
@@ -76,13 +88,13 @@ class DateFunctions(FunctionArguments):
 
     def _fn_datepart(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 2)
-        return Typed(f"k_date_part('{self._part(node)}', {self._moment(self.value(node.arguments[1], scope)).sql})", INT)
+        part = self._part(node)
+        return Typed(f"k_date_part('{part}', {self._read_moment(node, part, scope)})", INT)
 
     def _fn_datename(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 2)
-        return Typed(
-            f"k_date_name('{self._part(node)}', {self._moment(self.value(node.arguments[1], scope)).sql})", SqlType("nvarchar", 30)
-        )
+        part = self._part(node)
+        return Typed(f"k_date_name('{part}', {self._read_moment(node, part, scope)})", SqlType("nvarchar", 30))
 
     def _named_part(self, node: FunctionCall, scope: Scope, part: str) -> Typed:
         self._count(node, 1)

@@ -44,12 +44,11 @@ class StringFunctions(FunctionArguments):
             if value.type is not None and value.type.name in STRINGS
         )
         limit = 4000 if unicode else 8000
-        length = -1 if any(kind.length < 0 for kind in kinds) else min(limit, sum(kind.length for kind in kinds) or 1)
-        return Typed(
-            f"{target}({', '.join(first + [text.sql for text in texts])})",
-            SqlType("nvarchar" if unicode else "varchar", length),
-            nullable=False,
-        )
+        length = -1 if any(kind.length < 0 for kind in kinds) else sum(kind.length for kind in kinds) or 1
+        call = f"{target}({', '.join(first + [text.sql for text in texts])})"
+        if length > limit:
+            call, length = f"k_left({call}, {limit})", limit
+        return Typed(call, SqlType("nvarchar" if unicode else "varchar", length), nullable=False)
 
     def _same_string(self, node: FunctionCall, scope: Scope, target: str, extra: str = "") -> Typed:
         operand = self._text(self.value(node.arguments[0], scope))
@@ -129,7 +128,9 @@ class StringFunctions(FunctionArguments):
     def _fn_replace(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
         values = [self._text(value) for value in self._values(node, scope)]
-        return Typed(f"k_replace({', '.join(v.sql for v in values)})", self._wide(*values), values[0].collation)
+        kind = self._wide(*values)
+        call = f"k_replace({', '.join(v.sql for v in values)})"
+        return Typed(call if kind.length < 0 else f"k_left({call}, {kind.length})", kind, values[0].collation)
 
     def _fn_translate(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
@@ -139,21 +140,21 @@ class StringFunctions(FunctionArguments):
     def _fn_replicate(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 2)
         text, count = self._text(self.value(node.arguments[0], scope)), self.cast(self.value(node.arguments[1], scope), INT)
-        return Typed(f"k_replicate({text.sql}, {count.sql})", self._wide(text), text.collation)
+        kind = self._wide(text)
+        return Typed(f"k_replicate({text.sql}, {count.sql}, {kind.length})", kind, text.collation)
 
     def _fn_space(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 1)
-        return Typed(f"k_replicate(' ', {self.cast(self.value(node.arguments[0], scope), INT).sql})", SqlType("varchar", 8000))
+        count = self.cast(self.value(node.arguments[0], scope), INT)
+        return Typed(f"k_replicate(' ', {count.sql}, 8000)", SqlType("varchar", 8000))
 
     def _fn_stuff(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 4)
         text, start, count, new = self._values(node, scope)
         text, new = self._text(text), self._text(new)
-        return Typed(
-            f"k_stuff({text.sql}, {self.cast(start, INT).sql}, {self.cast(count, INT).sql}, {new.sql})",
-            self._wide(text, new),
-            text.collation,
-        )
+        kind = self._wide(text, new)
+        numbers = f"{self.cast(start, INT).sql}, {self.cast(count, INT).sql}"
+        return Typed(f"k_stuff({text.sql}, {numbers}, {new.sql}, {kind.length})", kind, text.collation)
 
     def _fn_datalength(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 1)
