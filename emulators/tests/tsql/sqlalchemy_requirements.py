@@ -11,7 +11,6 @@ _HAS = (
     "bound_limit_offset",
     "comment_reflection",
     "ctes",
-    "ctes_with_values",
     "datetime_historic",
     "datetime_timezone",
     "delete_from",
