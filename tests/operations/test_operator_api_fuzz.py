@@ -19,6 +19,7 @@ from tests.harness.running_relay import CONFIG, ORDERS, Relay
 EXAMPLES = 10_000 if os.environ.get("ROWPOST_LONG") else 250
 ROUTES = [
     ("GET", "/api/status"),
+    ("GET", "/api/health"),
     ("GET", "/api/relays/{}/columns"),
     ("PUT", "/api/relays/{}/columns"),
     ("DELETE", "/api/relays/{}/columns"),
