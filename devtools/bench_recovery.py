@@ -262,21 +262,30 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
             raise RuntimeError(f"{name} with {held} rows held: {found} rows are {state}, expected {expect}")
 
     def _poll(self) -> int:
-        cursor = self.stack.connection.execute(self.trigger.poll(BATCH_ROWS))
-        rows = len(cursor.fetchall())
-        while cursor.nextset():
-            pass
-        if rows:
-            self.stack.execute("IF @@TRANCOUNT > 0 ROLLBACK")
+        """One look of the trigger, statement by statement; it leases nothing."""
+        rows = self._look()
+        self.stack.execute("ROLLBACK TRANSACTION" if rows else self.trigger.commit)
+        return len(rows)
+
+    def _look(self) -> list[Any]:
+        self.stack.execute("BEGIN TRANSACTION")
+        self._rows(self.trigger.pre_invocation())
+        return self._rows(self.trigger.changes(BATCH_ROWS))
+
+    def _rows(self, batch: str) -> list[Any]:
+        """The rows of a batch, which may have other results without rows."""
+        rows: list[Any] = []
+        cursor = self.stack.connection.execute(batch)
+        more: bool | None = True
+        while more:
+            rows += cursor.fetchall() if cursor.description else []
+            more = cursor.nextset()
         return rows
 
     def _hand_out(self) -> list[int]:
         """Change a batch of rows and lease it as the trigger does when it hands it out: their keys, in the trigger's order."""
         self.stack.execute(f"UPDATE dbo.Orders SET Total = Total + 1 WHERE OrderId <= {BATCH_ROWS}")
-        cursor = self.stack.connection.execute(self.trigger.poll(BATCH_ROWS))
-        orders = [(row.OrderId, row.SYS_CHANGE_VERSION) for row in cursor.fetchall()]
-        while cursor.nextset():
-            pass
+        orders = [(row.OrderId, row.SYS_CHANGE_VERSION) for row in self._look()]
         leased = key_rows((((order,), version) for order, version in orders), self.trigger.table.keys)
         self.stack.execute(self.trigger.acquire(), leased)
         self.stack.execute(self.trigger.commit)

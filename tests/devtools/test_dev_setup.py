@@ -185,7 +185,7 @@ def test_files_of_init_and_check_config_lie_where_the_caller_is(
 
 
 @pytest.mark.parametrize(
-    "name", ["init", "check-config", "demo", "start", "sql", "sim", "chaos", "test", "check", "bench", "setup"]
+    "name", ["init", "check-config", "demo", "start", "sql", "sim", "chaos", "test", "check", "bench", "lock", "setup"]
 )
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_installs_nothing(tmp_path: Path, name: str, flag: str) -> None:

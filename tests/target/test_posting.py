@@ -12,6 +12,7 @@ import pytest
 from emulators.downstream.api import Downstream
 from rowpost.config.sections import Duration
 from rowpost.rules.answer import Answer, Verdict
+from rowpost.target.time_budget import TimeBudget
 from tests.harness.raw_server import OK, RawServer
 from tests.target.posting import SECRET_VALUE, SHORT, deliverer, events, post
 
@@ -92,7 +93,7 @@ def test_rows_that_the_budget_does_not_reach_are_untried(raw: RawServer) -> None
     assert answers == [Answer(Verdict.DELIVERED, 200), *[Answer(Verdict.UNTRIED)] * 3], "what was begun may still end"
     assert len(raw.requests) == 1
     assert sender.deliver(events(4, first=5)) == [Answer(Verdict.DELIVERED, 200)] * 4, "and the next batch has its own budget"
-    assert sender.deliver(events(4, first=9), seconds=1e-6)[-1] == Answer(Verdict.UNTRIED), "or one that it is given"
+    assert sender.deliver(events(4, first=9), TimeBudget(0))[-1] == Answer(Verdict.UNTRIED), "or one that it is given"
 
 
 def test_a_post_that_outlasts_budget_and_timeouts_does_not_hold_the_batch_up(raw: RawServer) -> None:

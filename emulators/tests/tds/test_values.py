@@ -284,7 +284,7 @@ CONVERSIONS = [
     ("12", "nvarchar", SqlType("int"), 12),
     (7, "int", SqlType("decimal", 0, 5, 2), Decimal("7.00")),
     (Decimal("1.005"), "decimal", SqlType("decimal", 0, 5, 2), Decimal("1.01")),
-    (0.1, "float", SqlType("decimal", 0, 38, 20), Decimal("0.1")),
+    (0.1, "float", SqlType("decimal", 0, 38, 20), Decimal("0.10000000000000000555")),
     (
         Decimal("99999999999999999999999999999999999999"),
         "decimal",
