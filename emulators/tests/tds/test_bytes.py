@@ -22,7 +22,8 @@ from emulators.sql_server.wire.result_writer import ResultWriter
 from emulators.tests.tds.grammar import Answer, packet_bodies, read_answer
 
 TICKS = 864_000_000_000
-UNICODE = st.text(st.characters(codec="utf-16-le"), max_size=20)
+# Without the characters that stand for half a surrogate pair in what the engine gives.
+UNICODE = st.text(st.characters(codec="utf-16-le", max_codepoint=0x10F7FF), max_size=20)
 LONG_UNICODE = st.builds(lambda text, times: text * times, UNICODE, st.integers(0, 400))
 CODE_PAGE = st.text(st.characters(codec="cp1252"), max_size=20)
 
