@@ -39,10 +39,7 @@ from infra.prepare_database import known_settings
 
 REAL_SECONDS_PER_HOUR = 5
 SPEED = 3600 // REAL_SECONDS_PER_HOUR
-SETTLE_SECONDS = 15.0  # the least that an advance takes: the trigger polls each second, mail and webhooks take a few
-PATIENCE_SECONDS = 180.0  # the least that is waited for a condition
 _LOOK_SECONDS = 0.25
-_SERVER_READY_SECONDS = 60.0  # a container that has just been started
 _HOST_READY_SECONDS = 240  # its first start may download the extension bundle
 _SHORTENED = {
     "attempts": "2",
@@ -87,10 +84,13 @@ class RealTime:
 
     Args:
         start: the scenario's first instant.
+        settle_seconds: the least that an advance takes: the trigger polls each second, mail and webhooks take a few.
+        patience_seconds: the least that is waited for a condition.
     """
 
-    def __init__(self, start: datetime) -> None:
+    def __init__(self, start: datetime, *, settle_seconds: float = 15.0, patience_seconds: float = 180.0) -> None:
         self._start, self._origin = start, datetime.now(UTC)
+        self._settle_seconds, self._patience_seconds = settle_seconds, patience_seconds
 
     def begin(self) -> None:
         """The scenario's first instant is now."""
@@ -116,7 +116,7 @@ class RealTime:
         Returns:
             True if ``until`` held; without ``until``, True always.
         """
-        least = SETTLE_SECONDS if until is None else PATIENCE_SECONDS
+        least = self._settle_seconds if until is None else self._patience_seconds
         deadline = time.monotonic() + max(least, (instant - self.now()).total_seconds() / SPEED)
         while time.monotonic() < deadline:
             if until is not None and until():
@@ -233,9 +233,11 @@ class RealStack(Stack):
         directory: for logs, Azurite's data and the shortened relay.toml.
         time: the scenario's time; it begins when everything runs.
         administrator: SqlClient's connection string; None takes the setting, see above.
+        ready_seconds: how long a server is waited for: its container may have just been started.
     """
 
-    def __init__(self, directory: Path, time: RealTime, administrator: str | None = None) -> None:
+    def __init__(self, directory: Path, time: RealTime, administrator: str | None = None, *, ready_seconds: float = 60.0) -> None:
+        self._ready_seconds = ready_seconds
         require_parts()
         settings = known_settings()
         if administrator is None:
@@ -257,7 +259,7 @@ class RealStack(Stack):
     def start_services(self) -> None:
         """A database, Azurite, and the emulators of the API and the mail service; ends the program if there is no SQL Server."""
         try:
-            self.database.create(_SERVER_READY_SECONDS)
+            self.database.create(self._ready_seconds)
         except pyodbc.Error as error:
             sys.exit(
                 f"demo --real needs a SQL Server ({error.args[-1]})\n"

@@ -107,10 +107,8 @@ def test_five_real_seconds_are_an_hour_of_the_scenario() -> None:
     assert START <= ScenarioClock(scenario).now() < START + timedelta(hours=6)
 
 
-def test_waiting_ends_when_the_condition_holds_or_the_instant_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devtools.real.SETTLE_SECONDS", 0.0)
-    monkeypatch.setattr("devtools.real.PATIENCE_SECONDS", 0.0)
-    scenario = RealTime(START)
+def test_waiting_ends_when_the_condition_holds_or_the_instant_has_come() -> None:
+    scenario = RealTime(START, settle_seconds=0, patience_seconds=0)
     answers = iter([False, True])
     assert scenario.advance_to(scenario.now() + timedelta(hours=5), until=lambda: next(answers))
     assert not scenario.advance_to(scenario.now() + timedelta(minutes=6), until=lambda: False)
@@ -149,10 +147,9 @@ def test_the_demo_names_what_it_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.npm
-def test_without_a_server_the_remedy_is_told(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devtools.real._SERVER_READY_SECONDS", 0.0)
+def test_without_a_server_the_remedy_is_told(record: Path, tmp_path: Path) -> None:
     nobody = "Server=127.0.0.1,1;Database=x;User ID=sa;Password=Secret!2026;Connect Timeout=2"
-    with pytest.raises(SystemExit) as ended, RealStack(tmp_path / "data", RealTime(START), nobody):
+    with pytest.raises(SystemExit) as ended, RealStack(tmp_path / "data", RealTime(START), nobody, ready_seconds=0):
         pass
     assert "docker compose up --detach sql" in str(ended.value) and "Secret" not in str(ended.value)
 
