@@ -218,11 +218,17 @@ class _Resync:
         except ConfigError as error:
             return str(error)
         # The app's user may not know of a policy, and still not see what it hides.
-        (((hidden,),),) = self._app.database.run(self._table.statement("count_hidden"))
-        if hidden:
+        (((known, missing),),) = self._app.database.run(self._table.statement("count_hidden"))
+        name = f"relays.table {self._table.relay.table}"
+        if known:
             return (
-                f"relays.table {self._table.relay.table}: a security policy hides rows from the app's user; let its predicate pass "
+                f"{name}: a security policy hides rows from the app's user; let its predicate pass "
                 f"that user for each row, or disable the policy"
+            )
+        if missing:
+            return (
+                f"{name}: the app's user sees {missing} rows less than the table has; a security policy may hide them: let its "
+                f"predicate pass that user; or GRANT VIEW DEFINITION on the database to the app's user, and policies are looked up"
             )
         return None
 
