@@ -22,7 +22,7 @@ from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import remove_notices
 from rowpost.log_lines import in_thread
 from rowpost.operations.columns import unstored_choice
-from rowpost.operations.resync import order_resync, remove_resyncs
+from rowpost.operations.resync import next_resync, order_resync, remove_resyncs, waiting_notice, why_it_waits
 from rowpost.operations.status import relay_status, state_line
 from rowpost.recovery.redeliver import redeliver
 from rowpost.recovery.survey import survey
@@ -44,6 +44,7 @@ def blueprint(app: App) -> df.Blueprint:
     config = app.config.watchdog
     overdue: set[str] = set()  # relays whose rows were long due at the last look: a host that has just started has seen none
     failing: set[str] = set()  # relays whose database failed at the last look in a way that may be over in a moment
+    waiting: set[str] = set()  # relays whose resync waited at the last look
     warned: set[str] = set()  # warnings that are in the log: each once per process
 
     # At start as well: a table that cannot be relayed is told at once, and a crash is mended before the first schedule.
@@ -58,6 +59,8 @@ def blueprint(app: App) -> df.Blueprint:
         for relay in app.config.relays:
             if await _can_run(app, client, relay, timer, failing):
                 await _look_after(app, client, relay, overdue, warned)
+                if relay.name not in failing:
+                    await _tell_of_waiting_resync(app, client, relay, waiting)
         await _tell_what_is_left(app, client)
 
     @functions.function_name("clean_history")
@@ -114,6 +117,22 @@ async def _tell_of_problem(app: App, client: Any, relay: RelayConfig, found: Pro
             await tell(client, app, notice)
     except DatabaseError:  # it cannot be asked or cannot write it down; and its clock may be out of reach
         await tell_without_database(client, app, unable_notice(relay, found, _scheduled(timer)))
+
+
+async def _tell_of_waiting_resync(app: App, client: Any, relay: RelayConfig, waiting: set[str]) -> None:
+    """Tell once a day of a resync that does not go on, though the relay can run: two looks must find it."""
+    try:
+        order = await in_thread(next_resync, app, relay.name)
+        reason = order and why_it_waits(order, app.config.notifications.after_rounds)
+        if order and reason and relay.name in waiting:
+            await tell(client, app, waiting_notice(relay, order, reason, await in_thread(database_now, app)))
+    except Exception:  # of the database or the durable client: the next look tells
+        _log.exception("%s: people could not be told that a resync waits", relay.name)
+        return
+    if reason:
+        waiting.add(relay.name)
+    else:
+        waiting.discard(relay.name)
 
 
 def _scheduled(timer: func.TimerRequest) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypedDict
 
-Kind = Literal["alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured", "epoch", "resync"]
+Kind = Literal[
+    "alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured", "epoch", "resync", "resync_waits"
+]
 About = Literal["target", "row"]
 
 
@@ -56,6 +58,7 @@ def subject(notice: Notice) -> str:
         "recovered": _subject_of_the_end(notice),
         "unable": "cannot be relayed, its changes wait",
         "resync": f"a resync is incomplete, {rows} given up",
+        "resync_waits": "a resync waits",
         "unconfigured": f"{rows} wait, and the relay is not in relay.toml",
         "epoch": "change versions have begun again",
     }[notice["kind"]]
@@ -138,6 +141,8 @@ def body(notice: Notice) -> str:
         f"repairs deletes.",
         "unable": f"{relay} cannot be relayed: {reason}. Its changes wait in the database until this is mended. Rowpost looks "
         f"again every few minutes, and tells this once a day.",
+        "resync_waits": f"A resync of {relay} waits: {reason}. Until it has ended, the API may have rows that do not exist any "
+        f"more, and may lack others. Changes are relayed meanwhile. Rowpost goes on trying, and tells this once a day.",
         "unconfigured": f"Rows of {relay} wait, and the relay is not in relay.toml any more: nobody delivers them. Put it back "
         f"into relay.toml, and delivery goes on; or, if they are not needed, remove its rows from rowpost.Ledger.",
         "epoch": f"The change versions of {relay} have begun again: {reason}. They are now of the epoch "
@@ -154,7 +159,7 @@ def body(notice: Notice) -> str:
         lines += [f"Failing since: {_moment(notice['since'])}"]
     elif notice["kind"] == "epoch":
         lines += [f"Epoch: {notice.get('epoch', 0)}"]
-    elif notice["kind"] != "unable":
+    elif notice["kind"] not in ("unable", "resync_waits"):
         lines += [f"Rows: {notice['rows']}", f"Failing since: {_moment(notice['since'])}"]
     lines += [f"As of: {_moment(notice['at'])}", f"Last error: {reason}", f"Notice: {notice['id']}"]
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
+from rowpost.config.sections import RelayConfig
 from rowpost.database.describe import load_table
 from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
 from rowpost.database.notices import record_notice
@@ -49,11 +50,17 @@ class Order(Struct, frozen=True):
         resync: its id.
         starts: how often an orchestration was started for it; only the last one may make its steps.
         due_seconds: until its next step; below zero if it is late.
+        problem: what it waits for; None if it goes on.
+        tries: how often the present event of it was posted in vain.
+        said: what came of the last try.
     """
 
     resync: str
     starts: int
     due_seconds: int
+    problem: str | None
+    tries: int
+    said: str | None
 
 
 class Step(Struct, frozen=True):
@@ -141,6 +148,27 @@ def next_resync(app: App, relay: str) -> Order | None:
     """
     (rows,) = app.database.run(app.table(relay).statement("next_resync"))
     return Order(*rows[0]) if rows else None
+
+
+def why_it_waits(order: Order, tries: int) -> str | None:
+    """Why a resync does not go on: what it waits for, or that its event was posted at least ``tries`` times in vain."""
+    if order.problem is None and order.tries >= tries:
+        return f"the target does not take its event ({order.said})"
+    return order.problem
+
+
+def waiting_notice(relay: RelayConfig, order: Order, reason: str, at: str) -> Notice:
+    """What people are to be told of a resync that waits, once a day; ``at`` is the time of the look, ISO 8601, UTC."""
+    return {
+        "id": f"notice-resync-waits-{relay.slug}-{order.resync[:8]}-{at[:10]}",
+        "kind": "resync_waits",
+        "relay": relay.name,
+        "rows": 0,
+        "round": 0,
+        "since": None,
+        "at": at,
+        "last_error": reason,
+    }
 
 
 def take_on(app: App, relay: str, order: Order) -> bool:

@@ -91,6 +91,8 @@ def test_an_api_that_is_down_is_told_when_it_is_back(relay: Relay, phase: str) -
     assert len([post for post in relay.posts() if post.outcome == "accepted"]) == (3 if phase == "begun" else 5)
     relay.advance(hours=3)
     assert len(resync_events(relay, phase)) < 60, "it is not called more often than once each `probe`"
+    (notice,) = relay.alerts("resync_waits")
+    assert "the target does not take its event (HTTP 503)" in notice["last_error"]
     relay.accept_all()
     assert relay.advance(600, until=lambda: state(relay) == "completed")
     assert orders_at_the_consumer(relay) == orders_in_the_table(relay)

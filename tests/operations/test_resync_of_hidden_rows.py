@@ -59,6 +59,8 @@ def test_hidden_rows_hold_a_resync_up_though_the_user_knows_of_no_policy(
     assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
     relay.advance(3600)
     assert problem in problem_of_the_resync(relay)
+    (notice,) = relay.alerts("resync_waits")
+    assert problem in notice["last_error"]
     assert resync_events(relay) == [] and set(orders_at_the_consumer(relay)) == set(range(1, 7))
     relay.execute("DROP SECURITY POLICY dbo.hides")
     relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 5")
