@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from devtools.sim.judging import SETTLES_SECONDS, Violation, disturbed, lapsed, posts_by_row, taken, troubled, unknown
 from devtools.sim.plan import clock_text
@@ -29,12 +30,12 @@ def repeats(record: Record) -> Iterator[Violation]:
     """(4) What the API has taken, and the app has seen taken, is not posted again: no failure of a neighbour takes it along."""
     if not record.every_commit:
         return
-    resyncs = [a.at for a in record.plan.actions if a.kind == "command" and a.values["do"] == "resync"]
+    resyncs = _resyncs(record)
     for text, posts in posts_by_row(record).items():
         seen: dict[str | None, float] = {}
         for at, attempt in posts:
             since = seen.get(attempt.event_id)
-            ordered = any(when <= at <= when + _RESYNC_SECONDS for when in resyncs)
+            ordered = any(begin <= at <= end for begin, end in resyncs)
             # A renewal that waits for the lock while a batch is settled overwrites what was settled: the row is handed out again.
             renewed = since is not None and any(since - 1 <= when <= since + _BATCH_ENDS_SECONDS for when in record.renewals)
             excused = ordered or renewed or since is None or disturbed(record, since, at)
@@ -44,6 +45,15 @@ def repeats(record: Record) -> Iterator[Violation]:
                 yield Violation("repeats", told, text)
             if taken(record, attempt):
                 seen[attempt.event_id] = at
+
+
+def _resyncs(record: Record) -> list[tuple[float, float]]:
+    """When rows are sent again: for a while after a command, and from the first event of a resync to its last one."""
+    orders = [a.at for a in record.plan.actions if a.kind == "command" and a.values["do"] == "resync"]
+    spans = [(at, at + _RESYNC_SECONDS) for at in orders]
+    begun = [record.at(each.at) for each in record.attempts if each.operation == "resync-begun"]
+    ends = [record.at(each.at) for each in record.attempts if each.operation == "resync-completed"]
+    return spans + [(at, max([end for end in ends if end >= at], default=inf)) for at in begun]
 
 
 def overdue(record: Record) -> Iterator[Violation]:

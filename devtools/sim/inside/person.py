@@ -225,8 +225,8 @@ class Person:
             return False
         if any(worker is None or worker.frozen for worker in world.workers) or any(o.live() for o in world.observers):
             return False
-        if any(now < at + _WATCHDOG_SECONDS for at in self.record.cleaned):
-            return False  # what was lost is to be told yet
+        if any(now < max(at, self.plan.length) + _WATCHDOG_SECONDS for at in self.record.cleaned):
+            return False  # what was lost is to be told yet, once the app may look
         live = ("Running", "Pending", "ContinuedAsNew")
         running = [each["instanceId"] for site in world.sites for each in world.instances(site) if each["runtimeStatus"] in live]
         return not set(running) - set(self.record.hung) and not any(o.open_changes() for o in world.observers)
