@@ -41,6 +41,7 @@ _HAS = (
     "time_microseconds",
     "unbounded_varchar",
     "unicode_ddl",
+    "unique_constraints_reflect_as_index",
     "update_from",
     "views",
     "window_functions",
