@@ -17,7 +17,7 @@ RETURN SELECT 1 AS one WHERE @id % 2 = 0 OR USER_NAME() <> 'app'"""
 FORGET = ("ALTER TABLE dbo.Orders DISABLE CHANGE_TRACKING", "ALTER TABLE dbo.Orders ENABLE CHANGE_TRACKING")
 
 
-def relay_of_a_plain_user(make_relay: Callable[..., Relay]) -> Relay:
+def relay_of_a_plain_user(make_relay: Callable[..., Relay], more: str = "") -> Relay:
     """Six orders, delivered by an app whose user has no more than the role."""
     relay = make_relay(start=False)
     relay.stack.start_services()
@@ -25,7 +25,7 @@ def relay_of_a_plain_user(make_relay: Callable[..., Relay]) -> Relay:
     relay.execute("CREATE LOGIN app WITH PASSWORD = N'App!2026secret'")
     relay.execute("CREATE USER app FOR LOGIN app")
     relay.execute("ALTER ROLE rowpost_app ADD MEMBER app")
-    text = f"Server=127.0.0.1,{relay.stack.sql.port};Database=rowpost;User ID=app;Password=App!2026secret;Encrypt=false"
+    text = f"Server=127.0.0.1,{relay.stack.sql.port};Database=rowpost;User ID=app;Password=App!2026secret;Encrypt=false;{more}"
     relay.stack.change_settings({"SqlConnectionString": text})
     relay.stack.start_host()
     relay.insert(*range(1, 7))
@@ -64,5 +64,16 @@ def test_hidden_rows_hold_a_resync_up_though_the_user_knows_of_no_policy(
     assert resync_events(relay) == [] and set(orders_at_the_consumer(relay)) == set(range(1, 7))
     relay.execute("DROP SECURITY POLICY dbo.hides")
     relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 5")
+    assert relay.advance(3600, until=lambda: relay.status()["resync"]["state"] == "completed")
+    assert orders_at_the_consumer(relay) == orders_in_the_table(relay)
+
+
+def test_a_table_that_cannot_be_counted_in_time_holds_its_resync_up(make_relay: Callable[..., Relay]) -> None:
+    relay = relay_of_a_plain_user(make_relay, more="Command Timeout=4;")
+    relay.stack.sql.inject(action="delay", pattern="COUNT_BIG", seconds=8, times=1)
+    assert relay.stack.host is not None
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
+    assert relay.advance(3600, until=lambda: (relay.status()["resync"] or {}).get("problem"))
+    assert "its rows cannot be counted in time" in problem_of_the_resync(relay)
     assert relay.advance(3600, until=lambda: relay.status()["resync"]["state"] == "completed")
     assert orders_at_the_consumer(relay) == orders_in_the_table(relay)
