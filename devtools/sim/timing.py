@@ -16,6 +16,7 @@ from emulators.downstream.attempt import Attempt
 
 BUILT_IN_SECONDS = 60
 _SLACK_SECONDS = 2
+_LOCKED_SECONDS = 15  # a wait for the trigger's lock
 _CLAIMED_SECONDS = 10  # a settlement goes by what the claim saw of the circuit breaker, so long before at most
 _UNKNOWN = 90  # the count of failures is not known any more
 _LATE_SECONDS = 75  # a hand-out, and one look of the trigger
@@ -225,7 +226,9 @@ def holds(record: Record) -> Iterator[Violation]:
             mine = lease is not None and lease[0] == version and lease[1] == 0 and state != "detached"
             if state in ("held", "detached") and known is not None and rounds == known[3] + 1:
                 due = max(settings.delay(rounds), not_before or 0)
-                most = max(due, look.open_seconds or 0, before.open_seconds or 0)
+                # Planning looks at the circuit breaker, and then waits for the trigger's lock.
+                latest = [each.open_seconds or 0 for each in record.looks if look.at - _LOCKED_SECONDS <= each.at <= look.at]
+                most = max(due, before.open_seconds or 0, *latest)
                 where = f"{text}: round {rounds} at {clock_text(look.at)}"
                 if next_seconds < due - _SLACK_SECONDS and look.open_seconds is None:
                     yield Violation("holds", f"{where} is due after {next_seconds} s instead of {due:.0f} s", text)

@@ -22,11 +22,11 @@ class Backups:
         self._file = self._world.arena.directory / "backup.db"
         self._world.sql.database.backup(self._file)
 
-    def restore(self) -> None:
-        """RESTORE DATABASE over the present one, if there is a backup; all connections are lost."""
+    def restore(self) -> bool:
+        """RESTORE DATABASE over the present one, if there is a backup; all connections are lost. Returns whether there is one."""
         world = self._world
         if self._file is None:
-            return
+            return False
         world.sql.break_all()
         world.sql.database.restore(self._file)
         world.look_anew()
@@ -35,3 +35,4 @@ class Backups:
         for record in world.records:
             record.restores.append(now)
         world.pollers.nudge()
+        return True

@@ -40,6 +40,7 @@ class Havoc:
         self.world, self.record, self.scheduler = world, world.record, world.scheduler
         self.backups = Backups(world)
         self._bad: set[int] = set()  # rows that cannot be read at present
+        self._saved: set[int] = set()  # the same in the backup
         self._stamp = 10**6
         self._since: dict[str, float] = {}  # open troubles, by what they are
         if "rights" in world.plan.dimensions:
@@ -56,8 +57,13 @@ class Havoc:
             self._configure(values["without"])
         elif action.kind == "backup":
             self.backups.backup()
+            self._saved = set(self._bad)
         elif action.kind == "restore":
-            self.backups.restore()
+            if self.backups.restore():
+                before, self._bad = bool(self._bad), set()
+                for number in self._saved:
+                    self._spoil(number)
+                self._mark("unreadable", before, bool(self._bad))
             if "rights" in self.world.plan.dimensions:  # the backup may be of a time at which rights were withdrawn
                 for statement in () if "hide" in self._since else _SHOW:
                     self._as_owner(statement)
