@@ -62,8 +62,8 @@ class Fate(Struct, frozen=True):
 
     @property
     def failed_before(self) -> bool:
-        """Whether the row had failed before, in this state or a former one: a poison row says nothing new about the target."""
-        return self.row.attempts_so_far > 0
+        """Whether the row had failed before, in this state or a former one, also a dead one: it says nothing new about the target."""
+        return self.row.record is not None and self.row.record.attempts > 0
 
     def by_recovery(self) -> Fate:
         """The same for a row that recovery posted."""

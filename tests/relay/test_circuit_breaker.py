@@ -89,6 +89,20 @@ def test_a_poison_row_that_changes_does_not_open_it(make_relay: Callable[..., Re
     assert closed(relay)
 
 
+def test_a_dead_letter_that_changes_and_fails_again_does_not_open_it(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(max_delay='"2m"', window='"10m"\nattempts = 1'))
+    relay.reject(1, status=500)
+    relay.insert(1)
+    assert relay.advance(1800, until=lambda: [row[1] for row in relay.ledger()] == ["dead"])
+    failures = len(relay.posts(1))
+    relay.execute("UPDATE dbo.Orders SET Total = 20 WHERE OrderId = 1")
+    assert relay.advance(120, until=lambda: len(relay.posts(1)) > failures)
+    relay.advance(2)
+    relay.insert(2)
+    assert relay.advance(5, until=lambda: relay.accepted(2) is not None)
+    assert closed(relay)
+
+
 @pytest.mark.parametrize("status", [500, 503])
 def test_many_rows_that_the_target_fails_on_do_not_keep_their_neighbours_from_being_tried(relay: Relay, status: int) -> None:
     for order in range(1, 21):
