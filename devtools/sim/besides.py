@@ -16,7 +16,7 @@ OVERDUE_SECONDS = _STUCK_SECONDS + _LOOKS_SECONDS + _BREAKER_SECONDS
 _BLOCKED_SECONDS = 1500  # three looks that see a trigger stand still, the take-over, and the redelivery of what it did not hand out
 _TOLD_SECONDS = 700  # two looks of the watchdog, and the notice
 _DAY = 86400
-_BATCH_ENDS_SECONDS = 5  # after its last answer: settlement, and what is said of recovery
+_BATCH_ENDS_SECONDS = 50  # after a post: other posts up to the end of the batch, settlement, and what is said of recovery
 _RESYNC_SECONDS = 3600  # a resync sends rows again, page after page, no faster than the API takes them
 
 

@@ -61,8 +61,13 @@ class Fate(Struct, frozen=True):
         return self.delivered and self.row.record is not None
 
     @property
+    def raised(self) -> bool:
+        """Whether a record is to be removed that a resync has raised to a later version than that of the row's last change."""
+        return self.clears and self.row.version > self.row.tracked_version
+
+    @property
     def failed_before(self) -> bool:
-        """Whether the row had failed before, in this state or a former one, also a dead one: it says nothing new about the target."""
+        """Whether the row had failed before, in this state or a former or dead one: it says nothing new about the target."""
         return self.row.record is not None and self.row.record.attempts > 0
 
     def by_recovery(self) -> Fate:

@@ -200,6 +200,26 @@ def test_a_row_in_the_hands_of_the_trigger_is_sent_again_under_the_version_of_th
     assert orders_at_the_consumer(relay) == orders_in_the_table(relay)
 
 
+def test_a_row_that_a_resync_has_raised_is_not_handed_out_again_under_its_older_version(relay: Relay) -> None:
+    relay.insert(1, 2, 3)
+    relay.advance(30)
+    relay.stack.downstream.set_mode("slow", path="/rows", seconds=20)
+    relay.execute("UPDATE dbo.Orders SET Total = 8 WHERE OrderId = 2")
+    assert relay.advance(60, until=lambda: [row[1] for row in relay.ledger()] == ["retrying"])
+    relay.accept_all()
+    order(relay)
+    release = r"_az_func_AttemptCount\]? = 0, \[?_az_func_LeaseExpirationTime\]? = NULL"
+    relay.stack.sql.inject(action="drop_before", pattern=release, application="functions-host", times=None)
+    assert relay.advance(300, until=lambda: relay.ledger() == [])  # the raised row is delivered, by the trigger's batch
+    raised = relay.posts(2)[-1].version or 0
+    relay.stack.sql.clear_faults()
+    relay.restart()  # a crash between the settlement and the trigger's release
+    assert relay.advance(hours=1, until=lambda: state(relay) == "completed")
+    relay.advance(300)
+    versions = [post.version or 0 for post in relay.posts(2)]
+    assert versions == sorted(versions) and versions[-1] == raised
+
+
 def test_a_choice_of_columns_and_unwatched_changes_meanwhile_remove_no_row(make_relay: Callable[..., Relay]) -> None:
     relay = make_relay(CONFIG + 'watch = ["Total"]\n')
     relay.insert(*range(1, 700))
