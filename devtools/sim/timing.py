@@ -314,7 +314,10 @@ def breaker(record: Record) -> Iterator[Violation]:
             closed = look.at
         if not before.openings and look.openings:
             rows = {text for at, text in failed if closed - _BATCH_SECONDS <= at <= look.at}
-            if len(rows) < min(record.plan.settings.breaker_failures, _ROWS_OF_A_QUIET_TARGET) and not lapsed(record, look.at):
+            # A worker that stood still does not know that another one has counted the row's first failure.
+            twice = any(since <= look.at and back >= closed - _BATCH_SECONDS for since, back, _ in record.stalls)
+            least = min(record.plan.settings.breaker_failures, _ROWS_OF_A_QUIET_TARGET)
+            if len(rows) < least and not twice and not lapsed(record, look.at):
                 yield Violation("breaker", f"it opened at {clock_text(look.at)} after the failures of {len(rows)} rows")
         if look.open_seconds is not None:
             following = next((each.at for each in record.looks if each.at > look.at and each.open_seconds is None), math.inf)
