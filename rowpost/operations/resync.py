@@ -39,6 +39,7 @@ PAGE_ROWS = 500
 BACKLOG_ROWS = 1000  # no further page while more rows than these are to be delivered
 _SHARE_OF_AGE = 10  # what takes long is looked at seldom: a tenth of what it took so far is waited
 _STAY_SECONDS = 60
+_PAGES_UNCHECKED = 20  # without a look at what is hidden
 _COUNTS = 3  # of the rows: a busy table has them at different times
 _NO_VERSION = (
     "the database's change version does not move: changes of rowpost.Ticks are not tracked; run python infra/prepare_database.py"
@@ -241,24 +242,34 @@ class _Resync:
             return Step()
         return self._stay(_NO_VERSION)
 
+    def _again(self, problem: str) -> Step:
+        """Begin anew: rows may be missing in the pages so far. The next resync begins when nothing is hidden any more."""
+        _log.error("%s: the resync %s begins anew: %s", self._table.name, self._id, problem)
+        order_resync(self._app, self._table.name, "rows were hidden from the app's user while it was sent")
+        return self._end(ResyncState.SUPERSEDED)
+
     def _hidden(self) -> str | None:
         """Why the app may not see all rows of the table as it is now: those would be removed at the target."""
+        return self._known_to_be_hidden() or self._uncounted()
+
+    def _known_to_be_hidden(self) -> str | None:
+        """The same, as far as the catalogue and change tracking say it for certain."""
         try:
             load_table(self._app.database, self._table.relay, self._app.site, self._app.config, self._app.batch_rows)
         except ConfigError as error:
             return str(error)
         # The app's user may not know of a policy, and still not see what it hides.
-        name = f"relays.table {self._table.relay.table}"
-        (((known, sees_policies),),) = self._app.database.run(self._table.statement("count_hidden"))
-        if known:
+        (((hidden,),),) = self._app.database.run(self._table.statement("count_hidden"))
+        if hidden:
             return (
-                f"{name}: a security policy hides rows from the app's user; let its predicate pass "
+                f"relays.table {self._table.relay.table}: a security policy hides rows from the app's user; let its predicate pass "
                 f"that user for each row, or disable the policy"
             )
-        return None if sees_policies else self._uncounted(name)
+        return None
 
-    def _uncounted(self, name: str) -> str | None:
+    def _uncounted(self) -> str | None:
         """Why the app may not see rows that change tracking does not know any more, though its user knows of no policy."""
+        name = f"relays.table {self._table.relay.table}"
         remedy = "GRANT VIEW DEFINITION on the database to the app's user, and policies are looked up"
         try:
             for _ in range(_COUNTS):
@@ -301,11 +312,15 @@ class _Resync:
         if position is not None and json.loads(position).keys() != {column.name for column in self._table.key}:
             order_resync(self._app, self._table.name, "the table was made anew while it was sent")
             return self._end(ResyncState.SUPERSEDED)
+        if self._seen.pages and self._seen.pages % _PAGES_UNCHECKED == 0 and (problem := self._known_to_be_hidden()):
+            return self._again(problem)
         name, parameters = ("resync_first_page", ()) if position is None else ("resync_next_page", (position,))
         (((live, current),), rows) = self._app.database.run(self._table.statement(name, page_rows=PAGE_ROWS), *parameters)
         if live > BACKLOG_ROWS:
             return self._pause(pause_seconds(self._seen.next_seconds))
         if not rows:
+            if problem := self._known_to_be_hidden():  # now, and maybe while a page was read
+                return self._again(problem)
             self._move(ResyncState.SETTLING)
             return Step()
         texts = [key_text(self._table.key_of(row)) for row in rows]

@@ -77,3 +77,19 @@ def test_a_table_that_cannot_be_counted_in_time_holds_its_resync_up(make_relay: 
     assert "its rows cannot be counted in time" in problem_of_the_resync(relay)
     assert relay.advance(3600, until=lambda: relay.status()["resync"]["state"] == "completed")
     assert orders_at_the_consumer(relay) == orders_in_the_table(relay)
+
+
+def test_rows_that_are_hidden_while_a_resync_sends_the_table_make_it_begin_anew(make_relay: Callable[..., Relay]) -> None:
+    relay = relay_of_a_plain_user(make_relay)
+    relay.execute(EVEN_FOR_OTHERS)
+    relay.stack.downstream.add_rule(match={"operation": "resync-begun"}, status=503)
+    assert relay.stack.host is not None
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202
+    assert relay.advance(600, until=lambda: len(resync_events(relay, "begun")) > 0)
+    relay.execute(POLICY)
+    relay.accept_all()
+    assert relay.advance(1200, until=lambda: "a security policy hides rows" in str(relay.status()["resync"]["problem"]))
+    relay.execute("DROP SECURITY POLICY dbo.hides")
+    assert relay.advance(3600, until=lambda: relay.status()["resync"]["state"] == "completed")
+    relay.advance(600)
+    assert orders_at_the_consumer(relay) == orders_in_the_table(relay) and len(orders_in_the_table(relay)) == 6
