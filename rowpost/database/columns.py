@@ -152,5 +152,5 @@ def _variant(base: str, scale: int, text: str) -> JsonValue:
     if base in ("binary", "varbinary"):
         return bytes.fromhex(text.removeprefix("0x"))
     if base in _WITH_SCALE:
-        return _FRACTION.sub(lambda found: "." + found[1].rstrip("0").ljust(scale, "0"), text)
+        return _FRACTION.sub(lambda found: f".{found[1].rstrip('0').ljust(scale, '0')}".rstrip("."), text)
     return text.lower() if base == "uniqueidentifier" else text

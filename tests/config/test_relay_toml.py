@@ -251,6 +251,14 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("targets.0.headers.X-Api-Key", "Bearer %VAULT%", "targets[0].headers.X-Api-Key", "Key Vault Secrets User"),
     ("targets.0.url", "%VAULT%", "targets[0].url", "has not resolved"),
     ("notifications.email.connection", "%STORE%", "notifications.email.connection", "App Configuration Data Reader"),
+    ("targets.0.headers.X-Api-Key", "%INSIDE%", "targets[0].headers.X-Api-Key", "inside a longer text"),
+    (
+        "targets.0.headers.X-Api-Key",
+        "Bearer @microsoft.keyvault(VaultName=v;SecretName=s)",
+        "targets[0].headers",
+        "its %NAME% here",
+    ),
+    ("targets.0.url", "https://x/?code=@Microsoft.KeyVault(SecretUri=hidden)", "targets[0].url", "inside a longer text"),
     ("targets.0.url", "@Microsoft.KeyVault(SecretUri=hidden)", "targets[0].url", "put its %NAME% here"),
     # schedules
     *(
