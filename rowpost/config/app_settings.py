@@ -43,8 +43,8 @@ def unresolved(value: str) -> str | None:
     service = _SERVICES[match[1].lower()]
     if value[: match.start()].strip():
         return (
-            f"holds a {service} reference inside a longer text, and the platform resolves none there; a reference must be the whole "
-            f"value: put the whole text into the secret, or the secret into a setting of its own"
+            f"holds a {service} reference inside a longer text, and the platform resolves none there; a reference must be the "
+            f"whole value: put the whole text into the secret, or the secret into a setting of its own"
         )
     role = "Key Vault Secrets User" if service == "Key Vault" else "App Configuration Data Reader"
     return (

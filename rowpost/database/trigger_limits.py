@@ -16,6 +16,8 @@ from rowpost.rules.lease import LEASE_SECONDS
 
 _RESERVED = ("_az_func_ChangeVersion", "_az_func_AttemptCount", "_az_func_LeaseExpirationTime")
 _OF_ITS_QUERIES = ("SYS_CHANGE_VERSION", "SYS_CHANGE_OPERATION")
+# CHANGETABLE gives the key beside columns of these names: with a key column of such a name each query fails, error 8156.
+_BESIDE_THE_KEY = ("SYS_CHANGE_CREATION_VERSION", "SYS_CHANGE_COLUMNS", "SYS_CHANGE_CONTEXT")
 _LEAST_LEVEL = 130  # of OPENJSON
 _PARAMETERS = 2100  # of a statement, error 8003
 _DOTNET_DIGITS = 28  # System.Decimal has 96 bits, https://learn.microsoft.com/dotnet/api/system.decimal
@@ -52,7 +54,9 @@ def check_table(
             f"{field}: the database's compatibility level is {database.compatibility_level}, and the SQL trigger needs "
             f"{_LEAST_LEVEL}; ALTER DATABASE CURRENT SET COMPATIBILITY_LEVEL = {_LEAST_LEVEL} (or higher)"
         )
-    if taken := [name for name in names if name.lower() in (word.lower() for word in _RESERVED + _OF_ITS_QUERIES)]:
+    reserved = {word.lower() for word in _RESERVED + _OF_ITS_QUERIES}
+    beside = {word.lower() for word in _BESIDE_THE_KEY}
+    if taken := [name for name in names if name.lower() in reserved or (name in key and name.lower() in beside)]:
         raise ConfigError(f"{field}: the SQL trigger uses the column names {', '.join(taken)} itself; rename the columns")
     if twins := sorted({name for name in names if sum(name.lower() == other.lower() for other in names) > 1}):
         raise ConfigError(f"{field}: the SQL trigger cannot tell the columns {', '.join(twins)} apart by case alone; rename one")

@@ -28,6 +28,7 @@ def check(*columns: tuple[str, str | None], database: Database = DATABASE, key: 
 def test_an_ordinary_table_is_taken() -> None:
     check(("Id", None), ("Name", "Latin1_General_CI_AS"), ("Other", "Latin1_General_CS_AS"))
     check(("Id", "Latin1_General_CI_AS"), database=Database(130, "Latin1_General_CI_AS"))
+    check(("Id", None), ("SYS_CHANGE_CONTEXT", None))
     check(("Id", None), key=("Id",), rows=2099)
     check(*((f"K{n}", None) for n in range(3)), key=("K0", "K1", "K2"), rows=699)
 
@@ -50,6 +51,7 @@ def test_an_ordinary_table_is_taken() -> None:
             "column names _AZ_FUNC_changeversion itself; rename",
         ),
         ([("Id", None), ("Sys_Change_Version", None)], DATABASE, ("Id",), 1, "the column names Sys_Change_Version itself"),
+        ([("sys_change_Context", None)], DATABASE, ("sys_change_Context",), 1, "the column names sys_change_Context itself"),
         ([("Id", None), ("Name", None), ("NAME", None)], DATABASE, ("Id",), 1, "cannot tell the columns NAME, Name apart by case"),
         (
             [("Id", "Latin1_General_CS_AS"), ("B", "Latin1_General_CI_AS")],
