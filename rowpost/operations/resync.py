@@ -20,7 +20,6 @@ from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
-from rowpost.database.describe import load_table
 from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
 from rowpost.database.notices import record_notice
 from rowpost.database.statements import render
@@ -214,7 +213,7 @@ class _Resync:
     def _hidden(self) -> str | None:
         """Why the app may not see all rows of the table as it is now: those would be removed at the target."""
         try:
-            load_table(self._app.database, self._table.relay, self._app.site, self._app.config, self._app.batch_rows)
+            self._app.look_up(self._table.name)
         except ConfigError as error:
             return str(error)
         # The app's user may not know of a policy, and still not see what it hides.
