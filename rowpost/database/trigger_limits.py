@@ -74,6 +74,35 @@ def check_table(
         )
 
 
+def check_leases(relay: RelayConfig, leases: str, leased: Sequence[TableColumn], key: Sequence[TableColumn]) -> None:
+    """Refuse a lease table of another key: the trigger keeps the one that it finds, and fails at each look.
+
+    Args:
+        relay: that has the table.
+        leases: the lease table's name.
+        leased: its key columns; none if there is no lease table yet.
+        key: of the table.
+
+    Raises:
+        ConfigError: with the remedy.
+    """
+    known = {column.name.lower(): column for column in leased}
+    if leased and (len(leased) != len(key) or not all(_holds(known.get(column.name.lower()), column) for column in key)):
+        raise ConfigError(
+            f"relays.table {relay.table}: the trigger's lease table {leases} has another key than the table, which was made anew "
+            f"or altered; DROP TABLE {leases}, then restart the function app, which makes it again"
+        )
+
+
+def _holds(lease: TableColumn | None, column: TableColumn) -> bool:
+    """Whether a column of the lease table can hold the values of a key column. It may be longer, and has the finest fractions."""
+    if lease is None or lease.type != column.type:
+        return False
+    longer = lease.max_length < 0 or 0 < column.max_length <= lease.max_length
+    exact = column.type not in ("decimal", "numeric") or (lease.precision, lease.scale) == (column.precision, column.scale)
+    return exact and longer
+
+
 def beyond_dotnet(column: TableColumn) -> bool:
     """Whether a value of the column can be more than the System.Decimal of the trigger's extension holds: 28 digits are safe."""
     return column.type in ("decimal", "numeric") and column.precision > _DOTNET_DIGITS
