@@ -21,7 +21,7 @@ from rowpost.rules.row import CHANGING, FORGOTTEN, HIDDEN, ROW_BYTES_AT_MOST, Cl
 
 READ_BYTES = 16 * 2**20  # of rows that are read at once, and are in memory until they are posted
 NOTHING = -1  # the budget with which a claim reads no rows
-_LOSSES_AT_MOST = 40  # connections lost in one reading: what is not read by then waits for another one
+_LOSSES_AT_MOST = 20  # connections lost in one reading: what is not read by then waits for another one
 LOST = "the connection is lost when it is read"
 
 Key = dict[str, Any]

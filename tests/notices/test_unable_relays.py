@@ -168,6 +168,16 @@ def test_a_database_that_cannot_be_reached_is_told_when_two_looks_have_found_it(
     assert len(told(relay)) == 1
 
 
+def test_of_a_database_that_is_gone_all_relays_are_told_after_one_look(make_relay: Callable[..., Relay]) -> None:
+    """What a look costs, time-outs, is paid once in a run, not once for each relay."""
+    relay = make_relay(BOTH, ORDERS + OTHER)
+    relay.advance(60)
+    relay.stack.sql.kill()
+    relay.advance(16 * 60)
+    assert sorted(name for name, _ in told(relay)) == ["dbo.Orders", "dbo.Other"]
+    assert all("cannot be reached" in why for _, why in told(relay))
+
+
 def test_a_failover_is_not_told(relay: Relay) -> None:
     relay.advance(60)
     relay.stack.sql.inject(action="error", number=40613, application="rowpost", pattern="rowpost: ", times=5)
