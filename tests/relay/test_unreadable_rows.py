@@ -114,18 +114,6 @@ def test_a_row_at_which_the_connection_is_lost(make_relay: Callable[..., Relay],
     assert relay.advance(10, until=lambda: relay.accepted(3) is not None)
 
 
-def test_many_rows_at_which_the_connection_is_lost_spare_the_others(
-    make_relay: Callable[..., Relay], half_pairs: Callable[..., int]
-) -> None:
-    """More than a reading bears. They come first, and do not come first again and again."""
-    relay = make_relay(start=False)
-    start_behind(relay, half_pairs, cut=True)
-    rows = ", ".join(f"({order}, N'{'Ω' if order <= 25 else 'fine'}')" for order in range(1, 31))
-    relay.execute(f"INSERT INTO dbo.Orders (OrderId, Customer) VALUES {rows}")
-    assert relay.advance(hours=1, until=lambda: all(relay.accepted(order) for order in range(26, 31)))
-    assert len(relay.ledger()) >= 25 and not any(relay.accepted(order) for order in range(1, 26))
-
-
 def test_half_a_surrogate_pair_keeps_no_row_back(make_relay: Callable[..., Relay], half_pairs: Callable[..., int]) -> None:
     relay = make_relay(start=False)
     start_behind(relay, half_pairs)
