@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, structs
 
 from devtools.catalogue import Catalogue, CatalogueError, read_catalogue
-from devtools.check_report import Report, Value, as_text, clock_time, duration
+from devtools.check_report import Report, Value, as_text, duration
 from devtools.retry_schedule import retry_schedule
 from infra.prepare_database import known_settings
 from rowpost.config.app_settings import places
@@ -97,12 +97,7 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
     report.unchecked += [f"the value of the app setting {name} is not known here" for name in unset]
     report.sections = _sections(config, document)
     report.relays = [_relay(relay, site) for relay in config.relays]
-    try:
-        report.schedule = retry_schedule(config.retry, config.notifications)
-        clock_time(report.schedule.dead_seconds)
-    except OverflowError:
-        report.schedule = None
-        report.mistakes.append(f"{path.name}: retry.window: no calendar reaches so far; make it shorter")
+    report.schedule = retry_schedule(config.retry, config.notifications)
     if not report.mistakes:
         report.mistakes += _connection_mistakes(config, settings)
     if not report.mistakes:

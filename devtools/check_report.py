@@ -59,12 +59,7 @@ def duration(seconds: float) -> str:
     return " ".join(parts) or "0s"
 
 
-def clock_time(seconds: int) -> str:
-    """The time of the example, so long after the first failure.
-
-    Raises:
-        OverflowError: no calendar reaches so far.
-    """
+def _clock(seconds: int) -> str:
     return f"{_EXAMPLE_START + timedelta(seconds=seconds):%a %d %b %H:%M:%S}"
 
 
@@ -72,7 +67,7 @@ def schedule_lines(schedule: RetrySchedule) -> Iterator[str]:
     """The schedule in clock time, a line for each attempt and round; rounds that only repeat are summed up."""
 
     def line(at: int, what: str) -> tuple[int, str]:
-        return at, f"  {clock_time(at)}  {what:44} {duration(at) if at else '-'}"
+        return at, f"  {_clock(at)}  {what:44} {duration(at) if at else '-'}"
 
     yield f"  {'at':19}  {'what':44} since the first failure"
     lines = [line(attempt.at_seconds, f"attempt {attempt.number} of the trigger") for attempt in schedule.attempts]

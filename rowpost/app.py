@@ -11,7 +11,7 @@ from rowpost.config.connection_string import translate
 from rowpost.config.errors import ConfigError
 from rowpost.config.host_json import batch_rows
 from rowpost.config.loading import load_config
-from rowpost.config.sections import Config
+from rowpost.config.sections import Config, RelayConfig
 from rowpost.config.transport_security import insecure
 from rowpost.database.connection import Database, odbc_driver
 from rowpost.database.describe import load_table
@@ -89,14 +89,39 @@ class App:
             ConfigError: it is not configured, or cannot be relayed.
             DatabaseError: the database cannot be reached.
         """
+        config = self._relay(name)
+        with self._loading[config.name]:
+            if config.name not in self._tables:
+                self._tables[config.name] = self.look_up(name)
+            return self._tables[config.name]
+
+    def look_up(self, name: str) -> Table:
+        """The relay's table as the catalogue has it now, checked. It is not taken: see :meth:`take`.
+
+        Raises:
+            ConfigError: as :meth:`table`.
+            DatabaseError: the database cannot be reached.
+        """
+        return load_table(self.database, self._relay(name), self.site, self.config, self.batch_rows)
+
+    def take(self, table: Table) -> None:
+        """From now on the table is this one; what is under way goes on with the one that it began with."""
+        with self._loading[table.name]:
+            if self._tables.get(table.name) != table:
+                self._tables[table.name] = table
+
+    def forget(self, name: str) -> None:
+        """The table is not what it was: who uses it next looks it up, and may find that it cannot be relayed."""
+        relay = self._relay(name)
+        with self._loading[relay.name]:
+            self._tables.pop(relay.name, None)
+
+    def _relay(self, name: str) -> RelayConfig:
         config = self.config.relay(name)
         if config is None:
             known = ", ".join(relay.name for relay in self.config.relays)
             raise ConfigError(f"there is no relay {name!r} in relay.toml; it has {known}")
-        with self._loading[config.name]:
-            if config.name not in self._tables:
-                self._tables[config.name] = load_table(self.database, config, self.site, self.config, self.batch_rows)
-            return self._tables[config.name]
+        return config
 
 
 def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:

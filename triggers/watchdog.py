@@ -31,7 +31,7 @@ from rowpost.relay.rows_line import Doer, rows_line
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
-from rowpost.watchdog.unable import Problem, check_relay, unable_notice, unconfigured, unconfigured_notice
+from rowpost.watchdog.unable import Problem, check_relay, problem, unable_notice, unconfigured, unconfigured_notice
 
 _log = logging.getLogger("rowpost.watchdog")
 _REDELIVERIES = 20  # of one run, each of many rows: a run stays well below the time limit of a function
@@ -56,11 +56,20 @@ def blueprint(app: App) -> df.Blueprint:
             _log.warning("%s", warning)
         warned.update(app.warnings)
         await _look_at_database(app, client)
+        away: Problem | None = None  # then one look is enough: it takes long, and all relays have the same database
         for relay in app.config.relays:
-            if await _can_run(app, client, relay, timer, failing):
-                await _look_after(app, client, relay, overdue, warned)
-                if relay.name not in failing:
-                    await _tell_of_waiting_resync(app, client, relay, waiting)
+            found = away or await in_thread(check_relay, app, relay)
+            if found is not None and away is None and not found.reachable and await _is_away(app):
+                away = found
+            if found is not None:
+                await _tell_whether_it_runs(app, client, relay, found, timer, failing, away=away is not None)
+            if found is None or found.reachable:
+                error = await _look_after(app, client, relay, overdue, warned)
+                if found is None:
+                    failed = None if error is None else problem(error)
+                    await _tell_whether_it_runs(app, client, relay, failed, timer, failing)
+                    if relay.name not in failing:
+                        await _tell_of_waiting_resync(app, client, relay, waiting)
         await _tell_what_is_left(app, client)
 
     @functions.function_name("clean_history")
@@ -94,23 +103,44 @@ async def _look_at_database(app: App, client: Any) -> None:
         _log.exception("what the database is could not be looked at; the next run tries again")
 
 
-async def _can_run(app: App, client: Any, relay: RelayConfig, timer: func.TimerRequest, failing: set[str]) -> bool:
-    """Whether the database answers for the relay. If the relay cannot run people are told, once a day."""
-    found = await in_thread(check_relay, app, relay)
+async def _tell_whether_it_runs(
+    app: App,
+    client: Any,
+    relay: RelayConfig,
+    found: Problem | None,
+    timer: func.TimerRequest,
+    failing: set[str],
+    *,
+    away: bool = False,
+) -> None:
+    """If the relay cannot run, or not all can be done for it, people are told, once a day."""
     if found is None:
         failing.discard(relay.name)
-        return True
+        return
     _log.error("%s: %s", relay.name, found.text)
     if found.lasts or relay.name in failing:
         try:
-            await _tell_of_problem(app, client, relay, found, timer)
+            await _tell_of_problem(app, client, relay, found, timer, away=away)
         except Exception:  # of the durable client: the other relays are looked after, and the next look tells
             _log.exception("%s: people could not be told that it cannot run", relay.name)
     failing.add(relay.name)
-    return found.reachable
 
 
-async def _tell_of_problem(app: App, client: Any, relay: RelayConfig, found: Problem, timer: func.TimerRequest) -> None:
+async def _is_away(app: App) -> bool:
+    """Whether the database cannot be reached at all: else it is something about a table, such as a lock, that takes too long."""
+    try:
+        await in_thread(database_now, app)
+        return False
+    except DatabaseError as error:
+        return error.number is None
+
+
+async def _tell_of_problem(
+    app: App, client: Any, relay: RelayConfig, found: Problem, timer: func.TimerRequest, *, away: bool
+) -> None:
+    if away:
+        await tell_without_database(client, app, unable_notice(relay, found, _scheduled(timer)))
+        return
     try:
         notice = unable_notice(relay, found, await in_thread(database_now, app))
         if not await was_told(client, app, notice["id"]):  # in the database, or without it
@@ -144,8 +174,15 @@ def _scheduled(timer: func.TimerRequest) -> str:
         return ""
 
 
-async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str]) -> None:
-    """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look."""
+async def _look_after(
+    app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str]
+) -> ConfigError | DatabaseError | None:
+    """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look.
+
+    Returns:
+        The first thing that failed for the sake of the relay or of the database.
+    """
+    first: ConfigError | DatabaseError | None = None
     steps = (
         partial(_warn, warned),
         _check_epoch,
@@ -161,10 +198,13 @@ async def _look_after(app: App, client: Any, relay: RelayConfig, overdue: set[st
             await step(app, client, relay)
         except ConfigError as error:  # told as one sentence
             _log.error("%s", error)
+            first = first or error
         except DatabaseError as error:
             _log.error("%s: %s; the next run tries again", relay.name, error)
+            first = first or error
         except Exception:  # of the durable client
             _log.exception("%s: the watchdog could not do all of its work; the next run tries again", relay.name)
+    return first
 
 
 async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:

@@ -221,7 +221,7 @@ def _interim_is_final() -> list[Replacement]:
 
 
 def _say_nothing(place: str) -> list[Replacement]:
-    async def nothing(*_: Any) -> None:
+    async def nothing(*_: Any, **__: Any) -> None:
         """Nobody is told."""
 
     return [(triggers.watchdog, place, nothing)]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:.-]*")
 _PLACE = re.compile(f"%({SETTING_NAME.pattern})%")
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
-_REFERENCE = re.compile(r"\s*@Microsoft\.(KeyVault|AppConfiguration)\(", re.IGNORECASE)
+_REFERENCE = re.compile(r"@Microsoft\.(KeyVault|AppConfiguration)\(", re.IGNORECASE)
 _SERVICES = {"keyvault": "Key Vault", "appconfiguration": "App Configuration"}
 
 
@@ -32,15 +32,20 @@ def places(text: str, settings: Mapping[str, str]) -> list[re.Match[str]]:
 
 
 def unresolved(value: str) -> str | None:
-    """What to say if the value of a setting is a reference that the platform should have replaced by a secret; else None.
+    """What to say if the value of a setting holds a reference that the platform should have replaced by a secret; else None.
 
     The platform hands the reference itself over when it cannot read the secret
     (https://learn.microsoft.com/azure/app-service/app-service-key-vault-references).
     """
-    match = _REFERENCE.match(value)
+    match = _REFERENCE.search(value)
     if match is None:
         return None
     service = _SERVICES[match[1].lower()]
+    if value[: match.start()].strip():
+        return (
+            f"holds a {service} reference inside a longer text, and the platform resolves none there; a reference must be the "
+            f"whole value: put the whole text into the secret, or the secret into a setting of its own"
+        )
     role = "Key Vault Secrets User" if service == "Key Vault" else "App Configuration Data Reader"
     return (
         f"holds a {service} reference that the platform has not resolved; check that the app's identity has the role {role}, "

@@ -36,6 +36,7 @@ _OWN_HEADERS = frozenset(
     ("accept-encoding", "connection", "content-length", "content-type", "expect", "host", "idempotency-key", "transfer-encoding")
 )
 _MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
+_SHORTEST_TIMEOUT_SECONDS = 0.1
 _EXTENSION_CANCELS_AFTER_SECONDS = 150  # the SQL trigger gives a function ten renewals of 15 s
 
 
@@ -249,6 +250,10 @@ def _check_targets(config: Config, refuse: Any) -> None:
         names[target.name.lower()] = index
         if target.probe.seconds < 1:
             refuse(f"{field}.probe", 'is too short; use at least "1s"')
+        if target.timeout.seconds < _SHORTEST_TIMEOUT_SECONDS:
+            refuse(f"{field}.timeout", 'is too short for any answer; use at least "0.1s"')
+        if target.batch_budget.seconds < 1:
+            refuse(f"{field}.batch_budget", 'is too short to post a row; use at least "1s"')
         longest = target.batch_budget.seconds + 2 * target.timeout.seconds
         if longest > _EXTENSION_CANCELS_AFTER_SECONDS - 30:
             refuse(

@@ -12,9 +12,10 @@ from msgspec import Meta
 from rowpost.config.addresses import is_http_address
 from rowpost.rules.backoff import Backoff, RetryPolicy
 
-Positive = Annotated[int, Meta(ge=1)]
+Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_DAYS = 3650  # the database counts seconds in an int, and dates have an end
 
 
 class Duration:
@@ -33,12 +34,14 @@ class Duration:
         """Read the written form.
 
         Raises:
-            ValueError: it is not a number above zero, followed by one of the units s, m, h, d.
+            ValueError: it is not a number above zero, followed by one of the units s, m, h, d; or it is longer than ten years.
         """
         match = _DURATION.fullmatch(text) if isinstance(text, str) else None
         seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else 0.0
         if not seconds:
             raise ValueError('expected a duration above zero, such as "90s", "15m", "6h" or "7d"')
+        if seconds > _LONGEST_DAYS * _UNIT_SECONDS["d"]:
+            raise ValueError(f'is too long; use at most "{_LONGEST_DAYS}d"')
         return cls(seconds)
 
 
@@ -82,7 +85,7 @@ class RetryConfig(_Section, frozen=True):
     attempts: Annotated[int, Meta(ge=1, le=5)] = 5
     strategy: Literal["exponential", "fixed"] = "exponential"
     first_delay: Duration = Duration(60.0)
-    factor: Annotated[float, Meta(ge=1)] = 2.0
+    factor: Annotated[float, Meta(ge=1, le=1_000_000)] = 2.0
     max_delay: Duration = Duration(6 * 3600.0)
     window: Duration = Duration(168 * 3600.0)
     detach_after_rounds: Positive = 5

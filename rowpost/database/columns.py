@@ -21,6 +21,7 @@ _WITH_SCALE = {"datetime2", "datetimeoffset", "time"}
 # Date and time travel as ISO 8601 text (style 126): pyodbc's datetime would cut 100 ns, and an offset would be lost.
 _AS_ISO_TEXT = {"date", "datetime", "datetime2", "smalldatetime", "datetimeoffset", "time"}
 _AS_TEXT = {"xml", "text", "ntext", "json"}
+_AS_THEY_ARE = _WITH_LENGTH | {"timestamp"}  # any text of JSON is one of theirs
 _SMALL_BYTES = 256  # of a column whose values need not be measured
 _INTEGERS = {"bigint", "int", "smallint", "tinyint"}
 RELAYED_TYPES = frozenset(
@@ -116,10 +117,21 @@ class TableColumn(Struct, frozen=True):
 
     def from_json(self, name: str, path: str) -> str:
         """The column's line in an ``OPENJSON … WITH`` clause, under a name; ``path`` leads to its object, such as ``$.key``."""
+        return f"{name} {self.declaration} {self._path(path)}"
+
+    def text_from_json(self, name: str, path: str) -> str:
+        """The same for a text that may be of another type: to be read by :meth:`from_record`."""
+        return self.from_json(name, path) if self.type in _AS_THEY_ARE else f"{name} nvarchar(4000) {self._path(path)}"
+
+    def from_record(self, name: str, text: str) -> str:
+        """The value of a text of :meth:`text_from_json`, under a name; NULL if it is none of this column's type."""
+        return f"{text} AS {name}" if self.type in _AS_THEY_ARE else f"TRY_CONVERT({self.declaration}, {text}) AS {name}"
+
+    def _path(self, path: str) -> str:
         plain = self.name.isascii() and self.name.isidentifier()
         step = self.name if plain else '"' + self.name.replace("\\", "\\\\").replace('"', '\\"') + '"'
         text = literal(f"{path}.{step}")
-        return f"{name} {self.declaration} {text.removeprefix('N') if text.isascii() else text}"
+        return text.removeprefix("N") if text.isascii() else text
 
 
 def _shortest_float32(value: float) -> float:
@@ -152,5 +164,5 @@ def _variant(base: str, scale: int, text: str) -> JsonValue:
     if base in ("binary", "varbinary"):
         return bytes.fromhex(text.removeprefix("0x"))
     if base in _WITH_SCALE:
-        return _FRACTION.sub(lambda found: "." + found[1].rstrip("0").ljust(scale, "0"), text)
+        return _FRACTION.sub(lambda found: f".{found[1].rstrip('0').ljust(scale, '0')}".rstrip("."), text)
     return text.lower() if base == "uniqueidentifier" else text

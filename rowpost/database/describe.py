@@ -14,7 +14,7 @@ from rowpost.database.columns import RELAYED_TYPES, TableColumn
 from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
-from rowpost.database.table import Table, quoted_name, trigger_id
+from rowpost.database.table import Table, lease_table, quoted_name, trigger_id
 from rowpost.rules.json_text import to_json
 
 _log = logging.getLogger("rowpost.config")
@@ -40,7 +40,9 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
         DatabaseError: the database cannot be reached.
     """
     name = config.table
-    rows, facts, policies, ((version,),) = database.run(render("describe_table", {"table_literal": literal(quoted_name(name))}))
+    leases = lease_table(config, site)
+    names = {"table_literal": literal(quoted_name(name)), "leases_literal": literal(leases)}
+    rows, facts, policies, leased, ((version,),) = database.run(render("describe_table", names))
     _check_table(config, rows, facts[0] if facts else None)
     _check_schema(version)
     columns = [Found(TableColumn(*row[:5]), *row[5:]) for row in rows]
@@ -48,6 +50,7 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     of_database = trigger_limits.Database(*facts[0][6:])
     texts = [(found.column, found.collation) for found in columns]
     trigger_limits.check_table(config, of_database, texts, [column.name for column in key], batch_rows)
+    trigger_limits.check_leases(config, leases, [TableColumn(*row) for row in leased], key)
     for what in ("send", "watch"):
         _check_names(config, what, columns)
     sent = [c for c in columns if c.place or (not c.hidden if config.send is None else c.is_in(config.send))]
@@ -59,7 +62,8 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     warnings += trigger_limits.wide_warnings(config, wide)
     warnings += trigger_limits.renewal_warnings(config, app.target(config.target), key)
     found = tuple(c.column for c in sent)
-    table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings), wide)
+    masks = sum(c.masked for c in columns)
+    table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings), wide, masks)
     _check_policies(database, table, policies)
     ((row,),) = database.run(table.statement("register_relay"), to_json([relay.name for relay in app.relays]))
     *owner, former = row

@@ -21,6 +21,11 @@ def quoted_name(name: str) -> str:
     return ".".join(quote(part) for part in name.split("."))
 
 
+def lease_table(relay: RelayConfig, site: str) -> str:
+    """The lease table of the trigger of a relay, in brackets."""
+    return f"[az_func].{quote(relay.lease_table(site))}"
+
+
 def trigger_id(site: str, function: str) -> str:
     """How the SQL trigger extension names a function of a site in its tables: part of a hash, written as a .NET GUID writes it."""
     return uuid.UUID(bytes_le=hashlib.sha256((site + function).encode()).digest()[:16]).hex[:16]
@@ -38,6 +43,7 @@ class Table:
         trigger_id: how the trigger extension names the relay's function.
         warnings: what is not as it should be, though the table can be relayed.
         wide: columns that can hold numbers which the trigger's extension cannot read.
+        masks: how many columns, none of which is sent, the app's user reads as masks.
     """
 
     relay: RelayConfig
@@ -48,6 +54,7 @@ class Table:
     trigger_id: str = ""
     warnings: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
+    masks: int = 0
 
     def statement(self, name: str, **values: object) -> str:
         """The statement ``sql/<name>.sql`` for this relay; rendered once.
@@ -86,7 +93,7 @@ class Table:
         The statements use these aliases: k for keys that are read from JSON, l for the trigger's leases, t for the table, c for its
         changes, w for its changes since the base of the masks.
         """
-        sql, leases = quoted_name(self.relay.table), f"[az_func].{quote(self.relay.lease_table(self.site))}"
+        sql, leases = quoted_name(self.relay.table), lease_table(self.relay, self.site)
         found: dict[str, object] = {
             "table": sql,
             "table_literal": literal(sql),
@@ -101,6 +108,7 @@ class Table:
             "key_columns": ", ".join(quote(column.name) for column in self.key),
             "key_from_item": self._from_json("$.key"),
             "key_from_text": self._from_json("$"),
+            "key_of_record": self._key_of_record(),
             "no_key_columns": ", ".join(f"CAST(NULL AS int) AS c{number}" for number, _ in enumerate(self.key)),
             "key_present_in_k": " AND ".join(f"{name} IS NOT NULL" for name in self._names("k")),
             "declare_key": ", ".join(f"@key{i} {column.declaration}" for i, column in enumerate(self.key, 1)),
@@ -130,6 +138,12 @@ class Table:
 
     def _from_json(self, path: str) -> str:
         return ", ".join(column.from_json(_in_json(i), path) for i, column in enumerate(self.key, 1))
+
+    def _key_of_record(self) -> str:
+        """The key of a record g of the ledger. It is NULL if it is none of the table's: the table may have been made anew."""
+        read = ", ".join(column.from_record(_in_json(i), f"j.{_in_json(i)}") for i, column in enumerate(self.key, 1))
+        texts = ", ".join(column.text_from_json(_in_json(i), "$") for i, column in enumerate(self.key, 1))
+        return f"(SELECT {read} FROM OPENJSON(g.RowKey) WITH ({texts}) j)"
 
     def _behind_key(self) -> str:
         """``(a, b) > (@key1, @key2)``, spelled out, since T-SQL compares no tuples. The first term lets the key's index be used."""

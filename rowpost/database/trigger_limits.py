@@ -16,6 +16,8 @@ from rowpost.rules.lease import LEASE_SECONDS
 
 _RESERVED = ("_az_func_ChangeVersion", "_az_func_AttemptCount", "_az_func_LeaseExpirationTime")
 _OF_ITS_QUERIES = ("SYS_CHANGE_VERSION", "SYS_CHANGE_OPERATION")
+# CHANGETABLE gives the key beside columns of these names: with a key column of such a name each query fails, error 8156.
+_BESIDE_THE_KEY = ("SYS_CHANGE_CREATION_VERSION", "SYS_CHANGE_COLUMNS", "SYS_CHANGE_CONTEXT")
 _LEAST_LEVEL = 130  # of OPENJSON
 _PARAMETERS = 2100  # of a statement, error 8003
 _DOTNET_DIGITS = 28  # System.Decimal has 96 bits, https://learn.microsoft.com/dotnet/api/system.decimal
@@ -52,7 +54,9 @@ def check_table(
             f"{field}: the database's compatibility level is {database.compatibility_level}, and the SQL trigger needs "
             f"{_LEAST_LEVEL}; ALTER DATABASE CURRENT SET COMPATIBILITY_LEVEL = {_LEAST_LEVEL} (or higher)"
         )
-    if taken := [name for name in names if name.lower() in (word.lower() for word in _RESERVED + _OF_ITS_QUERIES)]:
+    reserved = {word.lower() for word in _RESERVED + _OF_ITS_QUERIES}
+    beside = {word.lower() for word in _BESIDE_THE_KEY}
+    if taken := [name for name in names if name.lower() in reserved or (name in key and name.lower() in beside)]:
         raise ConfigError(f"{field}: the SQL trigger uses the column names {', '.join(taken)} itself; rename the columns")
     if twins := sorted({name for name in names if sum(name.lower() == other.lower() for other in names) > 1}):
         raise ConfigError(f"{field}: the SQL trigger cannot tell the columns {', '.join(twins)} apart by case alone; rename one")
@@ -68,6 +72,35 @@ def check_table(
             f"the {_PARAMETERS - 1} parameters that a renewal of leases may have; set it to at most "
             f"{(_PARAMETERS - 1) // len(key)} for {relay.table}"
         )
+
+
+def check_leases(relay: RelayConfig, leases: str, leased: Sequence[TableColumn], key: Sequence[TableColumn]) -> None:
+    """Refuse a lease table of another key: the trigger keeps the one that it finds, and fails at each look.
+
+    Args:
+        relay: that has the table.
+        leases: the lease table's name.
+        leased: its key columns; none if there is no lease table yet.
+        key: of the table.
+
+    Raises:
+        ConfigError: with the remedy.
+    """
+    known = {column.name.lower(): column for column in leased}
+    if leased and (len(leased) != len(key) or not all(_holds(known.get(column.name.lower()), column) for column in key)):
+        raise ConfigError(
+            f"relays.table {relay.table}: the trigger's lease table {leases} has another key than the table, which was made anew "
+            f"or altered; DROP TABLE {leases}, then restart the function app, which makes it again"
+        )
+
+
+def _holds(lease: TableColumn | None, column: TableColumn) -> bool:
+    """Whether a column of the lease table can hold the values of a key column. It may be longer, and has the finest fractions."""
+    if lease is None or lease.type != column.type:
+        return False
+    longer = lease.max_length < 0 or 0 < column.max_length <= lease.max_length
+    exact = column.type not in ("decimal", "numeric") or (lease.precision, lease.scale) == (column.precision, column.scale)
+    return exact and longer
 
 
 def beyond_dotnet(column: TableColumn) -> bool:

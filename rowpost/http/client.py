@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import BaseAdapter
 from requests.utils import default_headers
 
 from rowpost.config.authorities import trusting
@@ -54,13 +56,36 @@ class Client:
 
 
 class _Session(requests.Session):
+    """A session with one server: a library may be told by an answer to go elsewhere, and would take the credential there."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._server = _server(address)
+
+    def get_adapter(self, url: str | bytes) -> BaseAdapter:
+        """Nothing for addresses of others."""
+        text = url if isinstance(url, str) else url.decode()
+        if _server(text) != self._server:
+            raise requests.exceptions.InvalidURL("an address of another server")
+        return super().get_adapter(text)
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere: a session reads and decodes the body of a redirect even when it does not follow it."""
 
 
-def session(timeout_seconds: float) -> requests.Session:
-    """A session for libraries that want one; as the client, but bodies are read, as far as they are short."""
-    made = _Session()
+def _server(address: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def session(timeout_seconds: float, address: str) -> requests.Session:
+    """A session for libraries that want one; as the client, but bodies are read, as far as they are short.
+
+    Args:
+        timeout_seconds: as of the client.
+        address: of the server; requests to others are refused.
+    """
+    made = _Session(address)
     made.trust_env = False
     made.headers["Accept-Encoding"] = "identity"
     for scheme in ("http://", "https://"):

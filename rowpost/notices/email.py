@@ -34,8 +34,8 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
     try:
         # Retries are the orchestration's: its timers cost nothing while they wait, and outlive the process. Else as webhooks.
         options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
-        options["transport"] = RequestsTransport(session=session(TIMEOUT_SECONDS), use_env_settings=False)
         endpoint, key = email.service
+        options["transport"] = RequestsTransport(session=session(TIMEOUT_SECONDS, endpoint), use_env_settings=False)
         if key is not None:  # not from_connection_string: it drops the scheme, and speaks HTTPS to a local service too
             client = EmailClient(endpoint, AzureKeyCredential(key), **options)
         else:

@@ -22,7 +22,6 @@ from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
-from rowpost.database.describe import load_table
 from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
 from rowpost.database.notices import record_notice
 from rowpost.database.statements import render
@@ -255,7 +254,7 @@ class _Resync:
     def _known_to_be_hidden(self) -> str | None:
         """The same, as far as the catalogue and change tracking say it for certain."""
         try:
-            load_table(self._app.database, self._table.relay, self._app.site, self._app.config, self._app.batch_rows)
+            self._app.look_up(self._table.name)
         except ConfigError as error:
             return str(error)
         # The app's user may not know of a policy, and still not see what it hides.

@@ -118,7 +118,7 @@ def relay_batch(app: App, relay: str, changes: str) -> Outcome:
     table = app.table(relay)
     known = app.life.known
     claimed = claim(app.database, table, changes)
-    if not app.life.goes_on(known, claimed.seen):
+    if claimed.masked or not app.life.goes_on(known, claimed.seen):
         return hand_back(app, table, claimed)
     fates, change = post(app, table, claimed)
     outcome = summarize(fates, claimed.unknown + sum(not row.leased for row in claimed.rows))
@@ -133,15 +133,19 @@ def relay_batch(app: App, relay: str, changes: str) -> Outcome:
 
 
 def hand_back(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> Outcome:
-    """Post nothing of a claim, and count no attempt: the database may be another one, in which the same versions say other things.
+    """Post nothing of a claim, and count no attempt.
 
-    If that cannot be written, the leases lapse.
+    The database may be another one, in which the same versions say other things. Or columns were masked: the table is looked up
+    anew. If that cannot be written, the leases lapse.
     """
+    if claimed.masked:
+        app.forget(table.name)
     fates = [Fate(row, Event.HANDED_BACK, redelivered=redelivered) for row in claimed.rows if row.leased and not row.stopped]
     with suppress(DatabaseError):
         settle(app.database, table, fates, claimed.epoch, redelivered=redelivered)
     left = claimed.unknown + len(claimed.rows) - len(fates)
-    return replace(summarize(fates, left), doubted=True, error="the database may have been restored or replaced")
+    error = "columns of the table were masked" if claimed.masked else "the database may have been restored or replaced"
+    return replace(summarize(fates, left), doubted=not claimed.masked, error=error)
 
 
 def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> tuple[list[Fate], BreakerChange | None]:

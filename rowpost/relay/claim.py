@@ -20,7 +20,7 @@ from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.ledger import fetch_records
 from rowpost.database.table import Table
 from rowpost.relay.matching import doubtful_numbers, hand_out
-from rowpost.relay.reading import NOTHING, READ_BYTES, Reading, halve, obstacle, read_rows, take_values
+from rowpost.relay.reading import LOST, NOTHING, READ_BYTES, Reading, halve, obstacle, read_rows, take_values
 from rowpost.rules.circuit_breaker import CircuitBreaker
 from rowpost.rules.epoch import Seen
 from rowpost.rules.json_text import JsonValue, to_json
@@ -43,6 +43,7 @@ class Claim(Struct):
         keys: what reads each row, by number.
         epoch: the relay's.
         seen: what tells whether the change versions go on.
+        masked: whether other columns are masked than when the table was looked up: what was read may be masks.
     """
 
     rows: list[ClaimedRow]
@@ -53,6 +54,7 @@ class Claim(Struct):
     keys: dict[int, dict[str, Any]]
     epoch: int
     seen: Seen
+    masked: bool = False
 
 
 class _Look(Struct):
@@ -64,6 +66,7 @@ class _Look(Struct):
     rows: list[Row]
     missing: dict[int, Row]
     reading: Reading | None
+    masked: bool = False
 
 
 def payload_keys(table: Table, changes: str) -> list[dict[str, Any]]:
@@ -126,11 +129,12 @@ def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubt
             keys = _true_keys(database, table, keys, error)
             results = database.run(statement, to_json(keys), int(doubtful), NOTHING, ROW_BYTES_AT_MOST)
     leases, (facts,), in_hand, rows, missing, *values = results[: None if not failed else _BEFORE_VALUES]
-    reading = None if failed else Reading()
+    reading, masked = None if failed else Reading(), False
     if reading is not None:
-        sizes, read = values
+        sizes, read, ((masks,),) = values
+        masked = masks != table.masks
         reading.add(keys, sizes, read, missing)
-    return _Look({row[0]: row[1:] for row in leases}, facts, in_hand, rows, {row[0]: row[1:] for row in missing}, reading)
+    return _Look({row[0]: row[1:] for row in leases}, facts, in_hand, rows, {row[0]: row[1:] for row in missing}, reading, masked)
 
 
 _BEFORE_VALUES = 5  # result sets of the claim that need no value of a row
@@ -194,7 +198,10 @@ def _claim(
         by_number,
         epoch,
         Seen(mark, look_number, newest),
+        look.masked,
     )
+    if look.masked:
+        return found
     wanted = [row for row in claimed if not row.stopped]
     if look.reading is not None:
         _take(table, found, look.reading, wanted)
@@ -231,12 +238,21 @@ def read_more(database: Database, table: Table, claimed: Claim, rows: Sequence[C
 
 
 def _take(table: Table, claimed: Claim, reading: Reading, rows: Sequence[ClaimedRow]) -> None:
-    """Give rows what was read of them. Rows at which the connection is lost are left as they are, under their leases."""
+    """Give rows what was read of them. Rows that were not read are left as they are, under their leases.
+
+    So are those at which the connection is lost, unless recovery has leased them: it tries them again after a pause, and they
+    do not keep others from their turn.
+    """
+    left_out = set(reading.left_out)
     for row in rows:
+        if row.number in reading.lost and row.lease_version == REDELIVERED_VERSION:
+            row.unreadable, row.unread = LOST, False
+        elif row.number in reading.lost:
+            left_out.add(row.number)
         take_values(table, row, reading)
         row.recall(row.record)
-    claimed.rows = [row for row in claimed.rows if row.number not in reading.lost]
-    claimed.unknown += len(reading.lost)
+    claimed.rows = [row for row in claimed.rows if row.number not in left_out]
+    claimed.unknown += len(left_out)
 
 
 def _spellings(

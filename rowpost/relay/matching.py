@@ -1,7 +1,8 @@
 """Which rows were handed out: the trigger's payload may rewrite their keys, and then the leases alone know them.
 
 The payload is JSON that went through doubles and a recognition of dates. So two decimal keys beyond 15 digits can become one, and
-so can texts that look like times. Who believed the payload would deliver one of two rows twice, and the trigger would release both.
+so can texts that look like times, or that hold half a surrogate pair. Who believed the payload would deliver one of two rows twice,
+and the trigger would release both.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ _SAFE = {
 _LIKE_A_TIME = re.compile(r"\d{4}-\d\d-\d\dT|/Date\(")
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 _MILLISECONDS = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/", re.ASCII)
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair: the payload is UTF-8, and has U+FFFD in its place
+_REPLACED = "\ufffd"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,7 +81,7 @@ def may_be_rewritten(column: TableColumn, value: Any) -> bool:
     if column.type in ("time", "datetime2"):
         return column.scale > _MILLISECOND_DIGITS
     if column.type in _TEXTS:
-        return _LIKE_A_TIME.match(str(value)) is not None
+        return _LIKE_A_TIME.match(str(value)) is not None or _REPLACED in str(value)
     return True
 
 
@@ -137,7 +140,7 @@ def _form_of_value(column: TableColumn, value: Any) -> Hashable:
         whole, _, fraction = value.partition(".")
         return whole, fraction[:_MILLISECOND_DIGITS].rstrip("0")
     if column.type in _TEXTS:
-        return _moment(value, 7)
+        return _moment(_HALF.sub(_REPLACED, value), 7)
     return value.lower() if column.type == "uniqueidentifier" else value
 
 

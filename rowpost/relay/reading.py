@@ -6,6 +6,7 @@ alone, with its own error, and all others are read.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ from rowpost.rules.row import CHANGING, FORGOTTEN, HIDDEN, ROW_BYTES_AT_MOST, Cl
 
 READ_BYTES = 16 * 2**20  # of rows that are read at once, and are in memory until they are posted
 NOTHING = -1  # the budget with which a claim reads no rows
-_LOSSES_AT_MOST = 20  # connections lost in one reading
+_LOSSES_AT_MOST = 20  # connections lost in one reading: what is not read by then waits for another one
+LOST = "the connection is lost when it is read"
 
 Key = dict[str, Any]
 
@@ -34,7 +36,8 @@ class Reading(Struct):
         values: of the rows that were read, a value for each column that may leave.
         missing: of those that are not there, what change tracking says.
         unreadable: rows whose reading fails, and why.
-        lost: rows at whose reading the connection is lost each time. That is no proof against them: they are left as they are.
+        lost: rows at whose reading the connection is lost, and which stood alone. That is no proof against them.
+        left_out: rows that are not read this time.
     """
 
     asked: set[int] = msgspec.field(default_factory=set)
@@ -43,6 +46,7 @@ class Reading(Struct):
     missing: dict[int, Row] = msgspec.field(default_factory=dict)
     unreadable: dict[int, str] = msgspec.field(default_factory=dict)
     lost: set[int] = msgspec.field(default_factory=set)
+    left_out: set[int] = msgspec.field(default_factory=set)
 
     def add(self, keys: Sequence[Key], sizes: Sequence[Row], values: Sequence[Row], missing: Sequence[Row]) -> None:
         """Add what a statement has read."""
@@ -64,7 +68,7 @@ def read_rows(database: Database, table: Table, keys: Sequence[Key], seen: Seen)
         database: the database.
         table: the table.
         keys: of the rows, numbered.
-        seen: the database as the claim saw it; rows of another one are left unread.
+        seen: the database as the claim saw it; rows of another one are left unread, and such as may hold masks.
 
     Raises:
         DatabaseError: the database failed, and not for the sake of a row.
@@ -74,11 +78,12 @@ def read_rows(database: Database, table: Table, keys: Sequence[Key], seen: Seen)
 
     def read(some: Sequence[Key]) -> None:
         if reading.left > 0:
-            *found, ((mark, version),) = database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST)
-            if same_mark(mark, seen.mark) and version is not None and version >= (seen.version or 0):
+            *found, ((mark, version),), ((masks,),) = database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST)
+            goes_on = same_mark(mark, seen.mark) and version is not None and version >= (seen.version or 0)
+            if goes_on and masks == table.masks:
                 reading.add(some, *found)
             else:
-                reading.lost.update(key["number"] for key in some)
+                reading.left_out.update(key["number"] for key in some)
 
     halve(read, keys, reading)
     return reading
@@ -87,7 +92,8 @@ def read_rows(database: Database, table: Table, keys: Sequence[Key], seen: Seen)
 def halve(read: Callable[[Sequence[Key]], None], keys: Sequence[Key], into: Reading) -> None:
     """Call ``read`` for keys; where it fails for the sake of one, call it for halves until each that fails stands alone.
 
-    A statement that fails even for no keys at all, or a connection that is lost again and again, is the failure of the database.
+    A statement that fails even for no keys at all is the failure of the database. If the connection is lost again and again, though
+    the database works, the rest is left out.
 
     Raises:
         DatabaseError: the database failed.
@@ -100,11 +106,14 @@ def halve(read: Callable[[Sequence[Key]], None], keys: Sequence[Key], into: Read
             read(some)
         except DatabaseError as failure:
             losses += failure.lost
-            if not (failure.by_a_row or failure.lost) or losses > _LOSSES_AT_MOST:
+            if not (failure.by_a_row or failure.lost):
                 raise
             if failure.lost or not checked:
                 read([])
                 checked = True
+            if losses > _LOSSES_AT_MOST:
+                into.left_out.update(key["number"] for key in [*some, *itertools.chain(*sets)])
+                return
             if len(some) > 1:
                 middle = len(some) // 2
                 sets += [some[middle:], some[:middle]]

@@ -10,7 +10,6 @@ from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
-from rowpost.database.describe import load_table
 from rowpost.database.statements import render
 from rowpost.notices.message import Notice
 from rowpost.rules.json_text import to_json
@@ -60,11 +59,19 @@ class Unconfigured(Struct, frozen=True):
 
 
 def check_relay(app: App, relay: RelayConfig) -> Problem | None:
-    """Try what every batch needs; None if the relay can run. The catalogue is read anew: it may have changed since the start."""
+    """Try what every batch needs; None if the relay can run.
+
+    The catalogue is read anew: it may have changed since the start. A table that cannot be relayed any more is relayed no longer.
+    One that has changed is taken as it is now, unless a column is gone: people are to know of that.
+    """
     try:
-        load_table(app.database, relay, app.site, app.config, app.batch_rows)
+        found = app.look_up(relay.name)
         app.database.run(app.table(relay.name).statement("check_relay"))
-    except (ConfigError, DatabaseError) as error:
+        app.take(found)
+    except ConfigError as error:
+        app.forget(relay.name)
+        return problem(error)
+    except DatabaseError as error:
         return problem(error)
     return None
 

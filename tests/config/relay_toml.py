@@ -28,6 +28,7 @@ SETTINGS = {
     "CLIENT_ID": "hidden-client",
     "EMPTY": "",
     "TAB_HEADER": "\thidden-tab",
+    "INSIDE": "Bearer @Microsoft.KeyVault(SecretUri=https://hidden-vault.vault.azure.net/secrets/hidden/)",
     "VAULT": "@Microsoft.KeyVault(SecretUri=https://hidden-vault.vault.azure.net/secrets/hidden/)",
     "STORE": " @microsoft.appconfiguration(Endpoint=https://hidden-store.azconfig.io; Key=hidden)",
     "DB_HOST": "hidden-host.example",

@@ -323,3 +323,9 @@ def test_an_empty_setting_is_refused_with_what_it_should_hold(text: str) -> None
 def test_a_reference_that_the_platform_did_not_replace_is_told(inner: str) -> None:
     told = refusal(f"@Microsoft.KeyVault({inner})")
     assert "Key Vault reference" in told and "Key Vault Secrets User" in told and "secrets/s" not in told
+
+
+@pytest.mark.parametrize("place", ["Password={}", "User ID={};Password=x", "Password='{}'", "Server=s;Database={}"])
+def test_a_reference_inside_a_string_is_told_since_nobody_replaces_it(place: str) -> None:
+    told = refusal("Server=tcp:s,1433;Database=d;" + place.format("@Microsoft.KeyVault(SecretUri=https://v/secrets/s)"))
+    assert "Key Vault reference inside a longer text" in told and "secrets/s" not in told

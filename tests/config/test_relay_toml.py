@@ -74,6 +74,13 @@ def test_a_duration_without_one_of_the_units_is_refused(wrong: object) -> None:
         Duration.parse(wrong)
 
 
+@pytest.mark.parametrize("text", ["3651d", "30000d", "87601h", "9" * 400 + "s", "9" * 5000 + "d"])
+def test_a_duration_that_no_count_of_seconds_holds_is_refused(text: str) -> None:
+    assert Duration.parse("3650d").seconds == 3650 * 86400
+    with pytest.raises(ValueError, match='use at most "3650d"'):
+        Duration.parse(text)
+
+
 def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "relay.toml"
     with pytest.raises(ConfigError) as refused:
@@ -178,6 +185,14 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     # rules between values
     ("retry.window", "5h", "retry.window", "retry.max_delay"),
     ("retry.max_delay", "30s", "retry.max_delay", "retry.first_delay"),
+    ("targets.0.batch_budget", "0.5s", "targets[0].batch_budget", 'at least "1s"'),
+    ("targets.0.timeout", "0.01s", "targets[0].timeout", 'at least "0.1s"'),
+    ("retry.window", "30000d", "retry.window", "too long"),
+    ("retry.max_delay", "4000d", "retry.max_delay", "too long"),
+    ("watchdog.history", "900000d", "watchdog.history", "too long"),
+    ("notifications.after", "900000d", "notifications.after", "too long"),
+    ("retry.detach_after_rounds", 10**12, "retry.detach_after_rounds", "1000000"),
+    ("retry.factor", 10000000.0, "retry.factor", "1000000"),
     ("targets.0.batch_budget", "101s", "targets[0].batch_budget", "at or below 120 s"),
     ("targets.0.timeout", "16s", "targets[0].batch_budget", "at or below 120 s"),
     # addresses and headers
@@ -236,6 +251,14 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("targets.0.headers.X-Api-Key", "Bearer %VAULT%", "targets[0].headers.X-Api-Key", "Key Vault Secrets User"),
     ("targets.0.url", "%VAULT%", "targets[0].url", "has not resolved"),
     ("notifications.email.connection", "%STORE%", "notifications.email.connection", "App Configuration Data Reader"),
+    ("targets.0.headers.X-Api-Key", "%INSIDE%", "targets[0].headers.X-Api-Key", "inside a longer text"),
+    (
+        "targets.0.headers.X-Api-Key",
+        "Bearer @microsoft.keyvault(VaultName=v;SecretName=s)",
+        "targets[0].headers",
+        "its %NAME% here",
+    ),
+    ("targets.0.url", "https://x/?code=@Microsoft.KeyVault(SecretUri=hidden)", "targets[0].url", "inside a longer text"),
     ("targets.0.url", "@Microsoft.KeyVault(SecretUri=hidden)", "targets[0].url", "put its %NAME% here"),
     # schedules
     *(

@@ -95,6 +95,10 @@ def test_the_fragments_of_a_composite_key() -> None:
     assert found["same_key_l_c"] == "l.[Region] = c.[Region] AND l.[Order]]Id] = c.[Order]]Id]"
     assert found["key_of_k"] == found["read_key_of_k"] == "k.[key.1], k.[key.2]"
     assert found["key_from_text"] == "[key.1] nvarchar(20) '$.Region', [key.2] int '$.\"Order]Id\"'"
+    assert found["key_of_record"] == (
+        "(SELECT j.[key.1] AS [key.1], TRY_CONVERT(int, j.[key.2]) AS [key.2] FROM OPENJSON(g.RowKey) "
+        "WITH ([key.1] nvarchar(20) '$.Region', [key.2] nvarchar(4000) '$.\"Order]Id\"') j)"
+    )
     assert found["key_from_item"] == "[key.1] nvarchar(20) '$.key.Region', [key.2] int '$.key.\"Order]Id\"'"
     assert found["behind_key"] == "t.[Region] >= @key1 AND ((t.[Region] > @key1) OR (t.[Region] = @key1 AND t.[Order]]Id] > @key2))"
 

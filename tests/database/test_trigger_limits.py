@@ -11,7 +11,7 @@ from rowpost.config.errors import ConfigError
 from rowpost.config.host_json import batch_rows
 from rowpost.config.sections import Duration, RelayConfig, TargetConfig
 from rowpost.database.columns import TableColumn
-from rowpost.database.trigger_limits import Database, check_table, renewal_warnings, seconds_to_post
+from rowpost.database.trigger_limits import Database, check_leases, check_table, renewal_warnings, seconds_to_post
 
 RELAY = RelayConfig(table="dbo.Orders")
 DATABASE = Database(160, "Latin1_General_CI_AS")
@@ -28,6 +28,7 @@ def check(*columns: tuple[str, str | None], database: Database = DATABASE, key: 
 def test_an_ordinary_table_is_taken() -> None:
     check(("Id", None), ("Name", "Latin1_General_CI_AS"), ("Other", "Latin1_General_CS_AS"))
     check(("Id", "Latin1_General_CI_AS"), database=Database(130, "Latin1_General_CI_AS"))
+    check(("Id", None), ("SYS_CHANGE_CONTEXT", None))
     check(("Id", None), key=("Id",), rows=2099)
     check(*((f"K{n}", None) for n in range(3)), key=("K0", "K1", "K2"), rows=699)
 
@@ -50,6 +51,7 @@ def test_an_ordinary_table_is_taken() -> None:
             "column names _AZ_FUNC_changeversion itself; rename",
         ),
         ([("Id", None), ("Sys_Change_Version", None)], DATABASE, ("Id",), 1, "the column names Sys_Change_Version itself"),
+        ([("sys_change_Context", None)], DATABASE, ("sys_change_Context",), 1, "the column names sys_change_Context itself"),
         ([("Id", None), ("Name", None), ("NAME", None)], DATABASE, ("Id",), 1, "cannot tell the columns NAME, Name apart by case"),
         (
             [("Id", "Latin1_General_CS_AS"), ("B", "Latin1_General_CI_AS")],
@@ -73,6 +75,34 @@ def test_what_the_trigger_cannot_do_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         check(*columns, database=database, key=key, rows=rows)
+
+
+LONG, SHORT = TableColumn("Id", "nvarchar", 80, 0, 0), TableColumn("Id", "nvarchar", 40, 0, 0)
+FINE, COARSE = TableColumn("Id", "datetime2", 8, 27, 7), TableColumn("Id", "datetime2", 7, 23, 3)
+
+
+@pytest.mark.parametrize(
+    ("leased", "key", "held"),
+    [
+        ([], [column("Id")], True),
+        ([column("ID")], [column("Id")], True),
+        ([column("B"), column("A")], [column("A"), column("B")], True),
+        ([LONG], [SHORT], True),
+        ([SHORT], [LONG], False),
+        ([FINE], [COARSE], True),
+        ([column("Id", "int")], [column("Id", "bigint")], False),
+        ([column("Id")], [column("Code")], False),
+        ([column("Id")], [column("Id"), column("Code")], False),
+        ([column("Id"), column("Code")], [column("Id")], False),
+        ([TableColumn("Id", "decimal", 9, 18, 0)], [TableColumn("Id", "decimal", 9, 18, 4)], False),
+    ],
+)
+def test_a_lease_table_of_another_key_is_refused(leased: list[TableColumn], key: list[TableColumn], held: bool) -> None:
+    if held:
+        check_leases(RELAY, "[az_func].[L]", leased, key)
+    else:
+        with pytest.raises(ConfigError, match=r"another key than the table.*; DROP TABLE \[az_func\]\.\[L\], then restart"):
+            check_leases(RELAY, "[az_func].[L]", leased, key)
 
 
 @pytest.mark.parametrize(

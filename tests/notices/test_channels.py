@@ -259,6 +259,18 @@ def test_a_redirecting_mail_service_takes_nothing_elsewhere() -> None:
         assert elsewhere.connections == 0
 
 
+@pytest.mark.parametrize("location", ["{other}/operations/1", "http://127.0.0.1:{own}@{other_place}/1"])
+def test_a_mail_service_that_names_another_server_for_its_result_takes_no_credential_there(location: str) -> None:
+    with RawServer() as elsewhere, RawServer() as server:
+        place = location.format(other=elsewhere.url, other_place=f"127.0.0.1:{elsewhere.port}", own=server.port)
+        accepted = b'{"id": "1", "status": "Running"}'
+        head = f"HTTP/1.1 202 X\r\nOperation-Location: {place}\r\nContent-Type: application/json\r\n"
+        server.handler = server.answering(f"{head}Content-Length: {len(accepted)}\r\n\r\n".encode() + accepted)
+        found = send(mailing_to(server), notice(), to())
+        assert not found["sent"] and not found["final"], "it may have been sent; a repeat is told so by its operation id"
+        assert elsewhere.connections == 0
+
+
 def test_what_a_mail_service_answers_is_not_quoted() -> None:
     answer = b'{"error": {"code": "secret", "message": "secret"}}'
     head = f"HTTP/1.1 400 secret\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"

@@ -17,9 +17,10 @@ from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import Database
 from rowpost.database.describe import SCHEMA_VERSION
 from rowpost.database.statements import SQL
-from rowpost.watchdog.unable import Problem, problem, unable_notice
+from rowpost.watchdog.unable import Problem, check_relay, problem, unable_notice
 from tests.harness.running_relay import CONFIG, ORDERS, Relay, changed_config
-from triggers.watchdog import _can_run, _look_after, _tell_what_is_left
+from tests.whole_app.test_truth import as_app
+from triggers.watchdog import _look_after, _tell_what_is_left, _tell_whether_it_runs
 
 OTHER = "\nGO\nCREATE TABLE dbo.Other (Id int NOT NULL CONSTRAINT PK_Other PRIMARY KEY)\n"
 LONG = CONFIG.replace('window = "12h"', 'window = "168h"')
@@ -102,6 +103,24 @@ def test_what_is_wrong_with_the_apps_own_tables_is_told(relay: Relay, sql: str, 
     assert len(told(relay)) == 1
 
 
+@pytest.mark.parametrize("denied", ["UPDATE, INSERT ON rowpost.Ledger", "UPDATE ON rowpost.Relays"])
+def test_a_part_of_the_work_that_is_refused_is_told(make_relay: Callable[..., Relay], denied: str) -> None:
+    """All that the check tries works, and so do healthy rows. A row that fails cannot be written down."""
+    relay = as_app(make_relay)
+    relay.insert(1)
+    relay.advance(60)
+    relay.reject(2)
+    relay.execute(f"DENY {denied} TO app")
+    relay.insert(2, 3)
+    relay.advance(30 * 60)
+    assert relay.accepted(3)
+    ((_, why),) = told(relay)
+    assert "permission was denied" in why and "prepare_database.py" in why
+    relay.execute(f"REVOKE {denied} FROM app")
+    relay.accept_all()
+    assert relay.advance(hours=2, until=lambda: relay.accepted(2) is not None)
+
+
 @pytest.mark.parametrize(("number", "remedy"), [(40544, "raise its maximum size"), (3906, "make it writable")])
 def test_a_database_that_refuses_to_be_written_is_told_once_a_day(relay: Relay, number: int, remedy: str) -> None:
     relay.insert(1)
@@ -149,6 +168,16 @@ def test_a_database_that_cannot_be_reached_is_told_when_two_looks_have_found_it(
     assert len(told(relay)) == 1
 
 
+def test_of_a_database_that_is_gone_all_relays_are_told_after_one_look(make_relay: Callable[..., Relay]) -> None:
+    """What a look costs, time-outs, is paid once in a run, not once for each relay."""
+    relay = make_relay(BOTH, ORDERS + OTHER)
+    relay.advance(60)
+    relay.stack.sql.kill()
+    relay.advance(16 * 60)
+    assert sorted(name for name, _ in told(relay)) == ["dbo.Orders", "dbo.Other"]
+    assert all("cannot be reached" in why for _, why in told(relay))
+
+
 def test_a_failover_is_not_told(relay: Relay) -> None:
     relay.advance(60)
     relay.stack.sql.inject(action="error", number=40613, application="rowpost", pattern="rowpost: ", times=5)
@@ -192,7 +221,9 @@ def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays
     relay.stack.host.kill()  # type: ignore[union-attr]
     relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = ?", SCHEMA_VERSION)
     config = app.config.relays[0]
-    assert asyncio.run(_can_run(app, Broken(), config, TimerRequest(), set()))
+    found = check_relay(app, config)
+    assert found is not None
+    asyncio.run(_tell_whether_it_runs(app, Broken(), config, found, TimerRequest(), set()))
     asyncio.run(_look_after(app, Broken(), config, set(), set()))
     asyncio.run(_tell_what_is_left(app, Broken()))
     relay.execute("UPDATE rowpost.SchemaVersion SET Version = ? WHERE Version = 9", SCHEMA_VERSION)

@@ -43,6 +43,7 @@ def found(key: TableColumn, payload: list[Any], *leases: tuple[int | None, str, 
         (TEXT, "2024-01-01", False),
         (TEXT, "2024-01-01T00:00:00", True),
         (TEXT, "/Date(1704067200000)/", True),
+        (TEXT, "half \ufffd", True),
         (column("Id", "datetime2", 8, 27, 3), "2024-01-01T00:00:00", False),
         (column("Id", "datetime2", 8, 27, 7), "2024-01-01T00:00:00", True),
         (column("Id", "datetimeoffset", 10, 34, 0), "2024-01-01T00:00:00+01:00", True),
@@ -66,6 +67,13 @@ def test_the_leases_that_end_together_are_a_hand_out() -> None:
     assert found(BIG, [FIRST, Decimal(5)], (0, NOON, FIRST), (1, LATER, Decimal(5))) == (2, True), "nobody else has any"
 
 
+def test_halves_of_surrogate_pairs_are_told_by_their_leases() -> None:
+    payload = ["a\ufffd", "a\ufffd", "b"]
+    assert doubtful_numbers(table((TEXT,)), keys(TEXT, *payload)) == {0, 1}
+    assert found(TEXT, payload, (None, NOON, "a\ud83d"), (None, NOON, "a\ud83e"), (2, NOON, "b")) == (3, False)
+    assert found(TEXT, payload, (0, NOON, "a\ufffd"), (1, NOON, "a\ufffd"), (None, NOON, "a\ud83e"), (2, NOON, "b")) == (3, False)
+
+
 def test_what_cannot_be_told_apart_is_left_alone() -> None:
     assert found(BIG, [FIRST]) is None
     assert found(BIG, [FIRST], (0, NOON, FIRST), (None, LATER, SECOND)) is None
@@ -79,6 +87,8 @@ def test_what_cannot_be_told_apart_is_left_alone() -> None:
         ("2024-01-01T00:00:00", "2024-01-01T00:00:00.000", True),
         ("2024-01-01T00:00:00Z", "2024-01-01T02:00:00+02:00", True),
         ("2024-01-01T00:00:00Z", "/Date(1704067200000)/", True),
+        ("a\ufffd", "a\ud83d", True),
+        ("a\ufffd", "a\ufffd\ufffd", False),
         ("2024-01-01T00:00:00", "2024-01-01T00:00:00Z", False),
         ("2024-01-01T00:00:00", "2024-01-01T00:00:01", False),
         ("2024-02-31T00:00:00", "2024-02-31T00:00:00.0", False),

@@ -107,7 +107,7 @@ for function in function_app.app.get_functions():
     trigger = function.get_trigger().get_dict_repr()
     found[function.get_function_name()] = trigger
 from rowpost.database.statements import render
-statement = render("describe_table", {"table_literal": "N''"})
+statement = render("describe_table", {"table_literal": "N''", "leases_literal": "N''"})
 print(json.dumps({"functions": found, "modules": sorted(sys.modules), "statement": statement}, default=str))
 """
 

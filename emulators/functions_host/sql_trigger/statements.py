@@ -55,10 +55,9 @@ def _key_value(value: Any, type_name: str) -> Any:
 
 
 def key_rows(rows: Iterable[tuple[Sequence[Any], int]], keys: Sequence[KeyColumn]) -> str:
-    """The parameter of the lease statements: key values and change version of each row."""
+    """The parameter of the lease statements: key values and change version of each row. Half a surrogate pair is an escape."""
     return json.dumps(
-        [{f"k{i}": _key_value(value, keys[i].type) for i, value in enumerate(values)} | {"v": version} for values, version in rows],
-        ensure_ascii=False,
+        [{f"k{i}": _key_value(value, keys[i].type) for i, value in enumerate(values)} | {"v": version} for values, version in rows]
     )
 
 

@@ -3,7 +3,8 @@ What the app must know of a table before it relays it: its columns and key, its 
 
 Result sets: 1. a row for each column: shape, place in the key, whether it is computed, whether the app's user sees a mask, whether it
 is encrypted, hidden, generated, a column set, its formula and its collation; 2. one row of facts; 3. the policies that filter rows,
-each with its predicate: only those that the app's user may know of; 4. the version of the app's own tables, 0 if there are none.
+each with its predicate: only those that the app's user may know of; 4. the key columns of the trigger's lease table, if there is one;
+5. the version of the app's own tables, 0 if there are none.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -44,6 +45,10 @@ SELECT s.name, p.predicate_definition
   JOIN sys.security_policies s ON s.object_id = p.object_id
  WHERE p.target_object_id = OBJECT_ID({table_literal}, N'U') AND p.predicate_type = 0 AND s.is_enabled = 1
  ORDER BY s.name;
+SELECT c.name, t.name, c.max_length, c.[precision], c.scale
+  FROM sys.columns c
+  JOIN sys.types t ON t.user_type_id = c.system_type_id
+ WHERE c.object_id = OBJECT_ID({leases_literal}, N'U') AND c.name NOT LIKE N'[_]az[_]func[_]%';
 IF OBJECT_ID(N'rowpost.Ledger', N'U') IS NOT NULL AND OBJECT_ID(N'rowpost.SchemaVersion', N'U') IS NOT NULL
 BEGIN
     SELECT COALESCE(MAX(Version), 0) FROM rowpost.SchemaVersion;

@@ -5,7 +5,8 @@ Only the version in such a lease is one that no advance of the trigger's cursor 
 take a lease of its version away.
 
 Parameters: 1. @lease, the length of the leases in seconds.
-Result set: for each row: its key as JSON, its key hash, the version for its event, the tracked version for its lease.
+Result set: for each row: its key as JSON, its key hash, the version for its event, the tracked version for its lease. First those that
+are due for longest: they are read first.
 Locks: the trigger's lock, the leases and the records, until COMMIT.
 If the connection dies: nothing was written, or the leases lapse; the rows are redelivered later.
 */
@@ -18,7 +19,7 @@ DECLARE @due TABLE (KeyHash char(64) NOT NULL PRIMARY KEY, Tracked bigint NULL);
 INSERT INTO @next (KeyHash)
 SELECT TOP (2 * {at_most}) g.KeyHash
   FROM rowpost.Ledger g
- CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+ CROSS APPLY {key_of_record} k
  WHERE g.Relay = {relay} AND g.State = 'detached' AND g.NextAttempt <= SYSUTCDATETIME()
    AND {key_present_in_k}  -- a table made anew may have another key
  ORDER BY g.NextAttempt;
@@ -32,7 +33,7 @@ SELECT TOP ({at_most}) x.KeyHash, x.Version
                ROW_NUMBER() OVER (PARTITION BY {key_of_k} ORDER BY g.ChangeVersion DESC, g.KeyHash) AS Number
           FROM @next n
           JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = n.KeyHash
-         CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+         CROSS APPLY {key_of_record} k
           LEFT JOIN {leases} l ON {same_key_l_k}
          OUTER APPLY CHANGETABLE(VERSION {table}, ({key_columns}), ({key_of_k})) v
          WHERE g.State = 'detached' AND g.NextAttempt <= SYSUTCDATETIME() AND {lost_to_the_trigger}) x
@@ -50,16 +51,17 @@ UPDATE l
        _az_func_LeaseExpirationTime = DATEADD(second, @lease, @now)
   FROM @due d
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = d.KeyHash
- CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+ CROSS APPLY {key_of_record} k
   JOIN {leases} l ON {same_key_l_k};
 INSERT INTO {leases} ({key_columns}, _az_func_ChangeVersion, _az_func_AttemptCount, _az_func_LeaseExpirationTime)
 SELECT {key_of_k}, {redelivered_version}, 1, DATEADD(second, @lease, @now)
   FROM @due d
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = d.KeyHash
- CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+ CROSS APPLY {key_of_record} k
  WHERE NOT EXISTS (SELECT 1 FROM {leases} l WHERE {same_key_l_k});
 -- The version of the event is that of the last change of the row, or the later one that a resync has given it.
 SELECT g.RowKey, g.KeyHash, CASE WHEN d.Tracked > g.ChangeVersion THEN d.Tracked ELSE g.ChangeVersion END, COALESCE(d.Tracked, 0)
   FROM @due d
-  JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = d.KeyHash;
+  JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = d.KeyHash
+ ORDER BY g.NextAttempt, g.KeyHash;
 COMMIT;

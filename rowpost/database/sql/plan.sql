@@ -69,7 +69,7 @@ BEGIN
     INSERT INTO @rows (KeyHash, Event, Seconds, State, LastFailure, NextAttempt)
     SELECT TOP ({chunk_rows}) g.KeyHash, 'lease_lost', 0, g.State, g.LastFailure, g.NextAttempt
       FROM rowpost.Ledger g
-     CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+     CROSS APPLY {key_of_record} k
       LEFT JOIN {leases} l ON {same_key_l_k}
      WHERE g.Relay = {relay}
        AND g.State IN ({from_lease_lost})
@@ -120,7 +120,7 @@ BEGIN
                                                THEN DATEADD(second, r.Seconds, @now) END
       FROM @rows r
       JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = r.KeyHash
-     CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+     CROSS APPLY {key_of_record} k
       JOIN {leases} l ON {same_key_l_k}
      WHERE l._az_func_AttemptCount <= 0
        AND l._az_func_LeaseExpirationTime IS NOT NULL
@@ -139,7 +139,7 @@ BEGIN
                                       ELSE @utc END
       FROM @rows r
       JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = r.KeyHash
-     CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+     CROSS APPLY {key_of_record} k
       LEFT JOIN {leases} l ON {same_key_l_k};
     SET @dead = (SELECT COUNT(*) FROM @rows WHERE Event = 'window_over');
     COMMIT;

@@ -14,7 +14,7 @@ IF OBJECT_ID({leases_literal}, N'U') IS NULL
 BEGIN
     WITH known AS (SELECT k.*, CASE g.State WHEN 'dead' THEN g.ChangeVersion ELSE {redelivered_version} END AS UpTo
                      FROM rowpost.Ledger g
-                    CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+                    CROSS APPLY {key_of_record} k
                     WHERE g.Relay = {relay})
     SELECT x.Place, COUNT(*)
       FROM (SELECT g.State AS Place FROM rowpost.Ledger g WHERE g.Relay = {relay}
@@ -32,7 +32,7 @@ BEGIN
     -- One statement, so that a row that goes from one place to another is counted at one of them.
     WITH known AS (SELECT k.*, CASE g.State WHEN 'dead' THEN g.ChangeVersion ELSE {redelivered_version} END AS UpTo
                      FROM rowpost.Ledger g
-                    CROSS APPLY OPENJSON(g.RowKey) WITH ({key_from_text}) k
+                    CROSS APPLY {key_of_record} k
                     WHERE g.Relay = {relay})
     SELECT x.Place, COUNT(*)
       FROM (SELECT g.State AS Place FROM rowpost.Ledger g WHERE g.Relay = {relay}

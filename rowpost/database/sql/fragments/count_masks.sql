@@ -1,0 +1,10 @@
+/*
+How many columns the app's user reads as masks. Read after the rows: with a number other than at the start, masks may be among what
+was read.
+*/
+SELECT COUNT(*)
+  FROM sys.columns c
+ WHERE c.object_id = OBJECT_ID({table_literal})
+   AND c.is_masked = 1
+   AND COALESCE(HAS_PERMS_BY_NAME({table_literal}, 'OBJECT', 'UNMASK', c.name, 'COLUMN'),
+                HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK'), 0) = 0;
