@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from emulators.sql_server.catalogue.collations import Collation
 from emulators.sql_server.catalogue.model import quote, quote_text
 from emulators.sql_server.catalogue.objects import InlineFunction, Table
 from emulators.sql_server.catalogue.view_columns import SERVER_VIEWS, SYSTEM_VIEWS
@@ -112,7 +113,10 @@ class SourceCompiler(InlineCompiler):
         inner = self.unit.alias()
         bound = Bound(
             node.alias or node.name[-1],
-            [BoundColumn(column, kind, f"{inner}.{quote(column)}") for column, kind in columns],
+            [
+                BoundColumn(column, kind, f"{inner}.{quote(column)}", collation=Collation.named("") if kind == SYSNAME else "CI")
+                for column, kind in columns
+            ],
             (node.name[-2], node.name[-1]),
             explicit_alias=bool(node.alias),
         )
@@ -311,6 +315,8 @@ class SourceCompiler(InlineCompiler):
         values = [self.value(argument, scope) for argument in defaults]
         correlated = scope.touched != touched
         if name == "STRING_SPLIT" and len(values) in (2, 3):
+            for value in values[:2]:
+                self.require_default_case(value, "STRING_SPLIT")
             columns = [("value", NVARCHAR_MAX)]
             if len(values) == 3 and values[2].constant == 1:
                 columns.append(("ordinal", BIGINT))
