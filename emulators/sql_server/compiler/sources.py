@@ -107,8 +107,8 @@ class SourceCompiler(InlineCompiler):
         columns = SYSTEM_VIEWS.get(key)
         if columns is None:
             raise sql_error(208, ".".join(node.name))
-        if node.name[-3:-2] and node.name[-3].lower() in ("master", "tempdb") and key not in SERVER_VIEWS:
-            raise unsupported(f"{key} of {node.name[-3].lower()}")
+        if self.unit.is_elsewhere(node.name) and key not in SERVER_VIEWS:
+            raise unsupported(f"{key} of {(node.name[-3] if len(node.name) > 2 else '') or self.unit.elsewhere}")
         self.unit.views.add(key)
         inner = self.unit.alias()
         bound = Bound(

@@ -16,7 +16,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     one = server.client()
     one.rows(
         "CREATE TABLE dbo.C (A nvarchar(9) COLLATE Latin1_General_CI_AS, B nvarchar(9), "
-        "S nvarchar(9) COLLATE Latin1_General_CS_AS, X nvarchar(9) COLLATE Latin1_General_BIN2); INSERT dbo.C VALUES (N'a', N'A', N'a', N'a')"
+        "S nvarchar(9) COLLATE Latin1_General_CS_AS, X nvarchar(9) COLLATE Latin1_General_BIN2); "
+        "INSERT dbo.C VALUES (N'a', N'A', N'a', N'a')"
     )
     yield one
     server.database.close()

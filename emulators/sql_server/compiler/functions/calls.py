@@ -100,7 +100,7 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
 
     def _fn_change_tracking_current_version(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 0)
-        if not self.unit.catalogue.options.change_tracking:
+        if self.unit.elsewhere or not self.unit.catalogue.options.change_tracking:
             return Typed("NULL", BIGINT)
         return Typed("(SELECT value FROM \"$state\" WHERE key = 'version')", BIGINT)
 
