@@ -113,3 +113,16 @@ def test_sequential_identifiers_grow(client: Client) -> None:
     found = [row for (row,) in client.rows("SELECT G FROM dbo.Rows ORDER BY N")]
     assert found == sorted(set(found))
     assert client.error("SELECT NEWSEQUENTIALID()").number == 302
+
+
+def test_indexes_in_the_definition_of_a_table_variable(client: Client) -> None:
+    sql = "DECLARE @t TABLE (A int, B int, INDEX IX UNIQUE (A), INDEX IY NONCLUSTERED (B DESC)); INSERT @t VALUES (1, 1), (2, 1)"
+    client.rows(sql)
+    assert client.error(f"{sql}; INSERT @t VALUES (2, 3)").number == 2601
+
+
+def test_columns_that_scaffolding_asks_for(client: Client) -> None:
+    assert client.rows("SELECT history_table_id, temporal_type FROM sys.tables WHERE name = 'P'") == [(None, 0)]
+    client.rows("CREATE VIEW dbo.Scaffolded AS SELECT 1 AS N")
+    assert client.rows("SELECT is_date_correlation_view FROM sys.views WHERE name = 'Scaffolded'") == [(0,)]
+    assert client.rows("SELECT name FROM sys.sequences") == []
