@@ -135,7 +135,7 @@ class QueryCompiler(SourceCompiler):
         rows = [[self.value(item, scope) for item in row] for row in body.rows]
         width = len(rows[0])
         if any(len(row) != width for row in rows):
-            raise sql_error(205)
+            raise SqlError(10709, "The number of columns for each row in a table value constructor must be the same.", 16)
         types = [self.unify(*(row[i] for row in rows)) for i in range(width)]
         text = ", ".join(
             "(" + ", ".join(self.cast(item, kind).sql for item, kind in zip(row, types, strict=True)) + ")" for row in rows
@@ -303,7 +303,10 @@ class QueryCompiler(SourceCompiler):
         keys = []
         scope.free += 1
         for expression in select.group:
+            touched = scope.touched
             typed = self.value(expression, scope)
+            if scope.touched == touched:
+                raise SqlError(164, "Each GROUP BY expression must contain at least one column that is not an outer reference.", 15)
             scope.group_nodes.append(expression)
             scope.group_sql.add(typed.sql)
             keys.append(self.sort_key(typed))

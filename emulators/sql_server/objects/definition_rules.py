@@ -29,6 +29,13 @@ def require_identity(table: Table, node: TableColumnSyntax, kind: SqlType) -> No
         raise sql_error(1754, table.name, node.name)
 
 
+def require_different_columns(names: list[str]) -> None:
+    """Raises SqlError 1909."""
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise SqlError(1909, f"Cannot use duplicate column names in index. Column name '{name}' listed more than once.")
+
+
 def require_one_rowversion(table: Table, node: TableColumnSyntax, kind: SqlType) -> None:
     """Raises SqlError 2738."""
     if kind.name == "rowversion" and any(column.type.name == "rowversion" for column in table.columns):

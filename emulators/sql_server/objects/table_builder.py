@@ -15,6 +15,7 @@ from emulators.sql_server.compiler.scope import Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
 from emulators.sql_server.objects.definition_rules import (
+    require_different_columns,
     require_identity,
     require_no_subquery,
     require_one_rowversion,
@@ -259,6 +260,7 @@ class TableBuilder:
             node.include,
             node.where,
         )
+        require_different_columns([*(column.lower() for column, _ in columns), *map(str.lower, node.include)])
         require_key_fits(table, index)
         for included in node.include:
             if table.column(included) is None:

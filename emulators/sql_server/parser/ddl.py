@@ -450,7 +450,11 @@ class DdlParser(DatabaseParser):
             if self.accept("DROP", "MASKED"):
                 return AlterTable(name, "DROP MASKED", names=[column_name])
             column = TableColumnSyntax(column_name, self.data_type())
+            start = self.index
             self.column_options(column)
+            for token in self.tokens[start : self.index]:
+                if token.upper in (*_CONSTRAINT_WORDS, "REFERENCES", "IDENTITY", "ROWGUIDCOL"):
+                    raise self.syntax_error(token)
             return AlterTable(name, "ALTER COLUMN", TableDefinition([column], []))
         raise self.not_supported(f"ALTER TABLE … {self.token.text.upper()}")
 

@@ -59,6 +59,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         ("a varbinary(8) REFERENCES dbo.P (B)", 40517),
         ("a int NOT NULL REFERENCES dbo.P ON DELETE SET NULL", 1761),
         ("a int NOT NULL REFERENCES dbo.P ON UPDATE SET DEFAULT", 1762),
+        ("a int, CONSTRAINT K PRIMARY KEY (a, A)", 1909),
+        ("a int, INDEX i (a) INCLUDE (a)", 1909),
         ("a int ROWGUIDCOL", 40517),
         ("a int, INDEX i CLUSTERED COLUMNSTORE", 40517),
         ("a int, INDEX i HASH (a) WITH (BUCKET_COUNT = 8)", 40517),
@@ -126,3 +128,34 @@ def test_columns_that_scaffolding_asks_for(client: Client) -> None:
     client.rows("CREATE VIEW dbo.Scaffolded AS SELECT 1 AS N")
     assert client.rows("SELECT is_date_correlation_view FROM sys.views WHERE name = 'Scaffolded'") == [(0,)]
     assert client.rows("SELECT name FROM sys.sequences") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "number"),
+    [
+        ("D decimal(9, 3)", 5074),  # in an index
+        ("D decimal(9, 2) NOT NULL", 5074),
+        ("V varchar(5)", 5074),
+        ("V nvarchar(20)", 5074),
+        ("V varchar(20) NOT NULL", 5074),
+        ("V varchar(20) COLLATE Latin1_General_CS_AS", 5074),
+        ("F nvarchar(9) DEFAULT 'x'", 156),
+        ("F nvarchar(9) NOT NULL UNIQUE", 156),
+        ("F int IDENTITY", 156),
+        ("F rowversion", 4927),
+        ("R binary(8)", 4928),
+    ],
+)
+def test_a_column_that_cannot_be_altered_so(client: Client, change: str, number: int) -> None:
+    client.rows(
+        "CREATE TABLE dbo.Altered (D decimal(9, 2), V varchar(10), F nvarchar(9), R rowversion, INDEX ID (D), INDEX IV (V)); "
+        "INSERT dbo.Altered (D, V, F) VALUES (1.25, 'abc', N'f')"
+    )
+    try:
+        assert client.error(f"ALTER TABLE dbo.Altered ALTER COLUMN {change}").number == number
+        client.rows(
+            "ALTER TABLE dbo.Altered ALTER COLUMN V varchar(20); ALTER TABLE dbo.Altered ALTER COLUMN F nvarchar(5) NOT NULL"
+        )
+        assert client.rows("SELECT CAST(D AS varchar(9)), V, F FROM dbo.Altered") == [("1.25", "abc", "f")]
+    finally:
+        client.rows("DROP TABLE dbo.Altered")

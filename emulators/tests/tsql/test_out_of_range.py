@@ -62,6 +62,15 @@ def cases(levels: int) -> str:
         ("value FROM STRING_SPLIT('a--b', '--')", 214),
         ("value FROM STRING_SPLIT('a', NULL)", 214),
         ("1 AS a UNION SELECT 2 ORDER BY b", 104),
+        ("COUNT(*) FROM (VALUES (1)) AS t (v) GROUP BY 1", 164),
+        ("COUNT(*) FROM (VALUES (1)) AS t (v) GROUP BY 'x' + 'y'", 164),
+        ("1 FROM (VALUES (1, 2), (3)) AS t (v)", 10709),
+        ("DATEPART(hour, CAST('20240101' AS date))", 9810),
+        ("DATENAME(tz, CAST('20240101' AS date))", 9810),
+        ("DATEPART(year, CAST('10:00' AS time))", 9810),
+        ("DATEADD(day, 1, CAST('10:00' AS time))", 9810),
+        ("DATETRUNC(minute, CAST('20240101' AS date))", 9810),
+        ("SUBSTRING(123, 1, 1)", 8116),
     ],
 )
 def test_refused(client: Client, expression: str, number: int) -> None:

@@ -108,6 +108,8 @@ class StringFunctions(FunctionArguments):
     def _fn_substring(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
         operand, start, count = self._values(node, scope)
+        if operand.type is not None and operand.type.name not in STRINGS | BINARIES:
+            raise sql_error(8116, display(operand.type, False), 1, "substring")
         if operand.type is None or operand.type.name not in BINARIES:
             operand = self._text(operand)
         assert operand.type is not None
