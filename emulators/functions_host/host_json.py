@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 _PREFIX = re.compile(r"azurefunctionsjobhost(?:__|:)", re.IGNORECASE)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 # Keys of extensions.durableTask are looked at in durable/config.py.
 HONOURED = frozenset(
@@ -94,9 +96,28 @@ def load_host_json(app: Path, settings: Mapping[str, str] | None = None) -> dict
     for name, value in (settings or {}).items():
         if match := _PREFIX.match(name):
             _put(document, re.split("__|:", name[match.end() :]), _value(value))
+    seen: dict[str, str] = {}
     for key, value in _leaves(document, ()):
         _check(key, value)
+        if (other := seen.setdefault(key.lower(), key)) != key:
+            raise HostJsonError(f"host.json: {other} and {key} are one key")
+        if (wanted := _wrong(key.lower(), value)) is not None:
+            raise HostJsonError(f"host.json: {key} must be {wanted}")
     return document
+
+
+def _wrong(folded: str, value: Any) -> str | None:
+    """What the value of a key must be, if it is something else; numbers are looked at where they are used."""
+    if folded == "functions":
+        right = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        return None if right else "a list of names"
+    if folded == "extensions.http.routeprefix":
+        return None if isinstance(value, str) else "a text"
+    if folded.startswith("extensions.http.customheaders."):
+        name = folded.removeprefix("extensions.http.customheaders.")
+        right = _TOKEN.fullmatch(name) is not None and isinstance(value, str) and _FIELD.fullmatch(value) is not None
+        return None if right else "a header of HTTP"
+    return None
 
 
 def _value(text: str) -> Any:

@@ -223,6 +223,29 @@ def test_slow_accepts_at_once_and_answers_late(api: Downstream) -> None:
     assert api.find("dbo.Orders", {"OrderId": 1}) is not None
 
 
+def test_fractions_of_a_control_are_numbers(api: Downstream) -> None:
+    control = f"{api.url}/_control/mode"
+    for mode in ({"mode": "slow", "seconds": 0.001}, {"mode": "slow", "seconds": 0}, {"mode": "flaky", "rate": 0.0}):
+        requests.post(control, json=mode, timeout=10).raise_for_status()
+        assert send(api, event()).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ({"mode": "odd"}, "mode: 'odd' is not up or down or refuse or slow or flaky"),
+        ({"mode": "slow", "seconds": "1"}, "seconds: '1' is not float"),
+        ({"mode": "down", "status": 500.5}, "status: Decimal('500.5') is not int"),
+        ({"mode": "down", "status": True}, "status: True is not int"),
+        ({"mode": "down", "retry_after": []}, "retry_after: [] is not int or str or null"),
+        ({"mode": "down", "answer": "later"}, "answer: 'later' is not normal or reset_after_accept"),
+    ],
+)
+def test_a_control_of_a_wrong_type_is_refused(api: Downstream, mode: dict[str, Any], message: str) -> None:
+    answer = requests.post(f"{api.url}/_control/mode", json=mode, timeout=10)
+    assert (answer.status_code, answer.json()["error"]) == (400, message)
+
+
 def test_flaky_is_the_same_for_the_same_seed(api: Downstream) -> None:
     runs = []
     for _ in range(2):

@@ -26,7 +26,7 @@ from emulators.sql_server.catalogue.objects import (
     View,
 )
 from emulators.sql_server.catalogue.sequences import AliasType, Sequence
-from emulators.sql_server.values.datatypes import STRINGS, alias_parts
+from emulators.sql_server.values.datatypes import BINARIES, STRINGS, alias_parts
 from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlType
 
@@ -359,3 +359,17 @@ def collate_clause(column: TableColumn) -> str:
     if column.type.name in STRINGS:
         return f" COLLATE {column.sqlite_collation}"
     return " COLLATE INSTANT" if column.type.name == "datetimeoffset" else ""
+
+
+def has_equal_forms(column: TableColumn) -> bool:
+    """Whether bytes that differ are equal: zeros at the end do not count."""
+    return column.type.name in BINARIES - {"binary", "rowversion"}
+
+
+def unique_term(column: TableColumn) -> str:
+    """What is the same for equal values of the column, NULL included. SQLite's own functions make it, so that any tool reads the
+    index. An odd number of digits ends with a digit whose 0 was cut off, so that no two values fall together."""
+    name = quote(column.name)
+    if has_equal_forms(column):
+        return f"CASE WHEN {name} IS NULL THEN 'NULL' ELSE rtrim(hex({name}), '0') END"
+    return f"IFNULL({name}, X'00'){collate_clause(column)}"

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulators.sql_server.catalogue.collations import sqlite_collation
+from emulators.sql_server.catalogue.collations import Collation
 from emulators.sql_server.values.results import SqlType
 
 
@@ -32,7 +32,7 @@ class TableColumn:
 
     @property
     def sqlite_collation(self) -> str:
-        return sqlite_collation(self.collation)
+        return Collation.named(self.collation)
 
 
 @dataclass(slots=True)

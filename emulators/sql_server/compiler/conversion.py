@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from emulators.sql_server.catalogue.collations import common_collation
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.scope import NO_CONSTANT, Typed, Unit
 from emulators.sql_server.runtime.conversion import conversion_key
@@ -58,6 +59,11 @@ _OPERATOR_NAMES = {
     "IS": "is not",
     "IS NOT": "is not",
 }
+
+
+def varying_bytes(kind: SqlType | None) -> bool:
+    """Whether two different values of a binary type may be equal, as they differ by zeros at the end only."""
+    return kind is not None and kind.name in BINARIES - {"binary", "rowversion"}
 
 
 _ARITHMETIC = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "%": "modulo"}
@@ -154,9 +160,10 @@ class ConversionCompiler:
             common = SqlType("nvarchar" if common.name in UNICODE_STRINGS else "varchar", -1)
         return self.cast(typed, common)
 
-    def collation_of(self, *operands: Typed) -> str:
-        """The SQLite collation of a comparison between strings."""
-        return "CS" if any(operand.collation == "CS" for operand in operands) else "CI"
+    def collation_of(self, *operands: Typed, operation: str = "equal to") -> str:
+        """The SQLite collation of an operation on strings. Raises SqlError 468."""
+        strings = (typed.collation for typed in operands if typed.type is not None and typed.type.name in STRINGS)
+        return common_collation(strings, operation)
 
     def collated(self, sql: str, common: SqlType, collation: str) -> str:
         """An operand with the collation that its comparison needs."""
@@ -172,6 +179,8 @@ class ConversionCompiler:
             return typed.sql
         if typed.type.name == "sql_variant":
             raise unsupported("sql_variant in GROUP BY, ORDER BY, DISTINCT, MIN or MAX")
+        if varying_bytes(typed.type):
+            return f"k_first_bytes({typed.sql})"
         return self.collated(typed.sql, typed.type, typed.collation)
 
     def comparison(self, op: str, left: Typed, right: Typed) -> str:
@@ -181,7 +190,7 @@ class ConversionCompiler:
             require_comparison(left.type, right.type, _OPERATOR_NAMES[op])
         a, b, common = self._pair(left, right)
         if common.name in STRINGS:
-            return f"({a.sql} {op} ({b.sql}) COLLATE {self.collation_of(left, right)})"
+            return f"({a.sql} {op} ({b.sql}) COLLATE {self.collation_of(left, right, operation=_OPERATOR_NAMES[op])})"
         if common.name in BINARIES and left.type is not None and right.type is not None and not _one_size(left.type, right.type):
             return _compare_bytes(op, a.sql, b.sql)
         if common.name == "datetimeoffset":
@@ -202,7 +211,7 @@ class ConversionCompiler:
         return Typed(
             f"(CASE {arms} ELSE {self.cast(otherwise, common).sql} END)",
             common,
-            self.collation_of(*results, otherwise),
+            self.collation_of(*results, otherwise, operation="CASE"),
             nullable=nullable,
         )
 
@@ -260,7 +269,7 @@ class ConversionCompiler:
             length = left.type.length + right.type.length
             if length > limit:
                 text, length = f"k_left({text}, {limit})", limit
-        return Typed(text, SqlType("nvarchar" if unicode else "varchar", length), self.collation_of(left, right))
+        return Typed(text, SqlType("nvarchar" if unicode else "varchar", length), self.collation_of(left, right, operation="add"))
 
     def _float_arithmetic(self, op: str, left: Typed, right: Typed, common: SqlType) -> Typed:
         a, b = self.cast(left, FLOAT).sql, self.cast(right, FLOAT).sql
@@ -276,7 +285,7 @@ class ConversionCompiler:
         money = common.name in ("money", "smallmoney")
         a, b = self._as_decimal(left, common), self._as_decimal(right, common)
         result = MONEY if money else arithmetic_decimal_type(op, _decimal_of(a), _decimal_of(b))
-        return Typed(f"k_decimal('{op}', {a.sql}, {b.sql}, {result.precision}, {result.scale})", result)
+        return Typed(f"k_decimal('{op}', {a.sql}, {b.sql}, {0 if money else result.precision}, {result.scale})", result)
 
     def _as_decimal(self, operand: Typed, common: SqlType) -> Typed:
         assert operand.type is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from emulators.sql_server.catalogue.collations import check_collation, sqlite_collation
+from emulators.sql_server.catalogue.collations import Collation, check_collation
 from emulators.sql_server.compiler.chains import STEPS_IN_ONE_TEXT, Chain, balanced
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
 from emulators.sql_server.compiler.conversion import ConversionCompiler, literal_sql
@@ -272,11 +272,11 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
 
     def _compile_like(self, node: Like, scope: Scope) -> Typed:
         operand, pattern = self.value(node.operand, scope), self.value(node.pattern, scope)
-        collation = self.collation_of(operand, pattern)
+        collation = self.collation_of(operand, pattern, operation="like")
         text = SqlType("nvarchar", -1)
         escape = self.cast(self.value(node.escape, scope), text).sql if node.escape is not None else "''"
         unicode = any(typed.type is not None and typed.type.name in UNICODE_STRINGS for typed in (operand, pattern))
-        options = int(collation == "CS") + 2 * int(unicode)
+        options = int(collation != "CI") + 2 * int(unicode)
         call = f"k_like({self.cast(operand, text).sql}, {self.cast(pattern, text).sql}, {escape}, {options})"
         return Typed(f"(NOT {call})" if node.negated else f"({call})", BOOLEAN)
 
@@ -300,6 +300,8 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
             return self._case(node, scope)
 
     def _case(self, node: Case, scope: Scope) -> Typed:
+        if all(isinstance(result, Null) for result in (*(result for _, result in node.whens), node.otherwise or Null())):
+            raise sql_error(8133)
         tests = []
         for test, _ in node.whens:
             tests.append(self.condition(test if node.operand is None else Comparison("=", node.operand, test), scope))
@@ -338,7 +340,7 @@ class ExpressionCompiler(SequenceCompiler, ConversionCompiler):
         if operand.type is None or operand.type.name not in STRINGS:
             raise SqlError(447, "Expression type is invalid for COLLATE clause.")
         check_collation(node.collation)
-        collation = "CI" if node.collation.upper() == "DATABASE_DEFAULT" else sqlite_collation(node.collation)
+        collation = Collation.named(node.collation, explicit=True)
         return Typed(operand.sql, operand.type, collation, operand.constant, operand.nullable)
 
     def _compile_attimezone(self, node: AtTimeZone, scope: Scope) -> Typed:

@@ -26,7 +26,7 @@ class InlineCompiler(TableCompiler):
 
 def find_function(compiler: TableCompiler, name: Name) -> InlineFunction | None:
     """The function of the database that a name in FROM means; a name without schema is one of the system's."""
-    if len(name) < 2 or (len(name) > 2 and name[-3] and name[-3].lower() != compiler.unit.database.lower()):
+    if len(name) < 2 or compiler.unit.is_elsewhere(name):
         return None
     return compiler.unit.catalogue.function(name[-2] or "dbo", name[-1])
 

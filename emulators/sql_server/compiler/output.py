@@ -14,7 +14,8 @@ from emulators.sql_server.compiler.queries import QueryCompiler, type_or_int
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope, Typed
 from emulators.sql_server.parser.batches import parse_expression
 from emulators.sql_server.parser.tree import Default, Expression, Output, Source, Star, TableSource, TableVariableSource
-from emulators.sql_server.values.datatypes import to_external
+from emulators.sql_server.parser.walk import is_sequential_id
+from emulators.sql_server.values.datatypes import UNIQUEIDENTIFIER, to_external
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import Column, SqlType
 from emulators.sql_server.values.variants import external
@@ -45,7 +46,10 @@ class OutputCompiler(QueryCompiler):
         """The column's DEFAULT, or NULL."""
         if column.default is None:
             return Typed("NULL", None)
-        return self.value(parse_expression(column.default), Scope())
+        expression = parse_expression(column.default)
+        if is_sequential_id(expression):
+            return Typed("k_new_sequential_id()", UNIQUEIDENTIFIER)
+        return self.value(expression, Scope())
 
     def assigned(self, node: Expression, column: TableColumn, scope: Scope) -> str:
         """A value for a column; too long strings are found out by the writer, which can name the column."""

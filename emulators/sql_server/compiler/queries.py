@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from emulators.sql_server.catalogue.model import quote_text
 from emulators.sql_server.compiler.compiled_query import CompiledQuery
+from emulators.sql_server.compiler.conversion import varying_bytes
 from emulators.sql_server.compiler.functions.aggregates import refuse_aggregates
 from emulators.sql_server.compiler.json import json_object, refuse_conflicts
 from emulators.sql_server.compiler.masks import combined
@@ -134,12 +135,15 @@ class QueryCompiler(SourceCompiler):
         rows = [[self.value(item, scope) for item in row] for row in body.rows]
         width = len(rows[0])
         if any(len(row) != width for row in rows):
-            raise sql_error(205)
+            raise SqlError(10709, "The number of columns for each row in a table value constructor must be the same.", 16)
         types = [self.unify(*(row[i] for row in rows)) for i in range(width)]
         text = ", ".join(
             "(" + ", ".join(self.cast(item, kind).sql for item, kind in zip(row, types, strict=True)) + ")" for row in rows
         )
-        columns = [("", Typed(f"_{i + 1}", kind, self.collation_of(*(row[i] for row in rows)))) for i, kind in enumerate(types)]
+        columns = [
+            ("", Typed(f"_{i + 1}", kind, self.collation_of(*(row[i] for row in rows), operation="UNION ALL")))
+            for i, kind in enumerate(types)
+        ]
         return CompiledQuery(
             columns, [f"column{i + 1}" for i in range(width)], after=f" FROM (VALUES {text})", single_row=len(rows) == 1
         )
@@ -153,14 +157,19 @@ class QueryCompiler(SourceCompiler):
         left_casts, right_casts = [], []
         for number, ((name, a), (_, b)) in enumerate(zip(left.columns, right.columns, strict=True), 1):
             common = self.unify(a, b)
-            collation = self.collation_of(a, b)
+            collation = self.collation_of(a, b, operation=f"{body.op}{' ALL' if body.every else ''}")
             collate = f" COLLATE {collation}" if common.name in STRINGS and not body.every else ""
             left_casts.append(self.cast(Typed("{}", a.type, a.collation), common).sql + collate)
             right_casts.append(self.cast(Typed("{}", b.type, b.collation), common).sql + collate)
             mask = combined([typed.mask for typed in (a, b) if typed.mask is not None], "a set operation over a masked column")
             columns.append((name, Typed(f"_{number}", common, collation, nullable=a.nullable or b.nullable, mask=mask)))
-        op = f"{body.op}{' ALL' if body.every else ''}"
+        same_bytes = not body.every and any(varying_bytes(typed.type) for _, typed in columns)
+        if same_bytes and body.op != "UNION":
+            raise unsupported(f"{body.op} of varbinary")
+        op = f"{body.op}{' ALL' if body.every or same_bytes else ''}"
         compiled = CompiledQuery(columns, [], compound=(_recast(left, left_casts), op, _recast(right, right_casts)))
+        if same_bytes:
+            self._deduplicate(compiled)
         return self._ordered(compiled, query, Scope(scope, ctes))
 
     def _ordered(self, compiled: CompiledQuery, query: Query, scope: Scope) -> CompiledQuery:
@@ -177,7 +186,7 @@ class QueryCompiler(SourceCompiler):
             if place is None:
                 place = _place_in_first_select(item.expression, query.body)
             if place is None:
-                raise sql_error(145)
+                raise sql_error(104)
             keys.append(self._order_key(compiled.columns[place][1], f"_{place + 1}", item))
         compiled.order = f" ORDER BY {', '.join(keys)}"
         compiled.limit = self._limit(None, query, scope)
@@ -236,6 +245,7 @@ class QueryCompiler(SourceCompiler):
             for number, (name, item) in enumerate(zip(names, items, strict=True), 1)
         ]
         compiled = CompiledQuery(columns, [self._item_sql(item, select.distinct) for item in items], distinct=select.distinct)
+        same_bytes = select.distinct and any(varying_bytes(item.type) for item in items)
         compiled.assignments = assignments
         if query.order:
             if not top_level and select.top is None and query.offset is None and query.for_json is None:
@@ -244,6 +254,8 @@ class QueryCompiler(SourceCompiler):
                 compiled.order = self._order_by(query.order, select, scope, columns, items)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         compiled.after = text + where + (f" GROUP BY {', '.join(group)}" if group else "") + (f" HAVING {having}" if having else "")
+        if same_bytes:
+            self._deduplicate(compiled)
         compiled.limit = self._limit(select, query, scope)
         compiled.single_row = (aggregated and not select.group) or select.source is None or self._takes_one(select)
         if expose:
@@ -261,6 +273,14 @@ class QueryCompiler(SourceCompiler):
             and select.top.count.value == 1
             and not select.top.percent
         )
+
+    def _deduplicate(self, compiled: CompiledQuery) -> None:
+        """DISTINCT or UNION, where values that are not the same may be equal."""
+        order, compiled.order, compiled.distinct = compiled.order, "", False
+        keys = [self.sort_key(Typed(typed.sql, typed.type, typed.collation)) for _, typed in compiled.columns]
+        text = compiled.sql()
+        compiled.items, compiled.compound = [f"_{number}" for number in range(1, len(keys) + 1)], None
+        compiled.after, compiled.order = f" FROM ({text}) GROUP BY {', '.join(keys)}", order
 
     def _item_sql(self, item: Typed, distinct: bool) -> str:
         if distinct and item.type is not None and item.type.name == "sql_variant":
@@ -283,7 +303,10 @@ class QueryCompiler(SourceCompiler):
         keys = []
         scope.free += 1
         for expression in select.group:
+            touched = scope.touched
             typed = self.value(expression, scope)
+            if scope.touched == touched:
+                raise SqlError(164, "Each GROUP BY expression must contain at least one column that is not an outer reference.", 15)
             scope.group_nodes.append(expression)
             scope.group_sql.add(typed.sql)
             keys.append(self.sort_key(typed))

@@ -118,6 +118,8 @@ class Unit:
     """#tables and @tables in reach, by lower-case name with its sign."""
     variables: dict[str, SqlType]
     database: str
+    elsewhere: str = ""
+    """The current database, where it is another: it has no tables."""
     bindings: list[tuple[str, Any]] = field(default_factory=list)
     binding_index: dict[tuple[str, Any], int] = field(default_factory=dict)
     views: set[str] = field(default_factory=set)
@@ -153,12 +155,19 @@ class Unit:
     def module(self, object_id: int) -> Iterator[None]:
         """Compile the query of a view or function: SELECT on it covers what it names, as far as that has the same owner."""
         outer, self.permissions = self.permissions, set()
+        place, self.elsewhere = self.elsewhere, ""
         try:
             yield
         finally:
+            self.elsewhere = place
             owner = self.catalogue.owner_of(object_id)
             self.beyond_chains |= {asked for asked in self.permissions if self.catalogue.owner_of(asked[1]) != owner}
             self.permissions = outer | {("SELECT", object_id)}
+
+    def is_elsewhere(self, name: tuple[str, ...]) -> bool:
+        """Whether an object of this name would be in another database."""
+        given = name[-3] if len(name) > 2 else ""
+        return (given or self.elsewhere or self.database).lower() != self.database.lower()
 
     def alias(self) -> str:
         self.sources += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from emulators.sql_server.catalogue.collations import Collation
 from emulators.sql_server.catalogue.model import quote, quote_text
 from emulators.sql_server.catalogue.objects import InlineFunction, Table
 from emulators.sql_server.catalogue.view_columns import SERVER_VIEWS, SYSTEM_VIEWS
@@ -106,13 +107,16 @@ class SourceCompiler(InlineCompiler):
         columns = SYSTEM_VIEWS.get(key)
         if columns is None:
             raise sql_error(208, ".".join(node.name))
-        if node.name[-3:-2] and node.name[-3].lower() in ("master", "tempdb") and key not in SERVER_VIEWS:
-            raise unsupported(f"{key} of {node.name[-3].lower()}")
+        if self.unit.is_elsewhere(node.name) and key not in SERVER_VIEWS:
+            raise unsupported(f"{key} of {(node.name[-3] if len(node.name) > 2 else '') or self.unit.elsewhere}")
         self.unit.views.add(key)
         inner = self.unit.alias()
         bound = Bound(
             node.alias or node.name[-1],
-            [BoundColumn(column, kind, f"{inner}.{quote(column)}") for column, kind in columns],
+            [
+                BoundColumn(column, kind, f"{inner}.{quote(column)}", collation=Collation.named("") if kind == SYSNAME else "CI")
+                for column, kind in columns
+            ],
             (node.name[-2], node.name[-1]),
             explicit_alias=bool(node.alias),
         )
@@ -311,6 +315,8 @@ class SourceCompiler(InlineCompiler):
         values = [self.value(argument, scope) for argument in defaults]
         correlated = scope.touched != touched
         if name == "STRING_SPLIT" and len(values) in (2, 3):
+            for value in values[:2]:
+                self.require_default_case(value, "STRING_SPLIT")
             columns = [("value", NVARCHAR_MAX)]
             if len(values) == 3 and values[2].constant == 1:
                 columns.append(("ordinal", BIGINT))

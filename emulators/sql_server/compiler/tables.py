@@ -46,7 +46,7 @@ class TableCompiler(FunctionCompiler, ExpressionCompiler):
         if last.startswith("#"):
             return self.unit.temporary.get(last.lower())
         schema = (name[-2] if len(name) > 1 else "") or "dbo"
-        if len(name) > 2 and name[-3] and name[-3].lower() not in (self.unit.database.lower(), "tempdb", "master"):
+        if self.unit.is_elsewhere(name):
             return None
         table = self.unit.catalogue.table(schema, last)
         if table is not None:

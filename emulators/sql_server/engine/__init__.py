@@ -11,7 +11,10 @@ Where it differs from the real server, on purpose:
 * errors of names (207, 22105, …) come when the statement is reached. In the real server they come before the batch starts.
 * strings sort by code point without case, and uniqueidentifiers as text. varchar has code page 1252. Characters beyond the first
   plane differ from each other, which they do not in the oldest collations of the real server.
-* comparisons of binaries do not see zeros at the end. Unique keys, GROUP BY, DISTINCT and UNION do see them here.
+* change tracking tells keys apart that differ by zeros at the end of a varbinary. INTERSECT and EXCEPT of varbinary, and foreign
+  keys of varbinary, are refused.
+* a letter that stands for two is equal to them where Python folds it so: ß is ss, also in varchar, but æ, œ and þ are not ae, oe
+  and th. Constants, variables and most catalogue columns never conflict with a collation.
 * a statement that draws from a sequence takes the write lock. Values that a rolled-back transaction drew can come again after a
   restart.
 * CHANGETABLE shows a key whose spelling changed, but not its value, as it was first spelled after the version asked from.

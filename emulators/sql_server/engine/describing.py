@@ -37,7 +37,9 @@ def describe(session: Session, sql: str, parameters: Mapping[str, SqlType]) -> l
                 else:
                     variables[name] = session.store.catalogue.resolved(kind)[0]
             continue
-        compiler = StatementCompiler(Unit(session.store.catalogue, temporary, variables, session.owner.name))
+        compiler = StatementCompiler(
+            Unit(session.store.catalogue, temporary, variables, session.owner.name, session.other_database)
+        )
         columns = _columns(compiler, statement)
         if columns:
             return columns

@@ -12,6 +12,7 @@ from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.engine.declarations import declarations_in, widened
 from emulators.sql_server.engine.flow import BreakLoop, ContinueLoop, FlowStatements, ReturnFromBatch
 from emulators.sql_server.engine.options import set_option
+from emulators.sql_server.engine.other_databases import refuse_elsewhere
 from emulators.sql_server.engine.statement_errors import is_terminated, with_named_limits
 from emulators.sql_server.objects.ddl import Ddl
 from emulators.sql_server.parser.tree import (
@@ -154,6 +155,7 @@ class Interpreter(FlowStatements):
             raise sql_error(191) from None
         outer, self.frame = self.frame, Frame(dynamic=dynamic)
         hidden = self.session.hide_table_variables() if dynamic else {}
+        options = self.session.settings() if dynamic else None
         for name, parameter in parameters.items():
             kind = widened(parameter.type)
             value = to_internal(parameter.value, kind)
@@ -166,11 +168,17 @@ class Interpreter(FlowStatements):
             yield from self._statements(statements)
         except ReturnFromBatch:
             pass
+        except (GeneratorExit, SqlError) as error:  # given up: before the options of dynamic SQL end, XACT_ABORT among them
+            if dynamic and self.session.xact_abort and getattr(error, "number", 3617) == 3617:
+                self.store.abandon()
+            raise
         except (BreakLoop, ContinueLoop):
             raise SqlError(135, "Cannot use a BREAK statement outside the scope of a WHILE statement.", 15) from None
         finally:
             self.nesting -= 1
             self.session.drop_table_variables(self.frame.tables, hidden)
+            if options is not None:
+                self.session.restore(options)
             finished, self.frame = self.frame, outer
             self.session.finished_frame = finished
 
@@ -199,6 +207,7 @@ class Interpreter(FlowStatements):
             raise unsupported(type(statement).__name__)
         self.session.redacting = False
         try:
+            refuse_elsewhere(self.session, statement)
             yield from with_named_limits(handler(statement))
         except SqlError as error:
             if self.session.redacting:
@@ -244,10 +253,14 @@ class Interpreter(FlowStatements):
 
     def unit(self) -> Unit:
         """What a statement may see now."""
-        return Unit(self.store.catalogue, self.session.temporary, self.frame.types, self.store.database.name)
+        return Unit(
+            self.store.catalogue, self.session.temporary, self.frame.types, self.store.database.name, self.session.other_database
+        )
 
     def _plan(self, statement: Statement, make: Any, part: str = "") -> Any:
-        key = (part, self.store.catalogue.version, self.session.temporary_key, self.frame.types_key, self.session.identity_insert)
+        session = self.session
+        seen = (session.temporary_key, self.frame.types_key, session.identity_insert, session.other_database)
+        key = (part, self.store.catalogue.version, *seen)
         plan = statement.plans.get(key)
         if plan is None:
             if len(statement.plans) > _MAX_PLANS:

@@ -49,6 +49,9 @@ _VOLATILE_VIEWS = frozenset(
 )
 
 
+_SETTINGS = ("database", "nocount", "xact_abort", "lock_timeout", "deadlock_priority")
+
+
 class SessionOwner(Database, Protocol):
     """What a session uses of the database."""
 
@@ -130,6 +133,11 @@ class Session(TemporaryTables):
             )
             self._user = (catalogue.version, name)
         return self._user[1]
+
+    @property
+    def other_database(self) -> str:
+        """The current database, where it is not the one that has the tables, else ''."""
+        return "" if self.database == self.owner.name else self.database
 
     @property
     def is_administrator(self) -> bool:
@@ -231,6 +239,18 @@ class Session(TemporaryTables):
             self.store.isolation = "READ COMMITTED"
         self.store.lock_timeout_seconds = 30.0
         self.database = self._initial_database
+
+    def settings(self) -> dict[str, Any]:
+        """The database and the SET options."""
+        own = {name: getattr(self, name) for name in _SETTINGS}
+        store = (self.store.isolation, self.store.lock_timeout_seconds)
+        return own | {"options": dict(self.options), "store": store}
+
+    def restore(self, settings: dict[str, Any]) -> None:
+        """What dynamic SQL has set ends with it."""
+        for name in (*_SETTINGS, "options"):
+            setattr(self, name, settings[name])
+        self.store.isolation, self.store.lock_timeout_seconds = settings["store"]
 
     def cancel(self) -> None:
         """Stop what runs; from any thread."""

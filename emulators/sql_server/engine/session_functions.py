@@ -31,6 +31,7 @@ from emulators.sql_server.values.datatypes import (
     system_type_id,
     system_types,
 )
+from emulators.sql_server.values.errors import unsupported
 from emulators.sql_server.values.results import SqlError, SqlType
 from emulators.sql_server.values.variants import packer
 
@@ -110,12 +111,12 @@ class SessionFunctions:
         parts = split_name(text) if text else ()
         if not parts:
             return None
-        if len(parts) > 2 and parts[-3] and parts[-3].lower() not in (self.session.database.lower(), "tempdb", "master"):
-            return None
         name = parts[-1]
         if name.startswith("#"):
             table = self.session.temporary.get(name.lower())
             return (table.object_id, "U") if table else None
+        if ((parts[-3] if len(parts) > 2 else "") or self.session.database).lower() != self.session.owner.name.lower():
+            return None
         schema = (parts[-2] if len(parts) > 1 else "") or "dbo"
         if schema.lower() in ("sys", "information_schema"):
             key = f"{schema.lower()}.{name.lower()}"
@@ -476,9 +477,28 @@ class SessionFunctions:
         return self.session.host
 
 
+_OF_OBJECTS = frozenset(
+    {
+        *("k_object_name", "k_object_schema_name", "k_object_property", "k_object_property_ex", "k_column_length", "k_column_name"),
+        *("k_column_property", "k_index_column", "k_index_property", "k_identity_current", "k_identity_increment"),
+        *("k_identity_seed", "k_min_valid_version"),
+    }
+)
+"""They look into the current database."""
+
+
+def _here(session: Session, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    if session.other_database:
+        raise unsupported(f"{name} in the database {session.other_database}")
+    return function(*arguments)
+
+
 def register_session_functions(session: Session, connection: sqlite3.Connection, report: Callable[[SqlError], None]) -> None:
     """Make them known to the session's connection."""
     functions = SessionFunctions(session)
     for name, count in FUNCTIONS.items():
-        connection.create_function(name, count, guarded(getattr(functions, name.removeprefix("k_")), report))
+        function = getattr(functions, name.removeprefix("k_"))
+        if name in _OF_OBJECTS:
+            function = partial(_here, session, name.removeprefix("k_").upper(), function)
+        connection.create_function(name, count, guarded(function, report))
     connection.create_function("k_list_properties", 7, guarded(partial(listed, session), report))

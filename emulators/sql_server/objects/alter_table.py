@@ -17,14 +17,14 @@ from emulators.sql_server.objects.limits import require_key_fits, require_row_fi
 from emulators.sql_server.objects.table_builder import TableBuilder
 from emulators.sql_server.objects.table_storage import build_index, drop_index
 from emulators.sql_server.parser.batches import parse_condition, parse_expression, parse_query
-from emulators.sql_server.parser.tree import AlterTable
+from emulators.sql_server.parser.tree import AlterTable, TableColumnSyntax
 from emulators.sql_server.parser.walk import columns_in
 from emulators.sql_server.storage import change_tracking
 from emulators.sql_server.storage.writer import check_query
-from emulators.sql_server.values.datatypes import STRINGS
+from emulators.sql_server.values.datatypes import STRINGS, display
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.legality import CONVERSIONS, named
-from emulators.sql_server.values.results import SqlError
+from emulators.sql_server.values.results import SqlError, SqlType
 
 
 class TableAlterer(TableBuilder):
@@ -282,7 +282,12 @@ class TableAlterer(TableBuilder):
         collation = check_collation(syntax.collation)
         if column.computed is not None or column.identity is not None or syntax.type is None:
             raise unsupported("ALTER COLUMN of an identity or computed column")
-        if syntax.type.name != column.type.name:
+        if "rowversion" in (column.type.name, syntax.type.name):
+            raise _no_rowversion(column, syntax.type)
+        same = (column.type, column.nullable, column.collation)
+        if (syntax.type, syntax.nullable is not False, collation) != same and not (
+            collation == column.collation and _only_grows(column, syntax)
+        ):
             self._refuse_dependents(table, column, "ALTER COLUMN")
         self._refuse(self._bound_to(table, column.name.lower()), column, "ALTER COLUMN")
         if column.type.name != syntax.type.name and CONVERSIONS.get((column.type.name, syntax.type.name)) == "none":
@@ -336,3 +341,17 @@ class TableAlterer(TableBuilder):
         self.store.run(f"DROP TABLE {old}")
         for index in table.indexes:
             build_index(self.store, table, index)
+
+
+def _only_grows(column: TableColumn, syntax: TableColumnSyntax) -> bool:
+    """Whether indexes and constraints stay as they are: a column of varying length gets longer, and nothing else."""
+    old, new = column.type, syntax.type
+    assert new is not None
+    varying = old.name == new.name and old.name in ("varchar", "nvarchar", "varbinary")
+    return varying and (syntax.nullable is not False) == column.nullable and (new.length < 0 or 0 < old.length <= new.length)
+
+
+def _no_rowversion(column: TableColumn, new: SqlType) -> SqlError:
+    if column.type.name == "rowversion":
+        return SqlError(4928, f"Cannot alter column '{column.name}' because it is 'timestamp'.")
+    return SqlError(4927, f"Cannot alter column '{column.name}' to be data type {display(new, False)}.")

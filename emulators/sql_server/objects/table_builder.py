@@ -7,13 +7,21 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
-from emulators.sql_server.catalogue.collations import check_collation
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION, check_collation
 from emulators.sql_server.catalogue.masking import parse_mask
 from emulators.sql_server.catalogue.model import constraints_of
 from emulators.sql_server.catalogue.objects import Check, ForeignKey, Index, Table, TableColumn
 from emulators.sql_server.compiler.scope import Scope, Unit
 from emulators.sql_server.compiler.statements import StatementCompiler
 from emulators.sql_server.objects import security
+from emulators.sql_server.objects.definition_rules import (
+    require_different_columns,
+    require_identity,
+    require_no_subquery,
+    require_one_rowversion,
+    require_possible_actions,
+    require_same_types,
+)
 from emulators.sql_server.objects.limits import require_key_fits, require_row_fits
 from emulators.sql_server.parser.batches import parse_condition, parse_expression
 from emulators.sql_server.parser.tree import (
@@ -27,10 +35,10 @@ from emulators.sql_server.parser.tree import (
     TableColumnSyntax,
     TableDefinition,
 )
-from emulators.sql_server.parser.walk import columns_in, walk
+from emulators.sql_server.parser.walk import columns_in, is_sequential_id, walk
 from emulators.sql_server.storage.session import Session
 from emulators.sql_server.storage.writer import check_query, own_columns_scope
-from emulators.sql_server.values.datatypes import INT, INTEGERS, alias_parts
+from emulators.sql_server.values.datatypes import INT, alias_parts
 from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlError
 
@@ -123,10 +131,11 @@ class TableBuilder:
         nullable = node.nullable if node.nullable is not None else not (primary or node.identity or node.type.name == "rowversion")
         if alias is not None and node.nullable is None and not primary:
             nullable = alias.nullable
+        require_identity(table, node, node.type)
+        require_one_rowversion(table, node, node.type)
+        if node.rowguid and node.type.name != "uniqueidentifier":
+            raise unsupported(f"ROWGUIDCOL of {node.type.name}")
         if node.identity:
-            whole = node.type.name in INTEGERS - {"bit"} or node.type.name in ("decimal", "numeric") and node.type.scale == 0
-            if not whole or node.nullable:
-                raise sql_error(2749, node.name)
             nullable = False
         column = TableColumn(table.next_column_id, node.name, node.type, nullable, node.identity, collation=collation)
         if node.mask is not None:
@@ -142,8 +151,11 @@ class TableBuilder:
     def _set_default(self, table: Table, column: TableColumn, name: str, text: str) -> None:
         unit = Unit(self.store.catalogue, {}, {}, self.store.database.name)
         compiler = StatementCompiler(unit)
-        with compiler.drawing():
-            compiler.assigned_as(compiler.value(parse_expression(text), Scope()), column.type)
+        expression = parse_expression(text)
+        require_no_subquery(expression)
+        if not (is_sequential_id(expression) and column.type.name == "uniqueidentifier"):
+            with compiler.drawing():
+                compiler.assigned_as(compiler.value(expression, Scope()), column.type)
         if name:
             self._require_free(table, name)
         column.default, column.default_id = text, self._new_id(table)
@@ -164,6 +176,7 @@ class TableBuilder:
 
     def _type_computed(self, table: Table, column: TableColumn, text: str) -> None:
         expression = parse_expression(text)
+        require_no_subquery(expression)
         computed = {other.name.lower(): other.name for other in table.columns if other.computed is not None}
         for name in sorted(columns_in(expression) & set(computed)):
             raise sql_error(1759, computed[name], table.name)
@@ -194,6 +207,7 @@ class TableBuilder:
             check = Check(
                 object_id, node.name or self._system_name("CK", table, column_name, object_id), node.expression, column_name
             )
+            require_no_subquery(parse_condition(check.text))
             check_query(self.store, table, check.text)
             table.checks.append(check)
             return check
@@ -246,6 +260,7 @@ class TableBuilder:
             node.include,
             node.where,
         )
+        require_different_columns([*(column.lower() for column, _ in columns), *map(str.lower, node.include)])
         require_key_fits(table, index)
         for included in node.include:
             if table.column(included) is None:
@@ -277,6 +292,8 @@ class TableBuilder:
         key = ForeignKey(
             object_id, name, [column for column, _ in node.columns], parent.object_id, referenced, node.on_delete, node.on_update
         )
+        require_same_types(table, parent, key, DEFAULT_COLLATION)
+        require_possible_actions(table, key)
         table.foreign_keys.append(key)
         self._refuse_cascade_paths(table, key)
         return key

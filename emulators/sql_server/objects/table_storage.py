@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from emulators.sql_server.catalogue.model import collate_clause, quote, storage_column
+from emulators.sql_server.catalogue.model import has_equal_forms, quote, storage_column, unique_term
 from emulators.sql_server.catalogue.objects import Index, Table
 from emulators.sql_server.catalogue.sizes import is_wide, key_types, require_entry_fits
 from emulators.sql_server.storage.store import Store
@@ -25,20 +25,20 @@ def _index_name(table: Table, index: Index, kind: str) -> str:
 
 
 def _create_index(store: Store, table: Table, index: Index) -> None:
-    """SQLite lets NULLs repeat in a unique index, SQL Server does not: such an index gets a twin over expressions. One over
-    computed columns is never unique, so that it needs no storage to be right."""
+    """SQLite lets NULLs repeat in a unique index, and bytes that differ by zeros at the end. SQL Server does not: such an index
+    gets a twin over expressions. One over computed columns is never unique, so that it needs no storage to be right."""
     if any(column is not None and column.computed is not None for column in (table.column(name) for name, _ in index.columns)):
         return
     where = f" WHERE {index_condition(store, table, index.where)}" if index.where else ""
     prefix = "temp." if table.temporary else ""
     columns = ", ".join(f"{quote(name)}{' DESC' if descending else ''}" for name, descending in index.columns)
     own = [table.column(name) for name, _ in index.columns]
-    nullable = index.unique and any(column is not None and column.nullable for column in own)
-    unique = "UNIQUE " if index.unique and not nullable else ""
+    twin = index.unique and any(column is not None and (column.nullable or has_equal_forms(column)) for column in own)
+    unique = "UNIQUE " if index.unique and not twin else ""
     on = f'"t{table.object_id}"'
     store.run(f"CREATE {unique}INDEX {prefix}{_index_name(table, index, '')} ON {on} ({columns}){where}")
-    if nullable:
-        terms = ", ".join(f"IFNULL({quote(column.name)}, X'00'){collate_clause(column)}" for column in own if column is not None)
+    if twin:
+        terms = ", ".join(unique_term(column) for column in own if column is not None)
         store.run(f"CREATE UNIQUE INDEX {prefix}{_index_name(table, index, 'u')} ON {on} ({terms}){where}")
 
 
@@ -58,7 +58,8 @@ def build_index(store: Store, table: Table, index: Index) -> None:
         _create_index(store, table, index)
     except sqlite3.IntegrityError:
         names = ", ".join(quote(name) for name, _ in index.columns)
-        row = store.rows(f"SELECT {names} FROM {table.storage} GROUP BY {names} HAVING COUNT(*) > 1 LIMIT 1")[0]
+        terms = ", ".join(unique_term(column) for name, _ in index.columns if (column := table.column(name)) is not None)
+        row = store.rows(f"SELECT {names} FROM {table.storage} GROUP BY {terms} HAVING COUNT(*) > 1 LIMIT 1")[0]
         values = ", ".join(
             shown(value, column)
             for value, (name, _) in zip(row, index.columns, strict=True)

@@ -19,6 +19,8 @@ class ParserBase:
         self.sql = sql
         self.tokens = tokenize(sql)
         self.index = 0
+        self.cases = 0
+        """How many CASE are open."""
 
     @property
     def token(self) -> Token:
@@ -130,10 +132,9 @@ class ParserBase:
         arguments: list[Any] = []
         if self.accept("("):
             while True:
-                if self.accept("MAX"):
-                    arguments.append(-1)
-                else:
-                    arguments.append(self.integer())
+                if self.at("-") or (self.at("MAX") and name.lower() not in ("varchar", "nvarchar", "varbinary")):
+                    raise self.syntax_error()
+                arguments.append(-1 if self.accept("MAX") else self.integer())
                 if not self.accept(","):
                     break
             self.expect(")")
@@ -145,8 +146,9 @@ class ParserBase:
                 raise
             words = [str(part.value) for part in self.tokens[start : self.index] if part.kind in ("word", "quoted")]
             if arguments:
-                text = f"Column, parameter, or variable #1: Cannot specify a column width on data type {words[-1]}."
-                raise SqlError(2716, text, line=token.line) from None
+                error = sql_error(2716, words[-1])
+                error.line = token.line
+                raise error from None
             return alias_named(words)
 
     def name_of_type(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from emulators.sql_server.parser.databases import DatabaseParser
+from emulators.sql_server.parser.lexer import Token
 from emulators.sql_server.parser.tree import (
     AlterTable,
     ConstraintSyntax,
@@ -19,10 +20,19 @@ from emulators.sql_server.parser.tree import (
     TruncateTable,
 )
 from emulators.sql_server.values.datatypes import type_from_syntax
+from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlType
 
 _NEVER_THERE = ("PROC", "PROCEDURE", "TRIGGER", "SYNONYM")
 """Objects that cannot be made here, so that there is never one to drop."""
+_STORAGE_OPTIONS = frozenset(
+    {
+        *("PAD_INDEX", "FILLFACTOR", "IGNORE_DUP_KEY", "DROP_EXISTING", "ONLINE", "RESUMABLE", "MAXDOP", "MAX_DURATION"),
+        *("STATISTICS_NORECOMPUTE", "STATISTICS_INCREMENTAL", "SORT_IN_TEMPDB", "ALLOW_ROW_LOCKS", "ALLOW_PAGE_LOCKS"),
+        *("OPTIMIZE_FOR_SEQUENTIAL_KEY", "DATA_COMPRESSION", "XML_COMPRESSION"),
+    }
+)
+"""Options of tables and indexes that no result depends on."""
 _CONSTRAINT_WORDS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "DEFAULT")
 
 
@@ -73,6 +83,8 @@ class DdlParser(DatabaseParser):
         constraint = ConstraintSyntax("INDEX", self.identifier())
         constraint.unique = self.accept("UNIQUE")
         constraint.clustered = self._clustered()
+        if self.at_any("COLUMNSTORE", "HASH"):
+            raise self.not_supported(f"INDEX … {self.token.upper}")
         if self.at("("):
             constraint.columns = self._index_columns()
         constraint.include = self.identifier_list() if self.accept("INCLUDE") else []
@@ -114,8 +126,8 @@ class DdlParser(DatabaseParser):
             depth = 0
             while True:
                 token = self.next()
-                if token.upper == "IGNORE_DUP_KEY" and self.ahead().upper == "ON":
-                    raise self.not_supported("IGNORE_DUP_KEY = ON")
+                if depth == 1 and self.tokens[self.index - 2].text in ("(", ","):
+                    self._storage_option(token)
                 depth += (token.text == "(") - (token.text == ")")
                 if token.kind == "end":
                     raise self.syntax_error(token)
@@ -129,6 +141,14 @@ class DdlParser(DatabaseParser):
             self._refuse_partitions()
         if self.accept("TEXTIMAGE_ON"):
             self.next()
+
+    def _storage_option(self, token: Token) -> None:
+        """An option in brackets, before its value."""
+        value = self.ahead().upper if self.at("=") else self.token.upper
+        if token.upper not in _STORAGE_OPTIONS:
+            raise self.not_supported(f"WITH ({token.text.upper()})")
+        if token.upper in ("IGNORE_DUP_KEY", "DROP_EXISTING", "RESUMABLE") and value == "ON":
+            raise self.not_supported(f"{token.upper} = ON")
 
     def _refuse_partitions(self) -> None:
         if self.at("("):
@@ -225,7 +245,12 @@ class DdlParser(DatabaseParser):
             self.next()
             column = TableColumnSyntax(name, self.type_named("rowversion"))
         else:
+            is_name = self.at("SYSNAME") or self.at("SYS", ".", "SYSNAME")
             column = TableColumnSyntax(name, self.data_type())
+            self.column_options(column)
+            if is_name and column.nullable is None:
+                column.nullable = False
+            return column
         self.column_options(column)
         return column
 
@@ -252,7 +277,7 @@ class DdlParser(DatabaseParser):
             elif self.accept("COLLATE"):
                 column.collation = self.any_word()
             elif self.accept("ROWGUIDCOL"):
-                pass
+                column.rowguid = True
             elif self.accept("MASKED"):
                 column.mask = self._mask()
             elif self.at_any("SPARSE", "FILESTREAM", "COLUMN_SET", "ENCRYPTED", "GENERATED", "HIDDEN"):
@@ -262,6 +287,8 @@ class DdlParser(DatabaseParser):
                     self.next()
                     self.expect("KEY")
                 constraint = self._constraint(column.name)
+                if constraint.kind == "DEFAULT" and column.default is not None:
+                    raise sql_error(8148, column.name, "")
                 if constraint.kind == "DEFAULT":
                     column.default = (constraint.name, constraint.expression)
                     column.default_with_values = constraint.with_values
@@ -423,7 +450,11 @@ class DdlParser(DatabaseParser):
             if self.accept("DROP", "MASKED"):
                 return AlterTable(name, "DROP MASKED", names=[column_name])
             column = TableColumnSyntax(column_name, self.data_type())
+            start = self.index
             self.column_options(column)
+            for token in self.tokens[start : self.index]:
+                if token.upper in (*_CONSTRAINT_WORDS, "REFERENCES", "IDENTITY", "ROWGUIDCOL"):
+                    raise self.syntax_error(token)
             return AlterTable(name, "ALTER COLUMN", TableDefinition([column], []))
         raise self.not_supported(f"ALTER TABLE … {self.token.text.upper()}")
 

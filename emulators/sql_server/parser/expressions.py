@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_UP, Decimal
 
 from emulators.sql_server.parser.base import ParserBase
@@ -56,6 +57,7 @@ _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<="
 _FUNCTION_KEYWORDS = frozenset({"LEFT", "RIGHT", "COALESCE", "NULLIF", "CONVERT", "TRY_CONVERT", "USER", "CONTAINS", "UPDATE"})
 _NILADIC = frozenset({"CURRENT_TIMESTAMP", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER"})
 _DATE_PART_FUNCTIONS = frozenset({"DATEADD", "DATEDIFF", "DATEDIFF_BIG", "DATEPART", "DATENAME", "DATETRUNC"})
+_CASE_LEVELS = 10
 
 
 class ExpressionParser(ParserBase):
@@ -371,6 +373,15 @@ class ExpressionParser(ParserBase):
 
     def _case(self) -> Expression:
         self.expect("CASE")
+        self.cases += 1
+        if self.cases > _CASE_LEVELS:
+            raise SqlError(125, f"Case expressions may only be nested to level {_CASE_LEVELS}.", 15, line=self.token.line)
+        try:
+            return self._case_parts()
+        finally:
+            self.cases -= 1
+
+    def _case_parts(self) -> Expression:
         operand = None if self.at("WHEN") else self.expression()
         whens = []
         while self.accept("WHEN"):
@@ -436,11 +447,15 @@ def _money(text: str) -> Literal:
 
 def _number(text: str) -> Literal:
     if "e" in text.lower():
-        return Literal(float(text), FLOAT)
+        value = float(text)
+        if math.isinf(value) or value == 0 and any(digit in "123456789" for digit in text.lower().partition("e")[0]):
+            raise SqlError(168, f"The floating point value '{text}' is out of the range of computer representation (8 bytes).", 15)
+        return Literal(value, FLOAT)
+    if len(text.replace(".", "").lstrip("0")) > 38:
+        raise SqlError(1007, f"The number '{text}' is out of the range for numeric representation (maximum precision 38).", 15)
     if text.isdigit():
-        value = int(text)
-        if value < 2**31:
-            return Literal(value, INT)
+        if int(text) < 2**31:
+            return Literal(int(text), INT)
         return Literal(Decimal(text), SqlType("numeric", 0, len(text.lstrip("0")), 0))
     whole, _, fraction = text.partition(".")
     whole = whole.lstrip("0")

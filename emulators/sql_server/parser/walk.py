@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from emulators.sql_server.parser.tree import ColumnRef, Node, Query
+from emulators.sql_server.parser.tree import ColumnRef, FunctionCall, Node, Query
 from emulators.sql_server.values.results import SqlType
 
 _LEAVES = (str, int, bool, SqlType, type(None))
@@ -34,6 +34,11 @@ def walk(node: Any) -> Iterator[Node]:
             waiting += [value for value in values if value.__class__ not in _LEAVES and not isinstance(value, Query)]
         elif isinstance(node, (list, tuple)):
             waiting += reversed(node)
+
+
+def is_sequential_id(node: Node) -> bool:
+    """NEWSEQUENTIALID(), which only a DEFAULT may be, and only as a whole."""
+    return isinstance(node, FunctionCall) and node.name == "NEWSEQUENTIALID" and not node.arguments
 
 
 def columns_in(node: Node) -> set[str]:

@@ -27,6 +27,8 @@ Events = Iterator[Event | SqlError]
 
 def call(interpreter: Interpreter, name: str, shown: str, arguments: list[Argument]) -> Events:
     """Run a procedure; its return value goes to ``interpreter.return_value``. Raises SqlError 2812 for an unknown one."""
+    if interpreter.session.other_database and name not in _OF_THE_SERVER:
+        raise unsupported(f"{shown} in the database {interpreter.session.other_database}")
     procedure = PROCEDURES.get(name)
     if procedure is not None:
         yield from procedure(interpreter, arguments) or ()
@@ -232,6 +234,17 @@ def _reset_connection(interpreter: Interpreter, arguments: list[Argument]) -> No
     interpreter.session.reset()
 
 
+_OF_THE_SERVER = frozenset(
+    {
+        "sp_executesql",
+        "sp_set_session_context",
+        "sp_reset_connection",
+        "sp_datatype_info",
+        "sp_datatype_info_90",
+        "sp_datatype_info_100",
+    }
+)
+"""They do the same in every database."""
 PROCEDURES: dict[str, Any] = {
     "sp_getapplock": _get_app_lock,
     "sp_releaseapplock": _release_app_lock,

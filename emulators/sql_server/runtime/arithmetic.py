@@ -57,7 +57,11 @@ def _negate(value: str | None) -> str | None:
     return None if value is None else encode_decimal(decode_decimal(value).copy_negate())
 
 
+_MONEY_LIMIT = Decimal("922337203685477.5808")
+
+
 def _decimal(op: str, a: str | None, b: str | None, precision: int, scale: int) -> str | None:
+    """Precision 0 stands for money."""
     if a is None or b is None:
         return None
     x, y = decode_decimal(a), decode_decimal(b)
@@ -78,7 +82,9 @@ def _decimal(op: str, a: str | None, b: str | None, precision: int, scale: int) 
 
 def _fit(value: Decimal, precision: int, scale: int) -> str:
     rounded = quantize(value, scale)
-    if rounded.copy_abs() >= Decimal(10) ** (precision - scale):
+    if not precision and not -_MONEY_LIMIT <= rounded < _MONEY_LIMIT:
+        raise sql_error(8115, "expression", "money")
+    if precision and rounded.copy_abs() >= Decimal(10) ** (precision - scale):
         raise sql_error(8115, "expression", "numeric")
     return encode_decimal(rounded)
 
@@ -91,5 +97,6 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_float_divide": (2, _float_divide),
     "k_negate": (1, _negate),
     "k_decimal": (5, _decimal),
+    "k_fit": (3, lambda value, precision, scale: None if value is None else _fit(decode_decimal(value), precision, scale)),
 }
 """Number of arguments and implementation of each, by its name in SQLite."""

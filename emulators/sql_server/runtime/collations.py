@@ -1,4 +1,4 @@
-"""The two collations, and how instants compare."""
+"""The three collations, and how instants compare."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from functools import lru_cache
 from emulators.sql_server.values.utf16 import merged
 
 _FORMS = [chr(number) for number in (0x3000, *range(0xFF01, 0xFFEF)) if unicodedata.name(chr(number), "")]
-_WIDTHS = {ord(form): unicodedata.normalize("NFKC", form) for form in _FORMS}
+_KANA = {number: chr(number - 0x60) for number in range(0x30A1, 0x30F7)}
+"""Katakana as hiragana."""
+_WIDTHS = {ord(form): unicodedata.normalize("NFKC", form).translate(_KANA) for form in _FORMS} | _KANA
 
 
 def one_width(text: str) -> str:
-    """Full-width and half-width forms as the plain characters: without _WS a collation does not tell them apart."""
+    """Full-width and half-width forms as the plain characters, katakana as hiragana: without _WS and _KS a collation does not tell
+    them apart."""
     return text.translate(_WIDTHS)
 
 
@@ -34,6 +37,12 @@ def compare_cs(a: str, b: str) -> int:
     if not (a.isascii() and b.isascii()):
         a, b = one_width(merged(a)), one_width(merged(b))
     x, y = a.rstrip(" "), b.rstrip(" ")
+    return (x > y) - (x < y)
+
+
+def compare_bin(a: str, b: str) -> int:
+    """The numbers of the characters count, trailing blanks do not."""
+    x, y = merged(a).rstrip(" "), merged(b).rstrip(" ")
     return (x > y) - (x < y)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +25,7 @@ from emulators.sql_server.runtime import (
     variants,
 )
 from emulators.sql_server.runtime.aggregates import DecimalSum, Single, StringAggregate
-from emulators.sql_server.runtime.collations import compare_ci, compare_cs, compare_instants
+from emulators.sql_server.runtime.collations import compare_bin, compare_ci, compare_cs, compare_instants
 from emulators.sql_server.runtime.for_json import JsonRows, json_row
 from emulators.sql_server.values.messages import format_message
 from emulators.sql_server.values.results import SqlError
@@ -52,8 +54,18 @@ def _new_id() -> str:
     return str(uuid.uuid4()).upper()
 
 
+_SEQUENTIAL = itertools.count(int(time.time()))
+_MACHINE = _new_id()[8:]
+
+
+def _new_sequential_id() -> str:
+    """Greater than those before, also after a restart."""
+    return f"{next(_SEQUENTIAL) & 0xFFFFFFFF:08X}{_MACHINE}"
+
+
 OTHERS: dict[str, tuple[int, Callable[..., Any]]] = {
     "k_new_id": (0, _new_id),
+    "k_new_sequential_id": (0, _new_sequential_id),
     "k_random": (0, lambda: random.random()),
     "k_pi": (0, lambda: math.pi),
     "k_null": (0, lambda: None),
@@ -96,6 +108,7 @@ def register(connection: sqlite3.Connection, report: Callable[[SqlError], None])
     connection.create_window_function("k_decimal_sum", 1, _guarded_class(DecimalSum, report))
     connection.create_collation("CI", compare_ci)
     connection.create_collation("CS", compare_cs)
+    connection.create_collation("BIN", compare_bin)
     connection.create_collation("INSTANT", compare_instants)
 
 

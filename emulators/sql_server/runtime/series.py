@@ -7,14 +7,18 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Any
 
+from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError
+from emulators.sql_server.values.utf16 import units
 
 _EXACT = Context(prec=100)
 
 
 def _string_split(text: str | None, separator: str | None) -> str:
     """Rows [value, ordinal] of STRING_SPLIT."""
-    if text is None or not separator:
+    if separator is None or units(separator) != 1:
+        raise sql_error(214, "separator", "nchar(1)/nvarchar(1)")
+    if text is None:
         return "[]"
     return json.dumps([[part, position] for position, part in enumerate(text.split(separator), 1)])
 

@@ -111,6 +111,10 @@ class Session(StoreSession, Protocol):
         """The database user of the login; '' when there is none."""
 
     @property
+    def other_database(self) -> str:
+        """The current database, where it is not the one that has the tables, else ''."""
+
+    @property
     def is_administrator(self) -> bool:
         """Whether the login may do what sysadmins may."""
 
@@ -153,6 +157,12 @@ class Session(StoreSession, Protocol):
 
     def drop_table_variables(self, names: list[str], hidden: dict[str, Table]) -> None:
         """The end of the batch that declared them."""
+
+    def settings(self) -> dict[str, Any]:
+        """The database and the SET options."""
+
+    def restore(self, settings: dict[str, Any]) -> None:
+        """What dynamic SQL has set ends with it."""
 
     def rollback(self, name: str | None = None) -> None:
         """Roll back, or back to a savepoint."""

@@ -6,7 +6,7 @@ import sqlite3
 from decimal import Decimal
 from typing import Any
 
-from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.model import has_equal_forms, quote, unique_term
 from emulators.sql_server.catalogue.objects import ForeignKey, Index, Table, TableColumn
 from emulators.sql_server.catalogue.sizes import require_entry_fits, wide_indexes
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope, Unit
@@ -270,9 +270,13 @@ class TableWriter:
         return next(place for place, column in enumerate(self.columns) if column.name.lower() == lower)
 
     def _conflicts(self, index: Index, row: Row) -> bool:
-        tests = " AND ".join(f"{quote(name)} IS ?" for name, _ in index.columns)
+        own = [self.columns[self._place(name)] for name, _ in index.columns]
+        tests = " AND ".join(f"{unique_term(column) if has_equal_forms(column) else quote(column.name)} IS ?" for column in own)
         where = f" AND ({index_condition(self.store, self.table, index.where)})" if index.where else ""
         values = [row[self._place(name)] for name, _ in index.columns]
+        for place, column in enumerate(own):
+            if has_equal_forms(column):
+                values[place] = "NULL" if values[place] is None else values[place].hex().upper().rstrip("0")
         return self.store.run(f"SELECT 1 FROM {self.table.storage} WHERE {tests}{where}", values).fetchone() is not None
 
     # --- CHECK and FOREIGN KEY ---

@@ -39,7 +39,9 @@ from emulators.sql_server.values.utf16 import encoded, from_bytes, units
 from emulators.sql_server.values.variants import packer, unpacked
 from emulators.sql_server.values.xml_text import xml_text
 
-CONVERSION_FAILURES = frozenset({210, 220, 232, 234, 235, 237, 241, 242, 244, 245, 248, 293, 295, 8114, 8115, 8169, 8170, 9807})
+CONVERSION_FAILURES = frozenset(
+    {210, 220, 232, 234, 235, 237, 241, 242, 244, 245, 248, 293, 295, 8114, 8115, 8169, 8170, 9400, 9402, 9436, 9807}
+)
 """A value cannot be converted: TRY_CAST gives NULL. For a pair of types that has no conversion it raises 529."""
 
 
@@ -154,12 +156,14 @@ def _text_function(source: SqlType, style: int | None) -> Converter:
     if origin in INTEGERS:
         return str
     if origin in ("money", "smallmoney"):
+        if style not in (None, 0, 1, 2, 126):
+            raise unsupported(f"CONVERT of {origin} with style {style}")
         digits = 4 if style in (2, 126) else 2
         return lambda v: f"{quantize(decode_decimal(v), digits):{',' if style == 1 else ''}f}"
     if origin in DECIMALS:
         return lambda v: f"{quantize(decode_decimal(v), scale):f}"
     if origin in FLOATS:
-        if style in (128, 129):
+        if style not in (None, 0, 1, 2, 3, 126):
             raise unsupported(f"CONVERT of {origin} with style {style}")
         return lambda v: float_text(v, 1 if style == 126 and origin == "real" else 2 if style == 126 else style)
     if origin == "uniqueidentifier":

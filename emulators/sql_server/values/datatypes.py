@@ -174,8 +174,16 @@ def string_literal_type(value: str, national: bool) -> SqlType:
     return SqlType("nvarchar" if national else "varchar", max(1, size) if size <= limit else -1)
 
 
+_ARGUMENTS = {"decimal": 2, "numeric": 2, "float": 1, "datetime2": 1, "time": 1, "datetimeoffset": 1}
+_ARGUMENTS |= dict.fromkeys(("char", "varchar", "nchar", "nvarchar", "binary", "varbinary"), 1)
+"""How many numbers may stand in brackets behind a type."""
+
+
 def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
-    """The type written as ``name(arguments)``. Raises SqlError 2715, 2750, 40517."""
+    """The type written as ``name(arguments)``; -1 stands for MAX.
+
+    Raises SqlError 131, 192, 1001, 1002, 2715, 2716, 2750, 40517.
+    """
     name = _SYNONYMS.get(name.lower(), name.lower())
     if name == "sysname":
         return SYSNAME
@@ -187,16 +195,22 @@ def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
         raise sql_error(40517, f"data type {name}")
     if name not in SYSTEM_TYPES:
         raise sql_error(2715, 1, name)
+    if len(arguments) > _ARGUMENTS.get(name, 0):
+        raise sql_error(2716, name)
     first = arguments[0] if arguments else None
+    if first == 0 and name not in ("datetime2", "time", "datetimeoffset"):
+        raise SqlError(1001, "Line 1: Length or precision specification 0 is invalid.", 15)
     if name in ("decimal", "numeric"):
-        precision = 18 if first is None else first
-        if not 1 <= precision <= 38:
-            raise sql_error(2750, 1, precision)
-        return SqlType(name, 0, precision, arguments[1] if len(arguments) > 1 else 0)
+        precision, scale = 18 if first is None else first, arguments[1] if len(arguments) > 1 else 0
+        if precision > 38:
+            raise sql_error(2750, 1, precision, 38)
+        if scale > precision:
+            raise SqlError(192, "The scale must be less than or equal to the precision.")
+        return SqlType(name, 0, precision, scale)
     if name in ("char", "varchar", "nchar", "nvarchar", "binary", "varbinary"):
         limit = 4000 if name[0] == "n" else 8000
         length = 1 if first is None else first
-        if length != -1 and not 1 <= length <= limit:
+        if length > limit:
             raise SqlError(
                 131, f"The size ({length}) given to the type '{name}' exceeds the maximum allowed for any data type ({limit}).", 15
             )
@@ -209,6 +223,8 @@ def type_from_syntax(name: str, arguments: list[int]) -> SqlType:
             raise SqlError(1002, f"Line 1: Specified scale {scale} is invalid.", 15)
         return SqlType(name, 0, 0, scale)
     if name == "float":
+        if first is not None and first > 53:
+            raise sql_error(2750, 1, first, 53)
         return REAL if first is not None and first <= 24 else FLOAT
     return {"real": REAL, "money": MONEY, "smallmoney": SMALLMONEY, "datetime": DATETIME, "rowversion": ROWVERSION}.get(
         name, SqlType(name)

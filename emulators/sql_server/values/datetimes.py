@@ -11,11 +11,12 @@ TICKS_SECOND = 10_000_000
 TICKS_DAY = 86_400 * TICKS_SECOND
 _ZERO_DATE = date(1900, 1, 1).toordinal() - 1
 _END = (date.max.toordinal()) * TICKS_DAY
+_SMALL_START, _SMALL_END = ((date(*day).toordinal() - 1) * TICKS_DAY for day in ((1900, 1, 1), (2079, 6, 7)))
 _DATETIME_START = (date(1753, 1, 1).toordinal() - 1) * TICKS_DAY
 
 _ISO = re.compile(
     r"^\s*(?:(\d{4})(?:-(?=\d\d-)|(?=\d{4}))(\d{2})-?(\d{2}))?(?:[T ]\s*|$|^)"
-    r"(?:(\d{1,2}):(\d{2})(?::(\d{2})(?:[.:](\d{1,9}))?)?\s*(AM|PM)?)?"
+    r"(?:(\d{1,2}):(\d{2})(?::(\d{2})(?:[.:](\d{1,7}))?)?\s*(AM|PM)?)?"
     r"\s*(?:(Z)|([+-])(\d{2}):(\d{2}))?\s*$",
     re.IGNORECASE,
 )
@@ -268,7 +269,7 @@ def make(ticks: int, offset: int | None, kind: str, scale: int) -> str:
         if kind in ("datetime", "smalldatetime"):
             if offset:
                 pass  # the wall clock of the text is kept, as in a conversion from datetimeoffset
-            if ticks < _DATETIME_START:
+            if ticks < _DATETIME_START or kind == "smalldatetime" and not _SMALL_START <= round_ticks(ticks, kind, 0) < _SMALL_END:
                 raise sql_error(242, "varchar", kind)
         return text_of(round_ticks(ticks, kind, scale))
     except ValueError:

@@ -8,6 +8,7 @@ from emulators.sql_server.values.results import SqlError
 
 CATALOGUE: dict[int, tuple[int, str]] = {
     102: (15, "Incorrect syntax near '{0}'."),
+    104: (15, "ORDER BY items must appear in the select list if the statement contains a UNION, INTERSECT or EXCEPT operator."),
     105: (15, "Unclosed quotation mark after the character string '{0}'."),
     107: (15, "The column prefix '{0}' does not match with a table name or alias name used in the query."),
     109: (
@@ -96,7 +97,14 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "Transaction count after EXECUTE indicates a mismatching number of BEGIN and COMMIT statements. "
         "Previous count = {0}, current count = {1}.",
     ),
+    302: (
+        16,
+        "The newsequentialid() built-in function can only be used in a DEFAULT expression for a column of type 'uniqueidentifier' "
+        "in a CREATE TABLE or ALTER TABLE statement. It cannot be combined with other operators to form a complex scalar "
+        "expression.",
+    ),
     402: (16, "The data types {0} and {1} are incompatible in the {2} operator."),
+    468: (16, 'Cannot resolve the collation conflict between "{0}" and "{1}" in the {2} operation.'),
     512: (
         16,
         "Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= "
@@ -150,6 +158,23 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     1750: (16, "Could not create constraint or index. See previous errors."),
     1769: (16, "Foreign key '{0}' references invalid column '{1}' in referencing table '{2}'."),
     1770: (16, "Foreign key '{0}' references invalid column '{1}' in referenced table '{2}'."),
+    1753: (
+        16,
+        "Column '{0}' is not the same length or scale as referencing column '{1}' in foreign key '{2}'. Columns participating in a "
+        "foreign key relationship must be defined with the same length and scale.",
+    ),
+    1754: (16, "Defaults cannot be created on columns with an IDENTITY attribute. Table '{0}', column '{1}'."),
+    1757: (16, "Column '{0}' is not of same collation as referencing column '{1}' in foreign key '{2}'."),
+    1761: (
+        16,
+        'Cannot create the foreign key "{0}" with the SET NULL referential action, because one or more referencing columns are not '
+        "nullable.",
+    ),
+    1762: (
+        16,
+        'Cannot create the foreign key "{0}" with the SET DEFAULT referential action, because one or more referencing not-nullable '
+        "columns lack a default constraint.",
+    ),
     1759: (16, "Computed column '{0}' in table '{1}' is not allowed to be used in another computed-column definition."),
     1767: (16, "Foreign key '{0}' references invalid table '{1}'."),
     1776: (
@@ -157,6 +182,7 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         "There are no primary or candidate keys in the referenced table '{0}' that match the referencing column list "
         "in the foreign key '{1}'.",
     ),
+    1778: (16, "Column '{0}' is not the same data type as referencing column '{1}' in foreign key '{2}'."),
     1779: (16, "Table '{0}' already has a primary key defined on it."),
     1785: (
         16,
@@ -173,13 +199,18 @@ CATALOGUE: dict[int, tuple[int, str]] = {
     2705: (16, "Column names in each table must be unique. Column name '{0}' in table '{1}' is specified more than once."),
     2714: (16, "There is already an object named '{0}' in the database."),
     2715: (16, "Column, parameter, or variable #{0}: Cannot find data type {1}."),
+    2716: (16, "Column, parameter, or variable #1: Cannot specify a column width on data type {0}."),
+    2738: (
+        16,
+        "A table can only have one timestamp column. Because table '{0}' already has one, the column '{1}' cannot be added.",
+    ),
     2744: (16, "Multiple identity columns specified for table '{0}'. Only one identity column per table is allowed."),
     2749: (
         16,
         "Identity column '{0}' must be of data type int, bigint, smallint, tinyint, or decimal or numeric with a scale of 0, "
         "unencrypted, and constrained to be nonnullable.",
     ),
-    2750: (16, "Column or parameter #{0}: Specified column precision {1} is greater than the maximum precision of 38."),
+    2750: (16, "Column or parameter #{0}: Specified column precision {1} is greater than the maximum precision of {2}."),
     2759: (16, "CREATE SCHEMA failed due to previous errors."),
     2760: (16, 'The specified schema name "{0}" either does not exist or you do not have permission to use it.'),
     2812: (16, "Could not find stored procedure '{0}'."),
@@ -278,6 +309,11 @@ CATALOGUE: dict[int, tuple[int, str]] = {
         16,
         "Column '{0}' is invalid in the select list because it is not contained in either an aggregate function or the GROUP BY "
         "clause.",
+    ),
+    8148: (16, "More than one column DEFAULT constraint specified for column '{0}', table '{1}'."),
+    8133: (
+        16,
+        "At least one of the result expressions in a CASE specification must be an expression other than the NULL constant.",
     ),
     8134: (16, "Divide by zero error encountered."),
     8143: (16, "Parameter '{0}' was supplied multiple times."),

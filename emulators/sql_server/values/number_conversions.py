@@ -31,7 +31,12 @@ from emulators.sql_server.values.results import SqlError, SqlType
 
 Converter = Callable[[Any], Any]
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
-_MONEY_SIGN = re.compile(r"[$£¤¥€]\s*")
+_MONEY = re.compile(r"([+-]?)\s*([$£¤¥€]?)\s*([+-]?)([0-9,]*(?:\.[0-9]*)?)\s*([$£¤¥€]?)")
+
+
+def _only_digits(text: str) -> bool:
+    """Python reads more than the server does: digits of other scripts, and _ between digits."""
+    return text.isascii() and "_" not in text
 
 
 def refused(source: SqlType, target: SqlType) -> SqlError:
@@ -75,7 +80,7 @@ def to_integer(source: SqlType, target: SqlType) -> Converter:
             if bit and stripped.lower() in _TRUE + _FALSE:
                 return int(stripped.lower() in _TRUE)
             try:
-                value = int(stripped or "0") if "_" not in stripped else int("x")
+                value = int(stripped or "0") if _only_digits(stripped) else int("x")
             except ValueError:
                 raise sql_error(8114, shown, name) if name == "bigint" else sql_error(245, shown, text, name) from None
             if not bit and not low <= value <= high:
@@ -163,10 +168,14 @@ def to_decimal(source: SqlType, target: SqlType) -> Converter:
         def from_text(text: str) -> str:
             stripped = text.strip()
             try:
-                if name in ("money", "smallmoney"):
-                    value = Decimal(_MONEY_SIGN.sub("", stripped.replace(",", ""), count=1) or "0")
+                if money:
+                    found = _MONEY.fullmatch(stripped)
+                    if found is None or found[1] and found[3] or found[2] and found[5]:
+                        raise InvalidOperation
+                    digits = found[4].replace(",", "")
+                    value = Decimal(f"{found[1] or found[3]}{digits}" if digits.strip(".") else "0")
                 else:
-                    if "e" in stripped.lower() or "_" in stripped:
+                    if "e" in stripped.lower() or not _only_digits(stripped):
                         raise InvalidOperation
                     value = Decimal(stripped)
             except InvalidOperation:
@@ -208,7 +217,7 @@ def to_float(source: SqlType, target: SqlType) -> Converter:
         def from_text(text: str) -> float:
             try:
                 stripped = text.strip() or "0"
-                if not stripped[-1].isdigit() and stripped[-1] != "." or "_" in stripped:
+                if not _only_digits(stripped) or not stripped[-1].isdigit() and stripped[-1] != ".":
                     raise ValueError
                 return finish(float(stripped))
             except ValueError:

@@ -77,7 +77,6 @@ def test_groups_and_aggregates(table: Client) -> None:
         f"SELECT {'- ' * 3000}1",
         " UNION ALL ".join(["SELECT 1"] * 3000),
         " ELSE ".join(["IF 1 = 2 PRINT 'x'"] * 3000),
-        f"SELECT {'CASE WHEN 1 = 1 THEN ' * 3000}1{' END' * 3000}",
     ],
 )
 def test_what_is_nested_too_deeply_is_named(client: Client, sql: str) -> None:

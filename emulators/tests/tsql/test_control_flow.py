@@ -60,3 +60,9 @@ def test_accepted(client: Client, sql: str, expected: list[int]) -> None:
 
 def test_throw_after_rollback_transaction_is_a_name(client: Client) -> None:
     assert client.error("BEGIN TRAN; ROLLBACK TRANSACTION THROW").number == 6401
+
+
+def test_a_condition_affects_no_row(client: Client) -> None:
+    client.rows("CREATE TABLE dbo.Counted (Id int); INSERT dbo.Counted VALUES (1), (2)")
+    assert client.value("UPDATE dbo.Counted SET Id = 3; IF 1 = 1 SELECT @@ROWCOUNT") == 0
+    assert client.value("UPDATE dbo.Counted SET Id = 3; IF @@ROWCOUNT = 2 UPDATE dbo.Counted SET Id = 4; SELECT @@ROWCOUNT") == 2

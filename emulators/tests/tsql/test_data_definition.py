@@ -293,12 +293,12 @@ def test_identity_columns(item: Client) -> None:
 
 def test_collations(client: Client) -> None:
     client.rows(
-        "CREATE TABLE dbo.Col (A nvarchar(5) COLLATE Latin1_General_100_CI_AS_KS_WS, B varchar(5) COLLATE Latin1_General_BIN2, "
+        "CREATE TABLE dbo.Col (A nvarchar(5) COLLATE Latin1_General_100_CI_AS, B varchar(5) COLLATE Latin1_General_BIN2, "
         "C varchar(5) COLLATE SQL_Latin1_General_CP1_CS_AS, D varchar(5) COLLATE DATABASE_DEFAULT, E int)"
     )
     names = client.rows("SELECT collation_name FROM sys.columns WHERE object_id = OBJECT_ID('dbo.Col') ORDER BY column_id")
     assert names == [
-        ("Latin1_General_100_CI_AS_KS_WS",),
+        ("Latin1_General_100_CI_AS",),
         ("Latin1_General_BIN2",),
         ("SQL_Latin1_General_CP1_CS_AS",),
         ("SQL_Latin1_General_CP1_CI_AS",),
@@ -308,6 +308,8 @@ def test_collations(client: Client) -> None:
     for collation, number in (
         ("Nonsense", 448),
         ("Latin1_General_CI_AI", 40517),
+        ("Latin1_General_100_CI_AS_KS_WS", 40517),
+        ("Turkish_CI_AS", 40517),
         ("Latin1_General_100_CI_AS_SC", 40517),
         ("Latin1_General_100_CI_AS_SC_UTF8", 40517),
     ):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from emulators.sql_server.compiler.conversion import varying_bytes
 from emulators.sql_server.compiler.functions.arguments import FunctionArguments
 from emulators.sql_server.compiler.scope import Scope, Typed
 from emulators.sql_server.parser.keywords import AGGREGATES
 from emulators.sql_server.parser.tree import (
+    ColumnRef,
     Exists,
     Expression,
     FunctionCall,
@@ -25,6 +27,7 @@ from emulators.sql_server.values.datatypes import (
     FLOATS,
     INT,
     NUMBERS,
+    STRINGS,
     UNICODE_STRINGS,
     decimal_type,
     display,
@@ -111,7 +114,7 @@ class AggregateFunctions(FunctionArguments):
         if name in ("MIN", "MAX"):
             if kind.name == "bit":
                 raise sql_error(8117, "bit", name.lower())
-            key = self.sort_key(operand) if kind.name != "datetimeoffset" else operand.sql
+            key = self.sort_key(operand) if kind.name != "datetimeoffset" and not varying_bytes(kind) else operand.sql
             return Typed(f"{name}({key}){mark}", kind, operand.collation)
         if kind.name not in NUMBERS or kind.name == "bit":
             raise sql_error(8117, display(kind, False), name.lower())
@@ -125,7 +128,7 @@ class AggregateFunctions(FunctionArguments):
             total = SqlType("money", 0, 19, 4) if money else decimal_type(38, kind.scale)
             text = f"k_decimal_sum({distinct}{operand.sql}){mark}"
             if name == "SUM":
-                return Typed(text, total)
+                return self.cast(Typed(text, decimal_type(38, 4)), total) if money else Typed(text, total)
             count = self.cast(Typed(f"COUNT({distinct}{operand.sql}){mark}", BIGINT), decimal_type(19, 0)).sql
             result = total if money else decimal_type(38, max(6, kind.scale))
             return Typed(f"k_decimal('/', {text}, NULLIF({count}, 'P00.'), {result.precision}, {result.scale})", result)
@@ -140,10 +143,15 @@ class AggregateFunctions(FunctionArguments):
         if node.distinct or node.over is not None:
             raise sql_error(102, "STRING_AGG")
         value, separator = self._values(node, scope)
+        if separator.type is not None and separator.type.name not in STRINGS:
+            raise sql_error(8116, display(separator.type, False), 2, "string_agg")
+        if isinstance(node.arguments[1], ColumnRef):
+            raise SqlError(8733, "Separator parameter for STRING_AGG must be a string literal or variable.")
         text = self._text(value)
         order = []
         for item in node.order:
             key = self.value(item.expression, scope)
+            self.require_default_case(key, "WITHIN GROUP")
             order += [
                 key.sql if key.type is None or key.type.name != "datetimeoffset" else self.sort_key(key),
                 str(int(item.descending)),
@@ -183,7 +191,11 @@ class AggregateFunctions(FunctionArguments):
         self._refuse_nested(node)
         if node.name in WINDOW_ONLY:
             self._count(node, 1 if node.name == "NTILE" else 0)
-            arguments = ", ".join(value.sql for value in self._values(node, scope))
+            values = self._values(node, scope)
+            for value in values:
+                if isinstance(value.constant, int) and value.constant < 1:
+                    raise SqlError(4116, "The function 'ntile' takes only a positive int or bigint expression as its input.")
+            arguments = ", ".join(value.sql for value in values)
             return Typed(f"{node.name}({arguments}) OVER ({self._over(node.over, scope)})", WINDOW_ONLY[node.name], nullable=False)
         self._count(node, 1, 3 if node.name in ("LAG", "LEAD") else 1)
         values = self._values(node, scope)

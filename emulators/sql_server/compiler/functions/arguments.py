@@ -6,7 +6,7 @@ from emulators.sql_server.compiler.expressions import ExpressionCompiler
 from emulators.sql_server.compiler.scope import Scope, Typed
 from emulators.sql_server.parser.tree import FunctionCall
 from emulators.sql_server.values.datatypes import NUMBERS, STRINGS
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.errors import sql_error, unsupported
 from emulators.sql_server.values.results import SqlType
 
 
@@ -24,6 +24,11 @@ class FunctionArguments(ExpressionCompiler):
 
     def _values(self, node: FunctionCall, scope: Scope) -> list[Typed]:
         return [self.value(argument, scope) for argument in node.arguments]
+
+    def require_default_case(self, operand: Typed, name: str) -> None:
+        """Raises SqlError 40517: the function looks for text without regard to case."""
+        if operand.collation != "CI":
+            raise unsupported(f"{name} of a string with regard to case")
 
     def _text(self, operand: Typed) -> Typed:
         """As a string, keeping a string's own type."""

@@ -78,6 +78,8 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
             raise sql_error(8116, "NULL", 1, node.name.lower())
         operands = [self.value(argument, scope) for argument in node.arguments]
         for place, operand in enumerate(operands, 1):
+            if node.name in ("CHARINDEX", "PATINDEX"):
+                self.require_default_case(operand, node.name)
             if node.name != "PATINDEX":
                 refuse_large_object(operand, place, node.name.lower())
         measured = _MEASURES.get(node.name)
@@ -92,9 +94,13 @@ class FunctionCompiler(AggregateFunctions, ConditionalFunctions, DateFunctions, 
         values = [self.cast(value, FLOAT).sql for value in self._values(node, scope)]
         return Typed(f"k_math('{node.name.lower()}', {values[0]}, {values[1] if len(values) > 1 else 'NULL'})", FLOAT)
 
+    def _fn_newsequentialid(self, node: FunctionCall, scope: Scope) -> Typed:
+        """Where it may stand, OutputCompiler compiles it: ``k_new_sequential_id``."""
+        raise sql_error(302)
+
     def _fn_change_tracking_current_version(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 0)
-        if not self.unit.catalogue.options.change_tracking:
+        if self.unit.elsewhere or not self.unit.catalogue.options.change_tracking:
             return Typed("NULL", BIGINT)
         return Typed("(SELECT value FROM \"$state\" WHERE key = 'version')", BIGINT)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from emulators.sql_server.compiler.functions.arguments import FunctionArguments
 from emulators.sql_server.compiler.scope import Scope, Typed
-from emulators.sql_server.parser.tree import FunctionCall
+from emulators.sql_server.parser.tree import FunctionCall, Null
 from emulators.sql_server.values.datatypes import INT
 from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.results import SqlError
 
 
 class ConditionalFunctions(FunctionArguments):
@@ -27,16 +28,25 @@ class ConditionalFunctions(FunctionArguments):
         if len(node.arguments) < 2:
             raise sql_error(189, "coalesce", "2 to N")
         values = self._values(node, scope)
+        if all(isinstance(argument, Null) for argument in node.arguments):
+            text = "At least one of the arguments to COALESCE must be an expression that is not the NULL constant."
+            raise SqlError(4127, text)
         common = self.unify(*values)
         return Typed(
             f"COALESCE({', '.join(self.cast(value, common).sql for value in values)})",
             common,
-            self.collation_of(*values),
+            self.collation_of(*values, operation="CASE"),
             nullable=all(value.nullable for value in values),
         )
 
     def _fn_nullif(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 2)
+        if isinstance(node.arguments[0], Null):
+            raise SqlError(
+                4151,
+                "The type of the first argument to NULLIF cannot be the NULL constant because the type of the first argument has "
+                "to be known.",
+            )
         first, second = self._values(node, scope)
         return Typed(
             f"(CASE WHEN {self.comparison('=', first, second)} THEN NULL ELSE {first.sql} END)", first.type or INT, first.collation
@@ -44,6 +54,8 @@ class ConditionalFunctions(FunctionArguments):
 
     def _fn_iif(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
+        if all(isinstance(argument, Null) for argument in node.arguments[1:]):
+            raise sql_error(8133)
         test = self.condition(node.arguments[0], scope)
         return self.choose([test], [self.value(node.arguments[1], scope)], self.value(node.arguments[2], scope))
 

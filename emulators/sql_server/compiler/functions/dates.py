@@ -23,6 +23,7 @@ from emulators.sql_server.values.errors import sql_error
 from emulators.sql_server.values.results import SqlError, SqlType
 
 _FRACTIONS = frozenset({"millisecond", "microsecond", "nanosecond"})
+_CLOCK = _FRACTIONS | {"hour", "minute", "second"}
 
 
 class DateFunctions(FunctionArguments):
@@ -46,12 +47,19 @@ class DateFunctions(FunctionArguments):
             raise sql_error(8116, display(operand.type, False), 3, "dateadd")
         return operand
 
+    def _require_part(self, part: str, kind: SqlType | None, function: str) -> None:
+        """Raises SqlError 9810 for a time of a date, and for a date of a time."""
+        timed = part in _CLOCK or part == "tzoffset"
+        if kind is not None and (kind.name == "date" and timed or kind.name == "time" and (not timed or part == "tzoffset")):
+            raise SqlError(9810, f"The datepart {part} is not supported by date function {function} for data type {kind.name}.")
+
     def _read_moment(self, node: FunctionCall, part: str, scope: Scope) -> str:
         """The operand of DATEPART and DATENAME: a string keeps its offset, a datetime shows its exact fraction."""
         operand = self.value(node.arguments[1], scope)
         if part == "tzoffset" and operand.type is not None and operand.type.name in STRINGS:
             return self.cast(operand, DATETIMEOFFSET).sql
         moment = self._moment(operand)
+        self._require_part(part, moment.type, node.name.lower())
         if part in _FRACTIONS and moment.type is not None and moment.type.name == "datetime" and self.exact_datetimes:
             return f"k_exact_datetime({moment.sql})"
         return moment.sql
@@ -65,8 +73,7 @@ class DateFunctions(FunctionArguments):
         moment = self.cast(operand, DATETIME) if literal else self._moment(operand)
         assert moment.type is not None
         kind = moment.type
-        if kind.name == "date" and part in ("hour", "minute", "second", "millisecond", "microsecond", "nanosecond"):
-            raise SqlError(9810, f"The datepart {part} is not supported by date function dateadd for data type date.")
+        self._require_part(part, kind, "dateadd")
         return Typed(f"k_date_add('{part}', {number.sql}, {moment.sql}, '{kind.name}', {kind.scale})", kind)
 
     def _difference(self, node: FunctionCall, scope: Scope, big: bool) -> Typed:
@@ -119,6 +126,7 @@ class DateFunctions(FunctionArguments):
         self._count(node, 2)
         moment = self._moment(self.value(node.arguments[1], scope))
         assert moment.type is not None
+        self._require_part(self._part(node), moment.type, "datetrunc")
         return Typed(f"k_truncate_date('{self._part(node)}', {moment.sql}, '{moment.type.name}', {moment.type.scale})", moment.type)
 
     def _from_parts(self, node: FunctionCall, scope: Scope, count: int, target: SqlType, precision: int | None = None) -> Typed:

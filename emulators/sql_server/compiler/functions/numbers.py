@@ -28,7 +28,13 @@ class NumberFunctions(FunctionArguments):
         values = self._values(node, scope)
         operand, kind = self._number(values[0])
         cut = self.cast(values[2], INT).sql if len(values) == 3 else "0"
-        return Typed(f"k_round({operand.sql}, {self.cast(values[1], INT).sql}, {cut}, '{kind}')", operand.type)
+        rounded = Typed(f"k_round({operand.sql}, {self.cast(values[1], INT).sql}, {cut}, '{kind}')", operand.type)
+        if operand.type is not None and kind == "int":
+            return Typed(f"k_int({rounded.sql}, '{operand.type.name}')", operand.type)
+        if operand.type is not None and kind == "decimal":
+            precision = 0 if operand.type.name in ("money", "smallmoney") else operand.type.precision
+            return Typed(f"k_fit({rounded.sql}, {precision}, {operand.type.scale})", operand.type)
+        return rounded
 
     def _rounded(self, node: FunctionCall, scope: Scope, up: int) -> Typed:
         self._count(node, 1)

@@ -48,7 +48,8 @@ class StringFunctions(FunctionArguments):
         call = f"{target}({', '.join(first + [text.sql for text in texts])})"
         if length > limit:
             call, length = f"k_left({call}, {limit})", limit
-        return Typed(call, SqlType("nvarchar" if unicode else "varchar", length), nullable=False)
+        collation = self.collation_of(*values, operation="concat")
+        return Typed(call, SqlType("nvarchar" if unicode else "varchar", length), collation, nullable=False)
 
     def _same_string(self, node: FunctionCall, scope: Scope, target: str, extra: str = "") -> Typed:
         operand = self._text(self.value(node.arguments[0], scope))
@@ -107,6 +108,8 @@ class StringFunctions(FunctionArguments):
     def _fn_substring(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
         operand, start, count = self._values(node, scope)
+        if operand.type is not None and operand.type.name not in STRINGS | BINARIES:
+            raise sql_error(8116, display(operand.type, False), 1, "substring")
         if operand.type is None or operand.type.name not in BINARIES:
             operand = self._text(operand)
         assert operand.type is not None
@@ -128,6 +131,8 @@ class StringFunctions(FunctionArguments):
     def _fn_replace(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
         values = [self._text(value) for value in self._values(node, scope)]
+        for value in values:
+            self.require_default_case(value, "REPLACE")
         kind = self._wide(*values)
         call = f"k_replace({', '.join(v.sql for v in values)})"
         return Typed(call if kind.length < 0 else f"k_left({call}, {kind.length})", kind, values[0].collation)
@@ -135,6 +140,8 @@ class StringFunctions(FunctionArguments):
     def _fn_translate(self, node: FunctionCall, scope: Scope) -> Typed:
         self._count(node, 3)
         values = [self._text(value) for value in self._values(node, scope)]
+        for value in values:
+            self.require_default_case(value, "TRANSLATE")
         return Typed(f"k_translate({', '.join(v.sql for v in values)})", self._wide(values[0]), values[0].collation)
 
     def _fn_replicate(self, node: FunctionCall, scope: Scope) -> Typed:

@@ -35,7 +35,6 @@ SIMPLE_FUNCTIONS: dict[str, tuple[str, list[SqlType], SqlType, list[str]]] = {
     "ISNUMERIC": ("k_is_numeric", [NV], INT, []),
     "PARSENAME": ("k_parse_name", [NV, INT], SYSNAME, []),
     "NEWID": ("k_new_id", [], UNIQUEIDENTIFIER, []),
-    "NEWSEQUENTIALID": ("k_new_id", [], UNIQUEIDENTIFIER, []),
     "RAND": ("k_random", [], FLOAT, []),
     "DB_NAME": ("k_db_name", [INT], SYSNAME, ["NULL"]),
     "DB_ID": ("k_db_id", [NV], INT, ["NULL"]),

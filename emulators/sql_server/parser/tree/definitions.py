@@ -32,6 +32,7 @@ class TableColumnSyntax(Node):
     """ADD … DEFAULT … WITH VALUES: rows that are there get it too."""
     computed: str | None = None
     persisted: bool = False
+    rowguid: bool = False
     collation: str | None = None
     mask: str | None = None
     """MASKED WITH (FUNCTION = …)."""
