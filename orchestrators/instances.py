@@ -10,7 +10,7 @@ import azure.durable_functions as df
 from orchestrators.limits import within_limit
 from rowpost.app import App
 from rowpost.database.connection import DatabaseError
-from rowpost.database.notices import Telling, record_notice, start_telling, tellings
+from rowpost.database.notices import Telling, is_recorded, record_notice, start_telling, tellings
 from rowpost.log_lines import in_thread
 from rowpost.notices.channels import recipients
 from rowpost.notices.message import Notice, subject
@@ -107,9 +107,20 @@ async def tell_without_database(client: Any, app: App, notice: Notice) -> None:
             await _start(client, dict(notice), dict(recipient), number=number, generation=0, tries=0, wait=0)
 
 
-async def was_told(client: Any, app: App, notice: str) -> bool:
-    """Whether telling of a notice was started, with or without the database."""
-    return bool(recipients(app.config.notifications)) and await _was_started(client, telling_id(notice, 1, 1))
+async def was_told(client: Any, app: App, notice: Notice) -> bool:
+    """Whether telling of a notice was started, with or without the database.
+
+    Whoever was left out is told now: without the database, the process may have ended before it came to all recipients.
+
+    Raises:
+        DatabaseError: whether it was written down cannot be asked.
+        Exception: the durable backend cannot be reached, or refused.
+    """
+    numbers = range(1, 1 + len(recipients(app.config.notifications)))
+    started = [await _was_started(client, telling_id(notice["id"], number, 1)) for number in numbers]
+    if any(started) and not all(started) and not await in_thread(is_recorded, app.database, notice["id"]):
+        await tell_without_database(client, app, notice)
+    return any(started)
 
 
 async def _was_started(client: Any, instance_id: str) -> bool:

@@ -143,7 +143,7 @@ async def _tell_of_problem(
         return
     try:
         notice = unable_notice(relay, found, await in_thread(database_now, app))
-        if not await was_told(client, app, notice["id"]):  # in the database, or without it
+        if not await was_told(client, app, notice):  # in the database, or without it
             await tell(client, app, notice)
     except DatabaseError:  # it cannot be asked or cannot write it down; and its clock may be out of reach
         await tell_without_database(client, app, unable_notice(relay, found, _scheduled(timer)))

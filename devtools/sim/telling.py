@@ -32,6 +32,8 @@ def notices(record: Record) -> Iterator[Violation]:
     apps = 1 if record.every_commit else plan.hosts  # over the wire each host is an app of its own, with its own orchestrations
     for (who, notice_id), times in told.items():
         crashes = sum(times[0] - 1 <= back and since <= times[-1] for since, back, _ in record.kills + record.stalls)
+        # While nobody can write, what was told cannot be written down.
+        crashes += sum(each.kind == "denied" and each.since <= times[-1] and each.until >= times[0] for each in record.troubles)
         crashes += sum(instance.startswith(notice_id) for instance in record.hung)  # it has told, and writes it down no more
         repeats = min(_REPEATS, crashes if record.every_commit else len(record.kills))
         most = apps * (1 + repeats) + (record.unheard[notice_id] if who == "webhook" else 0)

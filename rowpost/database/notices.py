@@ -73,6 +73,16 @@ def record_notice(
     return bool(new)
 
 
+def is_recorded(database: Database, notice: str) -> bool:
+    """Whether a notice of that id was written down.
+
+    Raises:
+        DatabaseError: the database failed.
+    """
+    (((found,),),) = database.run("SELECT COUNT(*) FROM rowpost.Notices WHERE Notice = ?;", notice)
+    return bool(found)
+
+
 def tellings(database: Database, app: str, relay: str = "") -> list[Telling]:
     """Who is still to be told of what: of one relay, or of all."""
     (rows,) = database.run(render("untold", {}), app, relay)

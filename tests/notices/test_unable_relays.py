@@ -141,6 +141,18 @@ def test_a_database_that_refuses_to_be_written_is_told_once_a_day(relay: Relay, 
     assert len(told(relay)) == 2
 
 
+def test_who_was_left_out_without_the_database_is_told_at_the_next_look(make_relay: Callable[..., Relay]) -> None:
+    hook = '[[notifications.webhooks]]\nurl = "%ALERT_WEBHOOK_URL%"\n'
+    relay = make_relay(CONFIG.replace(hook, hook + hook.replace("_URL%", "_URL%?second")))
+    relay.insert(1)
+    relay.advance(60)
+    assert relay.stack.host is not None
+    relay.stack.host.add_durable_fault("drop_before", pattern="notice-unable.*-r2", times=3)
+    relay.stack.sql.inject(pattern=WRITES, application="rowpost", action="error", number=3906, times=None)
+    relay.advance(hours=1)
+    assert len(told(relay)) == 2, "one for each of the two webhooks"
+
+
 def test_a_login_that_is_refused_is_told(relay: Relay) -> None:
     relay.advance(60)
     relay.stack.sql.inject(action="refuse_login", number=18456, application="rowpost", times=None)
