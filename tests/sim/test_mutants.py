@@ -102,7 +102,7 @@ BY_DIMENSION = {  # seeds that have the dimension in which the defect shows; res
     "interim-is-final": 20015,
     "unable-untold": 20024,
     "rest-untold": 6,
-    "epoch-ignored": 20051,
+    "epoch-ignored": 62,
 }
 OF_NUMBERS = {"wrong-place": 700001, "records-only": 700001}  # rows are in flight, retrying, detached and pending at some look
 PLAIN = FEATURES - set(DIMENSIONS)
