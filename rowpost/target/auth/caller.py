@@ -10,6 +10,7 @@ from rowpost.config.sections import TargetConfig
 from rowpost.http.client import Client, Reply
 from rowpost.target.auth import managed_identity, oauth2
 from rowpost.target.auth.kept import Held, Kept
+from rowpost.target.auth.managed_identity import identity_token
 from rowpost.target.auth.secrets import Secret
 from rowpost.target.auth.signatures import Signer
 
@@ -67,8 +68,8 @@ class _Bearer:
 
     renewable = True
 
-    def __init__(self, fetch: Callable[[], tuple[str, float]], who: str, timeout_seconds: float) -> None:
-        self._kept = Kept(fetch, who, 2 * timeout_seconds)
+    def __init__(self, fetch: Callable[[], tuple[str, float]], who: str, wait_seconds: float) -> None:
+        self._kept = Kept(fetch, who, wait_seconds)
         self.held, self.renew = self._kept.get, self._kept.renew
 
     def header(self, token: str) -> str:
@@ -95,10 +96,10 @@ def _authorization(config: TargetConfig) -> _Bearer | _Basic | None:
     if config.basic is not None:
         return _Basic(config.basic, seconds)
     if config.oauth2 is not None:
-        return _Bearer(oauth2.ClientCredentials(config.oauth2, seconds).fetch, oauth2.WHO, seconds)
+        login = oauth2.ClientCredentials(config.oauth2, seconds)
+        return _Bearer(login.fetch, oauth2.WHO, login.wait_seconds)
     identity = config.managed_identity
     if identity is not None:
-        return _Bearer(
-            lambda: managed_identity.identity_token(identity.resource, identity.client_id, seconds), managed_identity.WHO, seconds
-        )
+        wait = managed_identity.wait_seconds(seconds)
+        return _Bearer(lambda: identity_token(identity.resource, identity.client_id, seconds), managed_identity.WHO, wait)
     return None

@@ -10,6 +10,12 @@ from rowpost.target.auth.failures import CredentialError
 from rowpost.target.auth.tokens import lifetime, sound
 
 WHO = "the managed identity"
+_IMPORT_SECONDS = 10  # of the SDK, once, on a fraction of a core
+
+
+def wait_seconds(timeout_seconds: float) -> float:
+    """How long a thread waits for a token that another one has asked for, the first import of the SDK included."""
+    return 2 * timeout_seconds + _IMPORT_SECONDS
 
 
 def identity_token(resource: str, client_id: str | None, timeout_seconds: float) -> tuple[str, float]:

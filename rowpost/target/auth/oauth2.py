@@ -33,6 +33,7 @@ class ClientCredentials:
     def __init__(self, config: OAuth2Config, timeout_seconds: float) -> None:
         self._config, self._timeout_seconds = config, timeout_seconds
         self._secret = Secret(config.client_secret, timeout_seconds)
+        self.wait_seconds = 2 * timeout_seconds + self._secret.wait_seconds  # how long it may take to have a token
 
     def fetch(self) -> tuple[str, float]:
         """A token, and for how many seconds it is good.

@@ -10,7 +10,7 @@ from rowpost.http.failures import describe
 from rowpost.rules.answer import retry_after_seconds
 from rowpost.target.auth.failures import CredentialError
 from rowpost.target.auth.kept import Held, Kept
-from rowpost.target.auth.managed_identity import identity_token
+from rowpost.target.auth.managed_identity import identity_token, wait_seconds
 
 READ_AGAIN_SECONDS = 300
 _API_VERSION = "7.4"
@@ -28,10 +28,12 @@ class Secret:
     def __init__(self, text: str, timeout_seconds: float) -> None:
         self._text = text
         place = vault_secret(text)
+        self.wait_seconds = 0.0  # how long it may take to have it
         self._kept: Kept[str] | None = None
         if place is not None:
             reader = _Reader(place, timeout_seconds)
-            self._kept = Kept(reader.read, _WHO, 4 * timeout_seconds, outlives=True)
+            self.wait_seconds = 2 * timeout_seconds + wait_seconds(timeout_seconds)
+            self._kept = Kept(reader.read, _WHO, self.wait_seconds, outlives=True)
 
     @property
     def renewable(self) -> bool:
@@ -58,7 +60,7 @@ class Secret:
 class _Reader:
     def __init__(self, place: VaultSecret, timeout_seconds: float) -> None:
         self._place, self._timeout_seconds = place, timeout_seconds
-        self._token = Kept(lambda: identity_token(place.resource, None, timeout_seconds), _WHO, 2 * timeout_seconds)
+        self._token = Kept(lambda: identity_token(place.resource, None, timeout_seconds), _WHO, wait_seconds(timeout_seconds))
 
     def read(self) -> tuple[str, float]:
         token = self._token.get()
