@@ -20,7 +20,7 @@ _MARGIN_SECONDS = 60  # before the end of something it is fetched anew …
 _MARGIN_SHARE = 0.1  # … or in the last tenth of its time, if that is shorter
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # its value is a secret
 class Held(Generic[T]):
     """What was fetched. Its times are spans on this machine, and no dates.
 
