@@ -28,8 +28,8 @@ def describe(error: Exception, who: str = "the target") -> str:
         error: what was raised.
         who: was called.
     """
-    alert = next((each.reason or "" for each in _causes(error) if isinstance(each, ssl.SSLError)), "")
-    if "_ALERT_" in alert and alert.endswith(_OF_OUR_CERTIFICATE):
+    reasons = [each.reason or "" for each in _causes(error) if isinstance(each, ssl.SSLError)]
+    if any("_ALERT_" in reason and reason.endswith(_OF_OUR_CERTIFICATE) for reason in reasons):
         return f"TLS failure: {who} asks for a client certificate, or does not accept the one of this app"
     if isinstance(error, requests.exceptions.SSLError):
         return f"TLS failure: the certificate or the protocol of {who} was not accepted"
