@@ -7,6 +7,8 @@ file.
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import re
 import sys
@@ -24,6 +26,7 @@ from devtools.retry_schedule import retry_schedule
 from infra.prepare_database import known_settings
 from rowpost.config.app_settings import places
 from rowpost.config.connection_string import translate
+from rowpost.config.credentials import SECTIONS as CREDENTIALS
 from rowpost.config.errors import ConfigError
 from rowpost.config.loading import mistakes, parse_config
 from rowpost.config.sections import Config, Duration, RelayConfig
@@ -35,8 +38,13 @@ ROOT = Path(__file__).resolve().parents[1]
 _PREPARE = "infra/prepare_database.py"
 _LONGEST_NAME = 128  # of a table, in SQL Server
 _SECRET = re.compile(r"key|token|secret|auth|password|code|cookie|signature", re.IGNORECASE)
+_CREDENTIAL = re.compile(
+    r"targets\[\d+\]\.(basic\.password|oauth2\.client_secret|signature\.secrets\[\d+\]|client_certificate\.password)"
+)
+_UNKNOWN_IDENTITY = "00000000-0000-0000-0000-000000000000"
 _UNKNOWN_PERSON = "unknown@unknown.invalid"
 _UNKNOWN_ADDRESS, _UNKNOWN_MAIL = "https://unknown.invalid", "endpoint=https://unknown.invalid/;accesskey=unknown"
+_ANY = (_UNKNOWN_ADDRESS, "unknown")
 HIDDEN = "(hidden)"
 
 
@@ -59,6 +67,12 @@ def _unknown(field: str, text: str, start: int) -> str:
     """Something in the place of a setting that is not known here, so that the rest can be checked."""
     if field == "notifications.email.connection" and start == 0:
         return _UNKNOWN_MAIL
+    if ".signature.secrets[" in field:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # another one for each
+    if field.endswith(".managed_identity.client_id"):
+        return _UNKNOWN_IDENTITY
+    if field.endswith(".basic.user"):
+        return "unknown"
     if field.startswith(("notifications.email.sender", "notifications.email.recipients")):
         return _UNKNOWN_PERSON
     if start == 0 or text[:start].lower().endswith("endpoint="):
@@ -85,7 +99,12 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
             report.settings[match[1]] = bool(settings.get(match[1]))
             if not settings.get(match[1]):
                 missing.setdefault(match[1], []).append(field)
-                known[match[1]] = _unknown(field, text, match.start())
+                stand_in = _unknown(field, text, match.start())
+                if stand_in not in _ANY or known.get(match[1], "") in (
+                    "",
+                    *_ANY,
+                ):  # what has a form of its own is good elsewhere too
+                    known[match[1]] = stand_in
     try:
         config = parse_config(path, known)
     except ConfigError as error:
@@ -155,6 +174,8 @@ def _shown(field: str, written: Any) -> Any:
         return {name: _names(value) for name, value in written.items()}
     if field == "notifications.email.connection":
         return _names(written)
+    if field.removeprefix("targets.") in CREDENTIALS:
+        return {name: _shown_credential(f"{field}.{name}", value) for name, value in written.items()}
     if field.endswith(".ca") and "-----BEGIN" in written:
         return "certificates in PEM form"
     if field.endswith((".url", ".endpoint")) and not written.startswith("%"):
@@ -164,6 +185,21 @@ def _shown(field: str, written: Any) -> Any:
         return f"{parts.scheme}://{host}{path}" + (f"?{HIDDEN}" if parts.query or parts.fragment else "")
     if field.endswith((".url", ".endpoint")):
         return re.sub(r"[?#].*", f"?{HIDDEN}", written)
+    return written
+
+
+def _shown_credential(field: str, written: Any) -> Any:
+    """A value of such a section, if it cannot be a secret; else the names of its settings."""
+    if isinstance(written, dict):
+        return {name: _names(value) for name, value in written.items()}
+    if isinstance(written, list):
+        return [_shown_credential(field, value) for value in written]
+    if field.endswith((".password", ".client_secret", ".secrets")):
+        return written if written.lstrip().startswith("@") else _names(written)  # a reference to a Key Vault is a place
+    if field.endswith((".certificate", ".key", ".ca")):
+        return "in PEM form" if "-----BEGIN" in written else written
+    if field.endswith(".token_url"):
+        return _shown(field.replace("token_url", "url"), written)
     return written
 
 
@@ -207,6 +243,9 @@ def _warnings(config: Config, document: dict[str, Any], report: Report, settings
         place, _, header = field.rpartition(".headers.")
         if place and _SECRET.search(header) and not places(text, {}):
             yield f"{field}: what may be a secret stands in the file; put it into an app setting, and its %NAME% here"
+    for field, text in _texts(document):
+        if _CREDENTIAL.fullmatch(field) and text and not places(text, {}) and not text.lstrip().startswith("@"):
+            yield f"{field}: a secret stands in the file; put it into an app setting, and its %NAME% here"
     if config.notifications.email is None and not config.notifications.webhooks:
         yield "notifications: nobody is told; add [notifications.email] or [[notifications.webhooks]]"
     if not schedule.count:

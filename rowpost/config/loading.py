@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from rowpost.config import credentials
 from rowpost.config.addresses import is_http_address
 from rowpost.config.app_settings import SETTING_NAME, places, unresolved
 from rowpost.config.authorities import read_authorities
@@ -28,6 +29,7 @@ from rowpost.config.sections import (
     WatchdogConfig,
     WebhookConfig,
 )
+from rowpost.config.vault import RE_READABLE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")  # of a target or a relay: fits an address
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -85,13 +87,18 @@ def parse_config(path: Path, settings: Mapping[str, str]) -> Config:
 
 
 def _read_authorities(config: Config, path: Path) -> None:
-    """Put the certificates in the place of each ``ca``, which may name a file."""
+    """Put the certificates in the place of the texts that may name a file."""
     for section, receiver in config.receivers:
         if receiver.ca is not None:
             try:
                 msgspec.structs.force_setattr(receiver, "ca", read_authorities(receiver.ca, path.parent))
             except ValueError as error:
                 raise ConfigError(f"{path.name}: {section}.ca: {error}") from None
+        if isinstance(receiver, TargetConfig):
+            try:
+                credentials.read_files(receiver, path.parent)
+            except ValueError as error:
+                raise ConfigError(f"{path.name}: {section}.{error}") from None
 
 
 def _refuse_former_form(document: dict[str, Any], file: str) -> None:
@@ -121,7 +128,7 @@ def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> 
         parts += [value[end : place.start()], _setting(place[1], settings, f"{file}: {field}")]
         end = place.end()
     text = "".join([*parts, value[end:]])
-    if not parts and (reason := unresolved(text)) is not None:
+    if not parts and not RE_READABLE.fullmatch(field) and (reason := unresolved(text)) is not None:
         raise ConfigError(f"{file}: {field}: {reason}; such a reference works in an app setting only: put its %NAME% here")
     return text
 
@@ -172,6 +179,9 @@ def _section(field: str) -> Any:
         "watchdog": WatchdogConfig,
     }
     repeated = {"notifications.webhooks": WebhookConfig, "targets": TargetConfig}
+    under = credentials.SECTIONS.get(field.rpartition(".")[2])
+    if under is not None and field.startswith("targets["):
+        return under
     return sections.get(field) or repeated.get(re.sub(r"\[\d+\].*", "", field).removesuffix("[...]"), RelayConfig)
 
 
@@ -248,6 +258,7 @@ def _check_targets(config: Config, refuse: Any) -> None:
         if target.name.lower() in names:
             refuse(f"{field}.name", f"is the same as that of targets[{names[target.name.lower()]}]; each target needs its own")
         names[target.name.lower()] = index
+        credentials.check(field, target, target.url, target.headers, refuse)
         if target.probe.seconds < 1:
             refuse(f"{field}.probe", 'is too short; use at least "1s"')
         if target.timeout.seconds < _SHORTEST_TIMEOUT_SECONDS:

@@ -10,6 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from rowpost.config.addresses import is_http_address
+from rowpost.config.credentials import Credentials
+from rowpost.config.section import Section
 from rowpost.rules.backoff import Backoff, RetryPolicy
 
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -45,24 +47,17 @@ class Duration:
         return cls(seconds)
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A table of the file; unknown keys are refused."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"  # settings are in it, which may be secrets
-
-
-class DatabaseConfig(_Section, frozen=True):
+class DatabaseConfig(Section, frozen=True):
     """``connection`` is the NAME of the app setting that holds the connection string, as the trigger binding wants it."""
 
     connection: str = "SqlConnectionString"
 
 
-class TargetConfig(_Section, frozen=True):
+class TargetConfig(Credentials, frozen=True):
     """An API that rows are posted to. What is known of its health belongs to it, whatever relay found it out.
 
     ``resync_events``: whether it takes the events of the beginning and the end of a resync, which are no rows. ``ca``: the
-    certificates that vouch for its own, in PEM form; without, those that the public trusts.
+    certificates that vouch for its own, in PEM form; without, those that the public trusts. How it knows the app: ``Credentials``.
     """
 
     name: str
@@ -79,7 +74,7 @@ class TargetConfig(_Section, frozen=True):
     ca: str | None = None
 
 
-class RetryConfig(_Section, frozen=True):
+class RetryConfig(Section, frozen=True):
     """The built-in attempts, and the rounds of recovery that follow them."""
 
     attempts: Annotated[int, Meta(ge=1, le=5)] = 5
@@ -103,7 +98,7 @@ class RetryConfig(_Section, frozen=True):
         return RetryPolicy(self.attempts, self.backoff, self.rejected == "dead_letter")
 
 
-class EmailConfig(_Section, frozen=True):
+class EmailConfig(Section, frozen=True):
     """E-mail through Azure Communication Services: by connection string, or by endpoint and managed identity."""
 
     sender: str
@@ -129,7 +124,7 @@ class EmailConfig(_Section, frozen=True):
         return parts["endpoint"], parts.get("accesskey")
 
 
-class WebhookConfig(_Section, frozen=True):
+class WebhookConfig(Section, frozen=True):
     """A generic webhook that receives each notification as JSON. ``ca``: as of a target."""
 
     url: str
@@ -137,7 +132,7 @@ class WebhookConfig(_Section, frozen=True):
     ca: str | None = None
 
 
-class NotificationsConfig(_Section, frozen=True):
+class NotificationsConfig(Section, frozen=True):
     """Whom to tell, and when; without channels nobody is told, and the log alone tells.
 
     An alarm goes out when a row has been failing for ``after``, or for ``after_rounds`` rounds: whichever comes first.
@@ -149,7 +144,7 @@ class NotificationsConfig(_Section, frozen=True):
     webhooks: list[WebhookConfig] = []
 
 
-class WatchdogConfig(_Section, frozen=True):
+class WatchdogConfig(Section, frozen=True):
     """The timer that restarts what a crash left behind, and the clean-up of old orchestration history."""
 
     schedule: str = "0 */5 * * * *"
@@ -157,7 +152,7 @@ class WatchdogConfig(_Section, frozen=True):
     history_schedule: str = "0 30 3 * * *"
 
 
-class RelayConfig(_Section, frozen=True):
+class RelayConfig(Section, frozen=True):
     """One tracked table to one target. All that is remembered belongs to the relay, by its name.
 
     ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count. ``name`` is the table's, and
@@ -203,7 +198,7 @@ class RelayConfig(_Section, frozen=True):
         return self.leases_table or f"Leases_rowpost_{self.slug}_{owner}"
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """The whole file."""
 
     targets: list[TargetConfig]

@@ -10,7 +10,7 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.utils import default_headers
 
-from rowpost.config.authorities import trusting
+from rowpost.config.client_certificates import ClientCertificate, tls
 from rowpost.http.connections import Adapter
 from rowpost.http.exchange import Body
 
@@ -32,12 +32,21 @@ class Client:
         connections: how many are kept to be used again; with none, each post has its own.
         tries: how often a connection is tried.
         ca: certificates in PEM form: only whom they vouch for is trusted; without, whom the public trusts.
+        certificate: by which the app shows who it is.
     """
 
-    def __init__(self, timeout_seconds: float, *, connections: int = 0, tries: int = 1, ca: str | None = None) -> None:
+    def __init__(
+        self,
+        timeout_seconds: float,
+        *,
+        connections: int = 0,
+        tries: int = 1,
+        ca: str | None = None,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
         self._kept = connections > 0
         body = Body.SKIPPED if self._kept else Body.UNREAD
-        trust = None if ca is None else trusting(ca)
+        trust = tls(ca, certificate)
         self._adapter = Adapter(timeout_seconds, body, connections=max(1, connections), tries=tries, trust=trust)
 
     def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Reply:
