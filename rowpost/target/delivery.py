@@ -11,7 +11,9 @@ import requests
 from rowpost.config.sections import TargetConfig
 from rowpost.http.client import Client
 from rowpost.rules.answer import Answer, Verdict, classify
+from rowpost.target.body import compressed
 from rowpost.target.event import Event
+from rowpost.target.request import address
 from rowpost.target.time_budget import TimeBudget
 
 _GRACE_SECONDS = 1  # for threads to end whose time is up
@@ -63,9 +65,18 @@ class Deliverer:
         return answer
 
     def _request(self, event: Event) -> Answer:
-        headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
+        call, config, body = event.call, self._config, event.body
+        own = {name.lower() for name in call.headers}
+        headers = {**event.headers, "Content-Type": event.content_type}
+        headers |= {name: value for name, value in config.headers.items() if name.lower() not in own} | call.headers
+        if not body:
+            del headers["Content-Type"]
+        elif config.gzip is not None and len(body) >= config.gzip:
+            body, headers["Content-Encoding"] = compressed(body), "gzip"
         try:
-            reply = self._client.post(self._config.url, event.body, headers)
+            reply = self._client.send(call.method, address(config.url, call.path, call.query), body, headers)
+            if reply.status in event.accepts:
+                return Answer(Verdict.DELIVERED, reply.status)
             return classify(reply.status, reply.headers)
         except Exception as error:  # whatever an answer makes a library raise, it is this row's failure and not the batch's
             return Answer(Verdict.TRANSIENT, error=_describe(error))
