@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,9 @@ from rowpost.config.section import Section
 from rowpost.rules.backoff import Backoff, RetryPolicy
 
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
+Format = Literal["cloudevents", "cloudevents-binary", "plain", "row"]
+Numbers = Literal["string", "exact"]
+Body = dict[str, Any] | str  # a JSON template, as a TOML table or as JSON text
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_DAYS = 3650  # the database counts seconds in an int, and dates have an end
@@ -58,11 +61,15 @@ class TargetConfig(Credentials, frozen=True):
 
     ``resync_events``: whether it takes the events of the beginning and the end of a resync, which are no rows. ``ca``: the
     certificates that vouch for its own, in PEM form; without, those that the public trusts. How it knows the app: ``Credentials``.
+    ``max_event_bytes`` and ``gzip`` are sizes of a body: a larger one is never sent, and from the other on bodies are compressed.
     """
 
     name: str
     url: str
-    format: Literal["cloudevents", "plain"] = "cloudevents"
+    format: Format = "cloudevents"
+    numbers: Numbers = "string"
+    max_event_bytes: Positive | None = None
+    gzip: Positive | None = None
     source: str = "rowpost"
     headers: dict[str, str] = {}
     timeout: Duration = Duration(10.0)
@@ -157,6 +164,10 @@ class RelayConfig(Section, frozen=True):
 
     ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count. ``name`` is the table's, and
     ``target`` the only one, unless the file says otherwise. ``on_gap``: what follows when changes may be lost, besides a notice.
+
+    ``upsert``, ``delete`` and ``resync`` are methods and paths of its own, such as ``PUT /orders/{OrderId}``; ``query`` and
+    ``headers`` are added to the target's. ``delete_success``: statuses besides 2xx that say that the row is deleted. ``body`` and
+    ``delete_body`` are templates. ``format``, ``numbers`` and ``max_event_bytes`` are the target's unless they stand here.
     """
 
     table: str
@@ -166,6 +177,17 @@ class RelayConfig(Section, frozen=True):
     watch: list[str] | None = None
     leases_table: str | None = None
     on_gap: Literal["resync", "notify"] = "resync"
+    upsert: str | None = None
+    delete: str | None = None
+    resync: str | None = None
+    delete_success: list[int] = []
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    format: Format | None = None
+    numbers: Numbers | None = None
+    max_event_bytes: Positive | None = None
+    body: Body | None = None
+    delete_body: Body | None = None
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -11,7 +11,9 @@ from rowpost.http.failures import describe
 from rowpost.rules.answer import Answer, Verdict, classify
 from rowpost.target.auth.caller import Caller
 from rowpost.target.auth.failures import CredentialError
+from rowpost.target.body import compressed
 from rowpost.target.event import Event
+from rowpost.target.request import address
 from rowpost.target.time_budget import TimeBudget
 
 _GRACE_SECONDS = 1  # for threads to end whose time is up
@@ -62,10 +64,22 @@ class Deliverer:
         return answer
 
     def _request(self, event: Event, batch: _Batch) -> Answer:
-        headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
+        call, config, body = event.call, self._config, event.body
+        own = {name.lower() for name in call.headers}
+        headers = {**event.headers, "Content-Type": event.content_type}
+        headers |= {name: value for name, value in config.headers.items() if name.lower() not in own} | call.headers
+        if not body:
+            del headers["Content-Type"]
+        elif config.gzip is not None and len(body) >= config.gzip:
+            body, headers["Content-Encoding"] = compressed(body), "gzip"
+        url = address(config.url, call.path, call.query)
         try:
-            reply = self._caller.post(self._config.url, event.body, headers, event.id, lambda: batch.over)
-            return Answer(Verdict.UNTRIED) if reply is None else classify(reply.status, reply.headers)
+            reply = self._caller.send(call.method, url, body, headers, event.id, lambda: batch.over)
+            if reply is None:
+                return Answer(Verdict.UNTRIED)
+            if reply.status in event.accepts:
+                return Answer(Verdict.DELIVERED, reply.status)
+            return classify(reply.status, reply.headers)
         except CredentialError as error:
             return Answer(Verdict.TRANSIENT, error=str(error), retry_after_seconds=error.retry_after_seconds)
         except Exception as error:  # whatever an answer makes a library raise, it is this row's failure and not the batch's

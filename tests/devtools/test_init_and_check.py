@@ -226,6 +226,22 @@ def test_how_a_target_knows_the_app_is_shown_without_secrets(tmp_path: Path) -> 
             assert expected in done.stdout, expected
 
 
+def test_the_requests_of_a_relay_are_shown_without_what_may_be_a_secret(tmp_path: Path) -> None:
+    relay = '[[relays]]\ntable = "dbo.Orders"\nupsert = "PUT /%TENANT%/{Id}"\ndelete = "DELETE /{Id}"\ndelete_success = [404]\n'
+    relay += 'numbers = "exact"\n[relays.query]\ncode = "hunter2"\nid = "{Id}"\n[relays.headers]\nX-Api-Key = "hunter2 %TOKEN%"\n'
+    relay += 'Authorization = "hunter2"\n[relays.body]\nkey = "hunter2"\n'
+    file = written(tmp_path / "relay.toml", relay)
+    for arguments in ([], ["--json"]):
+        done = check(file, *arguments, **URL, TOKEN="hunter2", TENANT="hunter2")
+        assert done.returncode == 0, done.stdout
+        assert "hunter2" not in done.stdout + done.stderr
+        assert "PUT /%TENANT%/{Id}" in done.stdout and f"%TOKEN% {HIDDEN}" in done.stdout and "a template" in done.stdout
+    found = json.loads(done.stdout)
+    assert found["relays"][0]["sending"]["delete_success"] == [404]
+    for field in ("query.code", "headers.Authorization"):
+        assert any(text.startswith(f"relays[0].{field}: what may be a secret") for text in found["warnings"])
+
+
 def test_json_is_for_tools(tmp_path: Path) -> None:
     found = json.loads(check(written(tmp_path / "relay.toml"), "--json", **URL).stdout)
     assert found["ok"] is True and found["mistakes"] == [] and found["database"] is None

@@ -31,10 +31,13 @@ class Caller:
         self._signer = None if config.signature is None else Signer(config.signature.secrets, seconds)
         self._authorization = _authorization(config)
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], identifier: str, over: Callable[[], bool]) -> Reply | None:
-        """Post once, or twice after a 401.
+    def send(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], identifier: str, over: Callable[[], bool]
+    ) -> Reply | None:
+        """Send a request once, or twice after a 401.
 
         Args:
+            method: of the request.
             url: the address.
             body: what is sent, and signed.
             headers: further ones.
@@ -46,18 +49,18 @@ class Caller:
 
         Raises:
             CredentialError: there are no credentials.
-            Exception: of any kind, as :meth:`Client.post`.
+            Exception: of any kind, as :meth:`Client.send`.
         """
         shown = self._authorization
         held = None if shown is None else shown.held()
         signed = self._signed(identifier, body)
         if (held is not None or signed) and over():
             return None
-        reply = self._client.post(url, body, {**headers, **signed, **_header(shown, held)})
+        reply = self._client.send(method, url, body, {**headers, **signed, **_header(shown, held)})
         if reply.status != _UNAUTHORIZED or shown is None or held is None or not shown.renewable or over():
             return reply
         newer, signed = shown.renew(held), self._signed(identifier, body)
-        return reply if over() else self._client.post(url, body, {**headers, **signed, **_header(shown, newer)})
+        return reply if over() else self._client.send(method, url, body, {**headers, **signed, **_header(shown, newer)})
 
     def _signed(self, identifier: str, body: bytes) -> dict[str, str]:
         return {} if self._signer is None else self._signer.headers(identifier, body)

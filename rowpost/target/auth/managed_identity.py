@@ -34,7 +34,8 @@ def identity_token(resource: str, client_id: str | None, timeout_seconds: float)
     from azure.core.pipeline.transport import RequestsTransport
     from azure.identity import ManagedIdentityCredential
 
-    transport = RequestsTransport(session=session(timeout_seconds), use_env_settings=False)
+    endpoint = os.environ.get("IDENTITY_ENDPOINT") or _OF_MACHINES
+    transport = RequestsTransport(session=session(timeout_seconds, endpoint), use_env_settings=False)
     try:
         # A new one each time: its own cache would give the token again that the target has just refused.
         credential = ManagedIdentityCredential(
@@ -47,4 +48,5 @@ def identity_token(resource: str, client_id: str | None, timeout_seconds: float)
     return sound(found.token, WHO), lifetime(found.expires_on - time.time())  # both by the clock of this machine
 
 
+_OF_MACHINES = "http://169.254.169.254"  # where virtual machines ask; App Service sets IDENTITY_ENDPOINT
 _REMEDY = "check that the app has this identity, and that Entra ID knows the resource"
