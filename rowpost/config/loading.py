@@ -37,6 +37,7 @@ _OWN_HEADERS = frozenset(
 )
 _MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 _SHORTEST_TIMEOUT_SECONDS = 0.1
+_LONGEST_TIMEOUT_OF_NOTICES_SECONDS = 45  # a try takes up to four of it and a minute, and a function five minutes at most
 _EXTENSION_CANCELS_AFTER_SECONDS = 150  # the SQL trigger gives a function ten renewals of 15 s
 
 
@@ -195,6 +196,8 @@ def mistakes(config: Config) -> list[str]:
         refuse("retry.first_delay", 'is too short; use at least "1s"')
     if retry.window.seconds < retry.max_delay.seconds:
         refuse("retry.window", "is shorter than retry.max_delay; make it at least as long")
+    if not _SHORTEST_TIMEOUT_SECONDS <= config.notifications.timeout.seconds <= _LONGEST_TIMEOUT_OF_NOTICES_SECONDS:
+        refuse("notifications.timeout", f'use at least "{_SHORTEST_TIMEOUT_SECONDS}s", and at most "45s"')
     email = config.notifications.email
     if email is not None and bool(email.connection) == bool(email.endpoint):
         refuse("notifications.email", "give either connection (a connection string) or endpoint (managed identity)")

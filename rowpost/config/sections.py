@@ -141,10 +141,12 @@ class NotificationsConfig(_Section, frozen=True):
     """Whom to tell, and when; without channels nobody is told, and the log alone tells.
 
     An alarm goes out when a row has been failing for ``after``, or for ``after_rounds`` rounds: whichever comes first.
+    ``timeout``: how long a channel has to connect, and to answer; as of a target.
     """
 
     after: Duration = Duration(900.0)
     after_rounds: Positive = 10
+    timeout: Duration = Duration(15.0)
     email: EmailConfig | None = None
     webhooks: list[WebhookConfig] = []
 

@@ -62,7 +62,7 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     warnings += trigger_limits.wide_warnings(config, wide)
     warnings += trigger_limits.renewal_warnings(config, app.target(config.target), key)
     found = tuple(c.column for c in sent)
-    masks = sum(c.masked for c in columns)
+    masks = frozenset(c.column.name for c in columns if c.masked)
     table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings), wide, masks)
     _check_policies(database, table, policies)
     ((row,),) = database.run(table.statement("register_relay"), to_json([relay.name for relay in app.relays]))

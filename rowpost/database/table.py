@@ -43,7 +43,7 @@ class Table:
         trigger_id: how the trigger extension names the relay's function.
         warnings: what is not as it should be, though the table can be relayed.
         wide: columns that can hold numbers which the trigger's extension cannot read.
-        masks: how many columns, none of which is sent, the app's user reads as masks.
+        masks: the columns, none of which is sent, that the app's user reads as masks.
     """
 
     relay: RelayConfig
@@ -54,7 +54,7 @@ class Table:
     trigger_id: str = ""
     warnings: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
-    masks: int = 0
+    masks: frozenset[str] = frozenset()
 
     def statement(self, name: str, **values: object) -> str:
         """The statement ``sql/<name>.sql`` for this relay; rendered once.

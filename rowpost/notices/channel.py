@@ -6,8 +6,6 @@ from typing import TypedDict
 
 from rowpost.rules.answer import TRANSIENT_CLIENT_ERRORS
 
-TIMEOUT_SECONDS = 15
-
 
 class Recipient(TypedDict):
     """One address on one channel, and its place in the configuration of the channel."""

@@ -32,7 +32,6 @@ CHANNELS: dict[str, Channel] = {
     "email": Channel(email.addresses, email.send),
     "webhook": Channel(webhook.addresses, webhook.send),
 }
-_SEND_SECONDS = 120  # of one try: longer than any channel's own limits, and well below the host's functionTimeout
 
 
 def recipients(config: NotificationsConfig) -> list[Recipient]:
@@ -45,11 +44,17 @@ def recipients(config: NotificationsConfig) -> list[Recipient]:
 
 
 def send(config: NotificationsConfig, notice: Notice, recipient: Recipient) -> Sent:
-    """Send a notice to one recipient: one try, never raising for a failure of the channel, and over after two minutes."""
+    """Send a notice to one recipient: one try, never raising for a failure of the channel, and over in time.
+
+    The limit is longer than those of any channel: a mail is handed over, waited for and asked about. It is well below the host's
+    functionTimeout.
+    """
     result: list[Sent] = []
     thread = threading.Thread(target=lambda: result.append(_send(config, notice, recipient)), name="rowpost-notice", daemon=True)
     thread.start()
-    thread.join(_SEND_SECONDS)  # a channel that answers byte by byte can hold a thread for ever: it is left to it
+    thread.join(
+        email.WAIT_SECONDS + 4 * config.timeout.seconds
+    )  # a channel that answers byte by byte can hold a thread for ever: it is left to it
     return result[0] if result else failed("no answer in time")
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from rowpost.config.sections import NotificationsConfig
 from rowpost.http.client import session
-from rowpost.notices.channel import SENT, TIMEOUT_SECONDS, Sent, failed, gave_up
+from rowpost.notices.channel import SENT, Sent, failed, gave_up
 from rowpost.notices.message import Notice, body, subject
 from rowpost.rules.answer import retry_after_seconds
 
 _POLL_SECONDS = 1  # the first look at a mail that is being sent; the service's own advice, when given, wins
-_WAIT_SECONDS = 60
+WAIT_SECONDS = 60  # for the service to have sent a mail that it has accepted
 
 
 def addresses(config: NotificationsConfig) -> list[str]:
@@ -35,7 +35,7 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
         # Retries are the orchestration's: its timers cost nothing while they wait, and outlive the process. Else as webhooks.
         options: dict[str, Any] = {"retry_total": 0, "permit_redirects": False}
         endpoint, key = email.service
-        options["transport"] = RequestsTransport(session=session(TIMEOUT_SECONDS, endpoint), use_env_settings=False)
+        options["transport"] = RequestsTransport(session=session(config.timeout.seconds, endpoint), use_env_settings=False)
         if key is not None:  # not from_connection_string: it drops the scheme, and speaks HTTPS to a local service too
             client = EmailClient(endpoint, AzureKeyCredential(key), **options)
         else:
@@ -50,7 +50,7 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
         # The same operation id for each try of the same mail: the service recognises a repeat.
         operation = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{notice['id']}/{address}"))
         poller = client.begin_send(message, operation_id=operation, polling_interval=_POLL_SECONDS)
-        poller.wait(_WAIT_SECONDS)
+        poller.wait(WAIT_SECONDS)
         if not poller.done():
             return SENT  # accepted and still being sent: to send it again would be the greater evil
         status = str(poller.result().get("status"))

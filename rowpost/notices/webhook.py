@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rowpost.config.sections import NotificationsConfig
 from rowpost.http.client import Client
-from rowpost.notices.channel import SENT, TIMEOUT_SECONDS, Sent, failed, gave_up
+from rowpost.notices.channel import SENT, Sent, failed, gave_up
 from rowpost.notices.message import Notice, body, subject
 from rowpost.rules.answer import retry_after_seconds
 from rowpost.rules.json_text import to_json
@@ -23,7 +23,7 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
     headers = {"Content-Type": "application/json", "Idempotency-Key": notice["id"], **hooks[index].headers}
     document = {**notice, "subject": subject(notice), "text": body(notice)}
     try:
-        reply = Client(TIMEOUT_SECONDS, ca=hooks[index].ca).post(hooks[index].url, to_json(document), headers)
+        reply = Client(config.timeout.seconds, ca=hooks[index].ca).post(hooks[index].url, to_json(document), headers)
     except Exception as error:  # whatever an answer makes a library raise
         return failed(type(error).__name__)
     if 200 <= reply.status < 300:

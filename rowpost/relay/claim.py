@@ -131,8 +131,8 @@ def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubt
     leases, (facts,), in_hand, rows, missing, *values = results[: None if not failed else _BEFORE_VALUES]
     reading, masked = None if failed else Reading(), False
     if reading is not None:
-        sizes, read, ((masks,),) = values
-        masked = masks != table.masks
+        sizes, read, masks = values
+        masked = {name for (name,) in masks} != table.masks
         reading.add(keys, sizes, read, missing)
     return _Look({row[0]: row[1:] for row in leases}, facts, in_hand, rows, {row[0]: row[1:] for row in missing}, reading, masked)
 

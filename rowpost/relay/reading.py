@@ -78,9 +78,9 @@ def read_rows(database: Database, table: Table, keys: Sequence[Key], seen: Seen)
 
     def read(some: Sequence[Key]) -> None:
         if reading.left > 0:
-            *found, ((mark, version),), ((masks,),) = database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST)
+            *found, ((mark, version),), masks = database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST)
             goes_on = same_mark(mark, seen.mark) and version is not None and version >= (seen.version or 0)
-            if goes_on and masks == table.masks:
+            if goes_on and {name for (name,) in masks} == table.masks:
                 reading.add(some, *found)
             else:
                 reading.left_out.update(key["number"] for key in some)

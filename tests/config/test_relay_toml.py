@@ -176,6 +176,8 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("retry.notify_after_rounds", 10, "retry.notify_after_rounds", "is now after_rounds in the section [notifications]"),
     ("notifications.after_rounds", -1, "notifications.after_rounds", ">= 1"),
     ("notifications.after", "0m", "notifications.after", "duration above zero"),
+    ("notifications.timeout", "0.01s", "notifications.timeout", 'at least "0.1s"'),
+    ("notifications.timeout", "1m", "notifications.timeout", 'at most "45s"'),
     # choices
     ("targets.0.format", "%WRONG%", "targets[0].format", "'cloudevents', 'plain'"),
     ("targets.0.resync_events", "yes", "targets[0].resync_events", "expected `bool`"),

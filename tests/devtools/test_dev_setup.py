@@ -15,9 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def dev() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("dev", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -25,16 +24,18 @@ def dev() -> ModuleType:
 
 
 @pytest.fixture
-def scratch(dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """dev.py looks at a repository of its own, with no virtual environment yet; its steps are written down, not run."""
+def dev(tmp_path: Path) -> ModuleType:
+    """dev.py of a repository of its own, with no virtual environment yet."""
+    shutil.copy(ROOT / "dev.py", tmp_path)
     for name in ("requirements.txt", "requirements-dev.txt", "requirements-data.txt"):
         (tmp_path / name).write_text(f"# {name}\n")
-    monkeypatch.setattr(dev, "REQUIREMENTS", [tmp_path / "requirements.txt", tmp_path / "requirements-dev.txt"])
-    monkeypatch.setattr(dev, "DATA_REQUIREMENTS", tmp_path / "requirements-data.txt")
-    monkeypatch.setattr(dev, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(dev, "VENV_PYTHON", tmp_path / ".venv" / "bin" / "python")
-    monkeypatch.setattr(dev, "STAMP", tmp_path / ".venv" / "set-up")
-    return tmp_path
+    return load(tmp_path / "dev.py")
+
+
+@pytest.fixture
+def scratch(dev: ModuleType) -> Path:
+    """The folder of that repository."""
+    return Path(dev.ROOT)
 
 
 @pytest.fixture

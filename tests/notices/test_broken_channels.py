@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from rowpost.app import load_app
-from rowpost.config.sections import NotificationsConfig, WebhookConfig
+from rowpost.config.sections import Duration, NotificationsConfig, WebhookConfig
 from rowpost.notices.channel import Sent
 from rowpost.notices.channels import recipients, send
 from rowpost.notices.message import Notice
@@ -56,11 +55,11 @@ def test_what_a_channel_raises_is_a_failure_of_this_try(tmp_path: Path) -> None:
 
 
 def test_a_mail_service_that_never_answers_is_given_up_as_soon_as_a_webhook(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("rowpost.notices.email.TIMEOUT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         people = load(tmp_path, CONFIG + MAIL.format(port=silent.getsockname()[1]))
+        people = msgspec.structs.replace(people, timeout=Duration(1))
         mail, *_ = recipients(people)
         sent: list[Sent] = []
         sending = threading.Thread(target=lambda: sent.append(send(people, NOTICE, mail)), daemon=True)

@@ -9,8 +9,9 @@ import threading
 import tracemalloc
 
 import pytest
+from msgspec import structs
 
-from rowpost.config.sections import EmailConfig, NotificationsConfig, WebhookConfig
+from rowpost.config.sections import Duration, EmailConfig, NotificationsConfig, WebhookConfig
 from rowpost.notices.channel import SENT, Recipient
 from rowpost.notices.channels import recipients, send
 from rowpost.notices.message import Notice
@@ -102,8 +103,7 @@ def test_a_body_without_end_is_not_read(channel: str, status: bytes) -> None:
 
 
 @pytest.mark.parametrize("module", ["webhook", "email"])
-def test_a_try_that_is_held_up_is_over_when_its_time_is_and_leaves_no_thread(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"rowpost.notices.{module}.TIMEOUT_SECONDS", 0.3)
+def test_a_try_that_is_held_up_is_over_when_its_time_is_and_leaves_no_thread(module: str) -> None:
     before = set(threading.enumerate())
 
     def drip(connection: socket.socket, number: int) -> None:
@@ -114,7 +114,7 @@ def test_a_try_that_is_held_up_is_over_when_its_time_is_and_leaves_no_thread(mod
 
     with RawServer(drip) as server:
         config, person = people(server, module)
-        found = send(config, NOTICE, person)
+        found = send(structs.replace(config, timeout=Duration(0.3)), NOTICE, person)
         assert not found["sent"] and not found["final"]
         assert found["error"] in ("ReadTimeout", "ServiceResponseTimeoutError")
     assert left_behind(before, 10) == []

@@ -33,6 +33,18 @@ def test_no_mask_is_sent_and_the_values_come_when_they_can_be_seen(make_relay: C
     assert {post.body["data"]["row"]["Secret"] for post in relay.posts()} == {"hidden 1", "hidden 2", "hidden 3", "changed"}
 
 
+def test_a_mask_that_changes_its_column_is_seen(make_relay: Callable[..., Relay]) -> None:
+    """As many columns are masked as before, and one of them is sent now."""
+    other = MASK.replace("Secret", "Customer")
+    relay = as_app(make_relay, changed_config(table='"dbo.Orders"\nsend = ["OrderId", "Secret"]'), statements=(other,))
+    relay.insert(1)
+    relay.advance(30)
+    relay.execute("ALTER TABLE dbo.Orders ALTER COLUMN Customer DROP MASKED; " + MASK)
+    relay.insert(2)
+    relay.advance(60)
+    assert relay.accepted(1) and not relay.accepted(2)
+
+
 def test_a_mask_of_a_column_that_is_not_sent_hinders_nothing(make_relay: Callable[..., Relay]) -> None:
     relay = as_app(make_relay, changed_config(table='"dbo.Orders"\nsend = ["OrderId", "Total"]'))
     relay.insert(1)

@@ -10,8 +10,8 @@ hands, and the key as the lease spells it; 2. the clock, the newest version, whe
 client's columns, the relay's epoch, the database's mark, the number of the last look at its life, and the circuit breaker; 3. if keys
 are doubtful, the leases in hand: the number of the key that names it, if any,
 its end, its key; 4. for each key: whether the row is there, whether a watched column changed, the key, and the row's own spelling of
-it; 5. what change tracking says of rows that are not there, as missing_rows.sql has it; 6. and 7. as read_rows.sql has them; 8. how
-many columns are masked.
+it; 5. what change tracking says of rows that are not there, as missing_rows.sql has it; 6. and 7. as read_rows.sql has them; 8. the
+columns that are masked.
 Locks: none that last; if a lease is at four hand-outs, the trigger's lock for one update.
 If the connection dies: the leases lapse within a minute and the rows come again.
 */
@@ -65,4 +65,4 @@ SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {watched}, {
   {join_watched_k};
 {missing_rows}
 {read_within_budget}
-{count_masks}
+{masked_columns}

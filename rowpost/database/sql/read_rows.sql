@@ -5,7 +5,7 @@ Parameters: 1. @keys, a JSON array of objects: number, and key with the key colu
 the largest row.
 Result sets: 1. of each row that exists: the number of its key, its bytes, whether it is among those that follow; 2. rows: the number,
 and the columns that may leave; 3. what change tracking says of rows that are not there, as missing_rows.sql has it; 4. the database's
-mark, and its newest version before the rows were read; 5. how many columns are masked.
+mark, and its newest version before the rows were read; 5. the columns that are masked.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -16,4 +16,4 @@ DECLARE @current bigint = CHANGE_TRACKING_CURRENT_VERSION();
 {read_within_budget}
 {missing_rows}
 SELECT @mark, @current;
-{count_masks}
+{masked_columns}

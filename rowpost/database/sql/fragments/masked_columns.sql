@@ -1,8 +1,8 @@
 /*
-How many columns the app's user reads as masks. Read after the rows: with a number other than at the start, masks may be among what
-was read.
+The columns that the app's user reads as masks, by name. Read after the rows: if they are others than at the start, masks may be among
+what was read.
 */
-SELECT COUNT(*)
+SELECT c.name
   FROM sys.columns c
  WHERE c.object_id = OBJECT_ID({table_literal})
    AND c.is_masked = 1
