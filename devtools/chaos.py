@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ class Chaos:
     def _compare(self, connection: pyodbc.Connection) -> None:
         rows = {row.Id: (row.Note, row.Total) for row in connection.execute(f"SELECT Id, Note, Total FROM {TABLE}").fetchall()}
         known = {state["key"]["Id"]: state["row"] for state in self.api.state(TABLE)}
-        there = {number: None if row is None else (row["Note"], row["Total"]) for number, row in known.items()}
+        there = {number: None if row is None else (row["Note"], Decimal(row["Total"])) for number, row in known.items()}
         tracked = {row[0] for row in connection.execute(f"SELECT Id FROM CHANGETABLE(CHANGES {TABLE}, 0) c").fetchall()}
         self.outcome.rows = len(tracked)
         self.outcome.lost = [

@@ -7,11 +7,14 @@ file.
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,20 +27,31 @@ from devtools.retry_schedule import retry_schedule
 from infra.prepare_database import known_settings
 from rowpost.config.app_settings import places
 from rowpost.config.connection_string import translate
+from rowpost.config.credentials import SECTIONS as CREDENTIALS
 from rowpost.config.errors import ConfigError
 from rowpost.config.loading import mistakes, parse_config
+from rowpost.config.requests import column_mistakes
 from rowpost.config.sections import Config, Duration, RelayConfig
 from rowpost.config.transport_security import insecure
 from rowpost.database.describe import SCHEMA_VERSION
 from rowpost.database.names import literal
+from rowpost.target.sample import try_sample
+from rowpost.target.shape import shape_of
 
 ROOT = Path(__file__).resolve().parents[1]
 _PREPARE = "infra/prepare_database.py"
 _LONGEST_NAME = 128  # of a table, in SQL Server
 _SECRET = re.compile(r"key|token|secret|auth|password|code|cookie|signature", re.IGNORECASE)
+_CREDENTIAL = re.compile(
+    r"targets\[\d+\]\.(basic\.password|oauth2\.client_secret|signature\.secrets\[\d+\]|client_certificate\.password)"
+)
+_UNKNOWN_IDENTITY = "00000000-0000-0000-0000-000000000000"
 _UNKNOWN_PERSON = "unknown@unknown.invalid"
 _UNKNOWN_ADDRESS, _UNKNOWN_MAIL = "https://unknown.invalid", "endpoint=https://unknown.invalid/;accesskey=unknown"
+_ANY = (_UNKNOWN_ADDRESS, "unknown")
 HIDDEN = "(hidden)"
+_SENDING = ("upsert", "delete", "resync", "delete_success", "query", "headers", "body", "delete_body")
+_SENDING += ("format", "numbers", "max_event_bytes")
 
 
 # --- reading the file, with or without the values of its settings ---
@@ -59,6 +73,12 @@ def _unknown(field: str, text: str, start: int) -> str:
     """Something in the place of a setting that is not known here, so that the rest can be checked."""
     if field == "notifications.email.connection" and start == 0:
         return _UNKNOWN_MAIL
+    if ".signature.secrets[" in field:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # another one for each
+    if field.endswith(".managed_identity.client_id"):
+        return _UNKNOWN_IDENTITY
+    if field.endswith(".basic.user"):
+        return "unknown"
     if field.startswith(("notifications.email.sender", "notifications.email.recipients")):
         return _UNKNOWN_PERSON
     if start == 0 or text[:start].lower().endswith("endpoint="):
@@ -85,7 +105,12 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
             report.settings[match[1]] = bool(settings.get(match[1]))
             if not settings.get(match[1]):
                 missing.setdefault(match[1], []).append(field)
-                known[match[1]] = _unknown(field, text, match.start())
+                stand_in = _unknown(field, text, match.start())
+                if stand_in not in _ANY or known.get(match[1], "") in (
+                    "",
+                    *_ANY,
+                ):  # what has a form of its own is good elsewhere too
+                    known[match[1]] = stand_in
     try:
         config = parse_config(path, known)
     except ConfigError as error:
@@ -96,7 +121,7 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
     unset = [name for name, is_set in report.settings.items() if not is_set]
     report.unchecked += [f"the value of the app setting {name} is not known here" for name in unset]
     report.sections = _sections(config, document)
-    report.relays = [_relay(relay, site) for relay in config.relays]
+    report.relays = [_relay(relay, written, site) for relay, written in zip(config.relays, document["relays"], strict=True)]
     report.schedule = retry_schedule(config.retry, config.notifications)
     if not report.mistakes:
         report.mistakes += _connection_mistakes(config, settings)
@@ -151,10 +176,14 @@ def _values(section: Struct, written: dict[str, Any], name: str) -> list[Value]:
 
 def _shown(field: str, written: Any) -> Any:
     """What stands in the file, without what may be a secret. Names of settings are none."""
-    if field.endswith(".headers"):
+    if field in ("relays.body", "relays.delete_body"):
+        return "a template"
+    if field.endswith((".headers", ".query")):
         return {name: _names(value) for name, value in written.items()}
     if field == "notifications.email.connection":
         return _names(written)
+    if field.removeprefix("targets.") in CREDENTIALS:
+        return {name: _shown_credential(f"{field}.{name}", value) for name, value in written.items()}
     if field.endswith(".ca") and "-----BEGIN" in written:
         return "certificates in PEM form"
     if field.endswith((".url", ".endpoint")) and not written.startswith("%"):
@@ -167,6 +196,21 @@ def _shown(field: str, written: Any) -> Any:
     return written
 
 
+def _shown_credential(field: str, written: Any) -> Any:
+    """A value of such a section, if it cannot be a secret; else the names of its settings."""
+    if isinstance(written, dict):
+        return {name: _names(value) for name, value in written.items()}
+    if isinstance(written, list):
+        return [_shown_credential(field, value) for value in written]
+    if field.endswith((".password", ".client_secret", ".secrets")):
+        return written if written.lstrip().startswith("@") else _names(written)  # a reference to a Key Vault is a place
+    if field.endswith((".certificate", ".key", ".ca")):
+        return "in PEM form" if "-----BEGIN" in written else written
+    if field.endswith(".token_url"):
+        return _shown(field.replace("token_url", "url"), written)
+    return written
+
+
 def _names(text: Any) -> str:
     """The names of the settings in a text, and that there is more."""
     names = [match[0] for match in places(text, {})]
@@ -174,7 +218,7 @@ def _names(text: Any) -> str:
     return " ".join([*names, *([HIDDEN] if more or not names else [])])
 
 
-def _relay(relay: RelayConfig, site: str) -> dict[str, Any]:
+def _relay(relay: RelayConfig, written: dict[str, Any], site: str) -> dict[str, Any]:
     return {
         "name": relay.name,
         "table": relay.table,
@@ -182,6 +226,7 @@ def _relay(relay: RelayConfig, site: str) -> dict[str, Any]:
         "send": relay.send,
         "watch": relay.watch,
         "on_gap": relay.on_gap,
+        "sending": {name: _shown(f"relays.{name}", written[name]) for name in _SENDING if name in written},
         "function": relay.function,
         "lease_table": f"az_func.{relay.lease_table(site)}",
     }
@@ -204,9 +249,12 @@ def _warnings(config: Config, document: dict[str, Any], report: Report, settings
                 f"the rounds of its rows would"
             )
     for field, text in _texts(document):
-        place, _, header = field.rpartition(".headers.")
-        if place and _SECRET.search(header) and not places(text, {}):
+        named = re.search(r"\.(?:headers|query)\.(.*)", field)
+        if named and _SECRET.search(named[1]) and not places(text, {}) and "{" not in text:
             yield f"{field}: what may be a secret stands in the file; put it into an app setting, and its %NAME% here"
+    for field, text in _texts(document):
+        if _CREDENTIAL.fullmatch(field) and text and not places(text, {}) and not text.lstrip().startswith("@"):
+            yield f"{field}: a secret stands in the file; put it into an app setting, and its %NAME% here"
     if config.notifications.email is None and not config.notifications.webhooks:
         yield "notifications: nobody is told; add [notifications.email] or [[notifications.webhooks]]"
     if not schedule.count:
@@ -262,12 +310,12 @@ def ask(report: Report, config: Config, catalogue: Catalogue, *, site_known: boo
     if catalogue.owner:
         report.unchecked.append("the rights of the app's own user: this one owns the database, and may do everything")
     for relay in config.relays:
-        facts, wrong = _ask_relay(relay, catalogue, report.site if site_known else None)
+        facts, wrong = _ask_relay(relay, config, catalogue, report.site if site_known else None)
         report.database["relays"].append(facts)
         report.mistakes += [f"relay {relay.name}: {text}" for text in wrong]
 
 
-def _ask_relay(relay: RelayConfig, catalogue: Catalogue, site: str | None) -> tuple[dict[str, Any], list[str]]:
+def _ask_relay(relay: RelayConfig, config: Config, catalogue: Catalogue, site: str | None) -> tuple[dict[str, Any], list[str]]:
     table = catalogue.table(relay.table)
     owner, registered = catalogue.owners.get(relay.name.lower(), (None, None))
     facts: dict[str, Any] = {"name": relay.name, "exists": table is not None, "registered": registered is not None, "app": owner}
@@ -308,6 +356,14 @@ def _ask_relay(relay: RelayConfig, catalogue: Catalogue, site: str | None) -> tu
                 wrong.append(f"{what}: there is no column {column!r}; the table has {', '.join(c.name for c in table.columns)}")
             elif what == "watch" and names[column.lower()].computed:
                 wrong.append(f"watch: change tracking never lists the computed column {column}; watch those it is computed from")
+    sent = [c.name for c in table.columns if relay.send is None or c.key or c.name.lower() in {n.lower() for n in relay.send}]
+    with suppress(ValueError, KeyError):  # a text of the section is wrong, or its target, which is told already
+        wrong += column_mistakes(relay, table.key, sent)
+        types = {column.name: column.type or "" for column in table.columns if column.name in sent}
+        if not wrong and (
+            problem := try_sample(shape_of(relay, config.target(relay.target)), {name: types[name] for name in table.key}, types)
+        ):
+            wrong.append(problem)
     return facts, wrong
 
 

@@ -107,6 +107,8 @@ def as_text(report: Report) -> str:
             lines.append(f"    sends             {', '.join(relay['send']) if relay['send'] else 'all columns, also later ones'}")
             lines.append(f"    updates count     {', '.join(relay['watch']) if relay['watch'] else 'of any column'}")
             lines.append(f"    after a gap       {_ON_GAP[relay['on_gap']]}")
+            for name, value in relay["sending"].items():
+                lines.append(f"    {name:17} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
             if relay["name"] in asked:
                 lines.append(f"    in the database   {_facts_line(asked[relay['name']])}")
         lines.append("")

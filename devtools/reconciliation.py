@@ -45,7 +45,7 @@ def _reconcile(stack: Stack, table: str, key: tuple[str, ...]) -> Reconciliation
         state = have.get(text)
         row_there = None if state is None or state.operation == "delete" else state.row
         row_here = wanted.get(text)
-        same = row_here == ({n: _comparable(v) for n, v in row_there.items()} if row_there is not None else None)
+        same = row_here == (None if row_there is None else {n: _as_here((row_here or {}).get(n), v) for n, v in row_there.items()})
         if same and (state is not None):
             result.delivered += 1
         elif text not in dead:
@@ -59,6 +59,11 @@ def _dead_letters(stack: Stack, table: str) -> list[dict[str, Any]]:
     answer.raise_for_status()
     letters: list[dict[str, Any]] = answer.json()["dead_letters"]
     return letters
+
+
+def _as_here(here: Any, there: Any) -> Any:
+    """The API's value, as the database has it: decimals travel as texts."""
+    return _comparable(Decimal(there) if isinstance(here, Decimal) and isinstance(there, str) else there)
 
 
 def _comparable(value: Any) -> Any:

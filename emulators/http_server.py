@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import json
 import signal
 import socket
 import struct
 import sys
 import threading
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
@@ -47,14 +49,15 @@ class Request:
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON; numbers with a fraction become ``Decimal``, so no digit is lost.
+        """The body as JSON, decoded from gzip; numbers with a fraction become ``Decimal``, so no digit is lost.
 
         Raises:
-            BadRequest: the body is not JSON.
+            BadRequest: the body is not JSON, or not encoded as it says.
         """
         try:
-            return simplejson.loads(self.body.decode("utf-8"), use_decimal=True)
-        except ValueError as error:
+            body = gzip.decompress(self.body) if self.headers.get("Content-Encoding", "").lower() == "gzip" else self.body
+            return simplejson.loads(body.decode("utf-8"), use_decimal=True)
+        except (ValueError, OSError, EOFError, zlib.error) as error:
             raise BadRequest(f"the body is not JSON: {error}") from None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rowpost.config.connection_string import translate
 from rowpost.config.errors import ConfigError
 from rowpost.config.host_json import batch_rows
 from rowpost.config.loading import load_config
+from rowpost.config.requests import column_mistakes, column_warnings
 from rowpost.config.sections import Config, RelayConfig
 from rowpost.config.transport_security import insecure
 from rowpost.database.connection import Database, odbc_driver
@@ -18,6 +20,8 @@ from rowpost.database.describe import load_table
 from rowpost.database.table import Table
 from rowpost.rules.epoch import Seen, Verified
 from rowpost.target.delivery import Deliverer
+from rowpost.target.sample import try_sample
+from rowpost.target.shape import Shape, shape_of
 
 
 class KnownLife:
@@ -80,6 +84,7 @@ class App:
         self.life = KnownLife()
         self.deliverers = {target.name: Deliverer(target) for target in config.targets}
         self._tables: dict[str, Table] = {}
+        self._shapes: dict[str, Shape] = {}
         self._loading = {relay.name: threading.Lock() for relay in config.relays}
 
     def table(self, name: str) -> Table:
@@ -102,7 +107,7 @@ class App:
             ConfigError: as :meth:`table`.
             DatabaseError: the database cannot be reached.
         """
-        return load_table(self.database, self._relay(name), self.site, self.config, self.batch_rows)
+        return self._checked(load_table(self.database, self._relay(name), self.site, self.config, self.batch_rows))
 
     def take(self, table: Table) -> None:
         """From now on the table is this one; what is under way goes on with the one that it began with."""
@@ -122,6 +127,24 @@ class App:
             known = ", ".join(relay.name for relay in self.config.relays)
             raise ConfigError(f"there is no relay {name!r} in relay.toml; it has {known}")
         return config
+
+    def shape(self, relay: RelayConfig) -> Shape:
+        """How the events of a relay look."""
+        if relay.name not in self._shapes:
+            self._shapes[relay.name] = shape_of(relay, self.config.target(relay.target))
+        return self._shapes[relay.name]
+
+    def _checked(self, table: Table) -> Table:
+        """The table, if the requests and bodies of its relay fit its columns; with what is to be said of them."""
+        relay, key = table.relay, [column.name for column in table.key]
+        for mistake in column_mistakes(relay, key, [column.name for column in table.columns]):
+            field, _, text = mistake.partition(": ")
+            raise ConfigError(f"relays.{field} of {relay.name}: {text}")
+        keys, columns = ({column.name: column.type for column in some} for some in (table.key, table.columns))
+        if (problem := try_sample(self.shape(relay), keys, columns)) is not None:
+            raise ConfigError(f"relays of {relay.name}: {problem}")
+        warnings = [f"relays.upsert of {relay.name}: {text}" for text in column_warnings(relay, key)]
+        return replace(table, warnings=(*table.warnings, *warnings)) if warnings else table
 
 
 def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:

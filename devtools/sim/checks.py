@@ -6,13 +6,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 from devtools.sim.besides import overdue, repeats, strangers, told_of_trouble, unreadable
 from devtools.sim.consumer import one_content, same_as_the_database
-from devtools.sim.contents import fresh
+from devtools.sim.contents import fresh, same_value
 from devtools.sim.judging import Violation, lapsed, posts_by_row
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
@@ -59,12 +58,8 @@ def _missing(record: Record, text: str) -> str | None:
 
 def _differences(row: dict[str, Any], known: dict[str, Any], settings: Settings) -> Iterator[str]:
     for name in settings.watch or settings.ceiling:
-        if name in known and _plain(known[name]) != _plain(row[name]):
+        if name in known and not same_value(known[name], row[name]):
             yield f"{name}: {known[name]} instead of {row[name]}"
-
-
-def _plain(value: Any) -> Any:
-    return Decimal(str(value)) if isinstance(value, int | float | Decimal) else value
 
 
 def transitions(record: Record) -> Iterator[Violation]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from devtools.sim.contents import same_value
 from devtools.sim.judging import Violation
 from devtools.sim.plan import clock_text
 from devtools.sim.record import Record, key_text
@@ -73,7 +74,7 @@ def same_as_the_database(record: Record) -> Iterator[Violation]:
                 "same", f"{text}: the database has {'no row' if row is None else 'a row'}, the consumer the contrary", text
             )
         elif row is not None and known is not None:
-            wrong = [name for name, value in known.items() if name in row and _plain(value) != _plain(row[name])]
+            wrong = [name for name, value in known.items() if name in row and not same_value(value, row[name])]
             wrong = [name for name in wrong if name in (record.plan.settings.watch or record.plan.settings.ceiling)]
             if wrong:
                 yield Violation("same", f"{text}: the consumer has other values of {wrong}", text)
@@ -84,10 +85,6 @@ def _ended_incomplete(record: Record) -> bool:
     told = [at for at, notice in record.alerts if isinstance(notice, dict) and notice.get("kind") == "resync"]
     done = [record.at(each.at) for each in record.attempts if each.operation == "resync-completed" and each.outcome == "resynced"]
     return bool(told) and max(told) > max(done, default=0.0)
-
-
-def _plain(value: Any) -> str:
-    return f"{float(value):.4f}" if not isinstance(value, str) and value is not None else str(value)
 
 
 def _taken(record: Record) -> list[tuple[float, Attempt]]:

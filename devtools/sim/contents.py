@@ -68,4 +68,11 @@ def fresh(record: Record) -> Iterator[Violation]:
 def _same(row: dict[str, Any] | None, state: State) -> bool:
     if row is None or state is None:
         return row is None and state is None
-    return all(row[name] == value for name, value in state.items() if name in row)
+    return all(same_value(row[name], value) for name, value in state.items() if name in row)
+
+
+def same_value(sent: Any, value: Any) -> bool:
+    """Whether a value was sent as it is in the database: decimals travel as texts."""
+    if not isinstance(value, int | float | Decimal):
+        return bool(sent == value)
+    return sent is not None and Decimal(str(sent)) == Decimal(str(value))

@@ -200,9 +200,9 @@ def _wake_what_hangs() -> list[Replacement]:
 
 
 def _exceptions_take_the_batch() -> list[Replacement]:
-    def request(self: Any, event: Any) -> Answer:
+    def request(self: Any, event: Any, batch: Any) -> Answer:
         headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
-        reply = self._client.post(self._config.url, event.body, headers)
+        reply = self._caller.send("POST", self._config.url, event.body, headers, event.id, lambda: batch.over)
         return classify(reply.status, reply.headers)
 
     return [(Deliverer, "_request", request)]

@@ -38,7 +38,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from emulators.clock import Clock
 from emulators.controls import made
@@ -49,6 +49,7 @@ from emulators.downstream.store import Change, RowState, Store
 from emulators.http_server import Answer, BadRequest, Hangup, HttpServer, Request
 
 _COUNTERS = ("requests", "events", "accepted", "repeated", "stale", "conflicting", "resynced", "noted", "refused")
+_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _CLOUD_EVENT, _CLOUD_EVENT_BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
@@ -175,8 +176,8 @@ class Downstream:
             return self._give_token(request)
         if request.method == "GET" and request.path == "/":
             return Answer(200, self._page(), content_type="text/html; charset=utf-8")
-        if request.method not in ("POST", "PUT", "PATCH"):
-            return Answer(405, {"error": "deliver with POST, PUT or PATCH"}, {"Allow": "POST, PUT, PATCH"})
+        if request.method not in _METHODS:
+            return Answer(405, {"error": f"deliver with one of {', '.join(_METHODS)}"}, {"Allow": ", ".join(_METHODS)})
         with self._changed:
             self._counters["requests"] += 1
             mode, delay = self._present_mode(request.path), 0.0
@@ -246,13 +247,15 @@ class Downstream:
 
     def _changes(self, request: Request) -> list[Change]:
         media_type = _media_type(request)
-        document = request.json()
+        document = None if request.method == "DELETE" and not request.body else request.json()
         if media_type == _CLOUD_EVENT_BATCH:
             if not isinstance(document, list):
                 raise BadRequest("a batch is a JSON array")
             return [Change.read(self._event(event)) for event in document]
         if media_type == _CLOUD_EVENT:
             self._event(document)
+        elif "ce-id" in request.headers:
+            document = self._event(_binary(request, document))
         return [Change.read(document, request.headers.get("Idempotency-Key"))]
 
     @staticmethod
@@ -360,6 +363,12 @@ def _object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRequest("a JSON object is expected")
     return value
+
+
+def _binary(request: Request, data: Any) -> dict[str, Any]:
+    """A CloudEvent of binary mode, as one object."""
+    named = ((name.lower().removeprefix("ce-"), name, value) for name, value in request.headers.items())
+    return {short: unquote(value) for short, name, value in named if short != name.lower()} | {"data": data}
 
 
 def _media_type(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -380,3 +381,20 @@ def test_a_killed_process_keeps_what_it_accepted(tmp_path: Path) -> None:
     assert (state["version"], state["row"]) == (10, {"OrderId": 1, "Total": 1})
     process.terminate()
     assert process.wait(timeout=10) == 0
+
+
+def test_binary_mode_gzip_and_a_delete_without_a_body_are_read_too(api: Downstream) -> None:
+    attributes = {"specversion": "1.0", "id": "1-10", "source": "/gr%C3%B6%C3%9Fe", "type": "rowpost.row.upserted"}
+    headers = {f"ce-{name}": value for name, value in attributes.items()} | {"Content-Encoding": "gzip"}
+    body = gzip.compress(json.dumps(change(1, 10, Total=3)).encode())
+    headers["Content-Type"] = "application/json"
+    assert requests.put(f"{api.url}/orders/1", data=body, headers=headers, timeout=10).status_code == 202
+    (attempt,) = api.attempts()
+    assert (attempt.method, attempt.path, attempt.event_id, attempt.outcome) == ("PUT", "/orders/1", "1-10", "accepted")
+    assert attempt.body["source"] == "/größe"
+    found = api.find("dbo.Orders", {"OrderId": 1})
+    assert found is not None and found.row == {"OrderId": 1, "Total": 3}
+    broken = requests.post(f"{api.url}/orders", data=b"{}", headers={"Content-Encoding": "gzip"}, timeout=10)
+    assert broken.status_code == 400
+    assert requests.delete(f"{api.url}/orders/1", timeout=10).status_code == 202
+    assert (api.attempts()[-1].method, api.attempts()[-1].outcome) == ("DELETE", "noted")

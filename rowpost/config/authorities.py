@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
-_BREAKS = re.compile(r"\\r|\\n|\s")  # an app setting is one line: its breaks are blanks then, or are written as \n
+BREAKS = re.compile(r"\\r|\\n|\s")  # an app setting is one line: its breaks are blanks then, or are written as \n
 _LONGEST_PATH = 4096
 
 
@@ -22,8 +22,8 @@ def read_authorities(value: str, folder: Path) -> str:
     Raises:
         ValueError: there is no certificate, or one cannot be read; the text says what to do and does not quote the value.
     """
-    text = value if "-----BEGIN" in value else _of_file(value, folder)
-    blocks = ["\n".join(textwrap.wrap(_BREAKS.sub("", block), 64)) for block in _CERTIFICATE.findall(text)]
+    text = read_text(value, folder)
+    blocks = ["\n".join(textwrap.wrap(BREAKS.sub("", block), 64)) for block in _CERTIFICATE.findall(text)]
     if not blocks:
         raise ValueError("holds no certificate; give one in PEM form, which begins with -----BEGIN CERTIFICATE-----")
     certificates = [f"-----BEGIN CERTIFICATE-----\n{block}\n-----END CERTIFICATE-----\n" for block in blocks]
@@ -36,13 +36,20 @@ def read_authorities(value: str, folder: Path) -> str:
     return "".join(certificates)
 
 
-def _of_file(value: str, folder: Path) -> str:
+def read_text(value: str, folder: Path) -> str:
+    """A text in PEM form: the value itself, or what is in the file of that path.
+
+    Raises:
+        ValueError: the file cannot be read; the text says what to do and does not quote the value.
+    """
+    if "-----BEGIN" in value:
+        return value
     try:
         return (folder / value[:_LONGEST_PATH]).read_text(encoding="latin-1")
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = getattr(error, "strerror", None) or "not a path"
         raise ValueError(
-            f"the file cannot be read ({reason}); give a path from the folder of relay.toml, or the certificate itself in PEM form"
+            f"the file cannot be read ({reason}); give a path from the folder of relay.toml, or the text itself in PEM form"
         ) from None
 
 

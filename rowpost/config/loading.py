@@ -11,10 +11,12 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
+from rowpost.config import credentials
 from rowpost.config.addresses import is_http_address
 from rowpost.config.app_settings import SETTING_NAME, places, unresolved
 from rowpost.config.authorities import read_authorities
 from rowpost.config.errors import ConfigError
+from rowpost.config.requests import as_plain_text, check_requests
 from rowpost.config.schedules import is_schedule
 from rowpost.config.sections import (
     Config,
@@ -28,6 +30,7 @@ from rowpost.config.sections import (
     WatchdogConfig,
     WebhookConfig,
 )
+from rowpost.config.vault import RE_READABLE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")  # of a target or a relay: fits an address
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -70,7 +73,7 @@ def parse_config(path: Path, settings: Mapping[str, str]) -> Config:
         remedy = "make it with `python3 dev.py init`" if missing else "put a file there that this user may read"
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); {remedy}, or point ROWPOST_CONFIG at another") from None
     except RecursionError:
-        raise ConfigError(f"{path.name}: not valid TOML: nested too deeply; no value of it has more than two levels") from None
+        raise ConfigError(f"{path.name}: not valid TOML: nested too deeply; write it with fewer levels") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path.name}: not valid TOML: not UTF-8; save it in that encoding") from None
     except ValueError as error:  # TOMLDecodeError is one; a number or a date that Python does not have is another
@@ -86,13 +89,18 @@ def parse_config(path: Path, settings: Mapping[str, str]) -> Config:
 
 
 def _read_authorities(config: Config, path: Path) -> None:
-    """Put the certificates in the place of each ``ca``, which may name a file."""
+    """Put the certificates in the place of the texts that may name a file."""
     for section, receiver in config.receivers:
         if receiver.ca is not None:
             try:
                 msgspec.structs.force_setattr(receiver, "ca", read_authorities(receiver.ca, path.parent))
             except ValueError as error:
                 raise ConfigError(f"{path.name}: {section}.ca: {error}") from None
+        if isinstance(receiver, TargetConfig):
+            try:
+                credentials.read_files(receiver, path.parent)
+            except ValueError as error:
+                raise ConfigError(f"{path.name}: {section}.{error}") from None
 
 
 def _refuse_former_form(document: dict[str, Any], file: str) -> None:
@@ -119,10 +127,11 @@ def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> 
 
     parts, end = [], 0
     for place in places(value, settings):
-        parts += [value[end : place.start()], _setting(place[1], settings, f"{file}: {field}")]
+        found = _setting(place[1], settings, f"{file}: {field}")
+        parts += [value[end : place.start()], as_plain_text(field, found)]
         end = place.end()
     text = "".join([*parts, value[end:]])
-    if not parts and (reason := unresolved(text)) is not None:
+    if not parts and not RE_READABLE.fullmatch(field) and (reason := unresolved(text)) is not None:
         raise ConfigError(f"{file}: {field}: {reason}; such a reference works in an app setting only: put its %NAME% here")
     return text
 
@@ -158,7 +167,8 @@ def _explain(message: str) -> str:
         return f"{f'{field}.' if field else ''}{missing[1]}: missing; add it"
     if text.startswith("Invalid enum value"):  # msgspec quotes the value, which may be a setting's
         section, _, name = field.rpartition(".")
-        choices = get_args(get_type_hints(_section(section))[name])
+        hints = get_args(get_type_hints(_section(section))[name])
+        choices = [choice for each in hints for choice in get_args(each) or (each,) if choice is not type(None)]
         return f"{field}: expected one of {', '.join(map(repr, choices))}"
     return f"{field}: {text[:1].lower()}{text[1:]}"
 
@@ -173,6 +183,9 @@ def _section(field: str) -> Any:
         "watchdog": WatchdogConfig,
     }
     repeated = {"notifications.webhooks": WebhookConfig, "targets": TargetConfig}
+    under = credentials.SECTIONS.get(field.rpartition(".")[2])
+    if under is not None and field.startswith("targets["):
+        return under
     return sections.get(field) or repeated.get(re.sub(r"\[\d+\].*", "", field).removesuffix("[...]"), RelayConfig)
 
 
@@ -251,6 +264,9 @@ def _check_targets(config: Config, refuse: Any) -> None:
         if target.name.lower() in names:
             refuse(f"{field}.name", f"is the same as that of targets[{names[target.name.lower()]}]; each target needs its own")
         names[target.name.lower()] = index
+        credentials.check(field, target, target.url, target.headers, refuse)
+        if target.gzip is not None and any(name.lower() == "content-encoding" for name in target.headers):
+            refuse(f"{field}.headers", "has Content-Encoding, which the app sets itself with gzip; remove one of them")
         if target.probe.seconds < 1:
             refuse(f"{field}.probe", 'is too short; use at least "1s"')
         if target.timeout.seconds < _SHORTEST_TIMEOUT_SECONDS:
@@ -304,3 +320,5 @@ def _check_relays(config: Config, refuse: Any) -> None:
                 refuse(f"{field}.{what}", "is empty; name columns, or remove the key to mean all")
             if columns is not None and len({column.lower() for column in columns}) < len(columns):
                 refuse(f"{field}.{what}", "names a column twice")
+        target = config.target(relay.target) if relay.target.lower() in targets else None
+        check_requests(field, relay, target, _OWN_HEADERS | {"content-encoding"}, refuse)

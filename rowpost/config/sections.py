@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from rowpost.config.addresses import is_http_address
+from rowpost.config.credentials import Credentials
+from rowpost.config.section import Section
 from rowpost.rules.backoff import Backoff, RetryPolicy
 
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
+Format = Literal["cloudevents", "cloudevents-binary", "plain", "row"]
+Numbers = Literal["string", "exact"]
+Body = dict[str, Any] | str  # a JSON template, as a TOML table or as JSON text
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_DAYS = 3650  # the database counts seconds in an int, and dates have an end
@@ -45,29 +50,26 @@ class Duration:
         return cls(seconds)
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A table of the file; unknown keys are refused."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"  # settings are in it, which may be secrets
-
-
-class DatabaseConfig(_Section, frozen=True):
+class DatabaseConfig(Section, frozen=True):
     """``connection`` is the NAME of the app setting that holds the connection string, as the trigger binding wants it."""
 
     connection: str = "SqlConnectionString"
 
 
-class TargetConfig(_Section, frozen=True):
+class TargetConfig(Credentials, frozen=True):
     """An API that rows are posted to. What is known of its health belongs to it, whatever relay found it out.
 
     ``resync_events``: whether it takes the events of the beginning and the end of a resync, which are no rows. ``ca``: the
-    certificates that vouch for its own, in PEM form; without, those that the public trusts.
+    certificates that vouch for its own, in PEM form; without, those that the public trusts. How it knows the app: ``Credentials``.
+    ``max_event_bytes`` and ``gzip`` are sizes of a body: a larger one is never sent, and from the other on bodies are compressed.
     """
 
     name: str
     url: str
-    format: Literal["cloudevents", "plain"] = "cloudevents"
+    format: Format = "cloudevents"
+    numbers: Numbers = "string"
+    max_event_bytes: Positive | None = None
+    gzip: Positive | None = None
     source: str = "rowpost"
     headers: dict[str, str] = {}
     timeout: Duration = Duration(10.0)
@@ -79,7 +81,7 @@ class TargetConfig(_Section, frozen=True):
     ca: str | None = None
 
 
-class RetryConfig(_Section, frozen=True):
+class RetryConfig(Section, frozen=True):
     """The built-in attempts, and the rounds of recovery that follow them."""
 
     attempts: Annotated[int, Meta(ge=1, le=5)] = 5
@@ -103,7 +105,7 @@ class RetryConfig(_Section, frozen=True):
         return RetryPolicy(self.attempts, self.backoff, self.rejected == "dead_letter")
 
 
-class EmailConfig(_Section, frozen=True):
+class EmailConfig(Section, frozen=True):
     """E-mail through Azure Communication Services: by connection string, or by endpoint and managed identity."""
 
     sender: str
@@ -129,7 +131,7 @@ class EmailConfig(_Section, frozen=True):
         return parts["endpoint"], parts.get("accesskey")
 
 
-class WebhookConfig(_Section, frozen=True):
+class WebhookConfig(Section, frozen=True):
     """A generic webhook that receives each notification as JSON. ``ca``: as of a target."""
 
     url: str
@@ -137,7 +139,7 @@ class WebhookConfig(_Section, frozen=True):
     ca: str | None = None
 
 
-class NotificationsConfig(_Section, frozen=True):
+class NotificationsConfig(Section, frozen=True):
     """Whom to tell, and when; without channels nobody is told, and the log alone tells.
 
     An alarm goes out when a row has been failing for ``after``, or for ``after_rounds`` rounds: whichever comes first.
@@ -151,7 +153,7 @@ class NotificationsConfig(_Section, frozen=True):
     webhooks: list[WebhookConfig] = []
 
 
-class WatchdogConfig(_Section, frozen=True):
+class WatchdogConfig(Section, frozen=True):
     """The timer that restarts what a crash left behind, and the clean-up of old orchestration history."""
 
     schedule: str = "0 */5 * * * *"
@@ -159,11 +161,15 @@ class WatchdogConfig(_Section, frozen=True):
     history_schedule: str = "0 30 3 * * *"
 
 
-class RelayConfig(_Section, frozen=True):
+class RelayConfig(Section, frozen=True):
     """One tracked table to one target. All that is remembered belongs to the relay, by its name.
 
     ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count. ``name`` is the table's, and
     ``target`` the only one, unless the file says otherwise. ``on_gap``: what follows when changes may be lost, besides a notice.
+
+    ``upsert``, ``delete`` and ``resync`` are methods and paths of its own, such as ``PUT /orders/{OrderId}``; ``query`` and
+    ``headers`` are added to the target's. ``delete_success``: statuses besides 2xx that say that the row is deleted. ``body`` and
+    ``delete_body`` are templates. ``format``, ``numbers`` and ``max_event_bytes`` are the target's unless they stand here.
     """
 
     table: str
@@ -173,6 +179,17 @@ class RelayConfig(_Section, frozen=True):
     watch: list[str] | None = None
     leases_table: str | None = None
     on_gap: Literal["resync", "notify"] = "resync"
+    upsert: str | None = None
+    delete: str | None = None
+    resync: str | None = None
+    delete_success: list[int] = []
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    format: Format | None = None
+    numbers: Numbers | None = None
+    max_event_bytes: Positive | None = None
+    body: Body | None = None
+    delete_body: Body | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -205,7 +222,7 @@ class RelayConfig(_Section, frozen=True):
         return self.leases_table or f"Leases_rowpost_{self.slug}_{owner}"
 
 
-class Config(_Section, frozen=True):
+class Config(Section, frozen=True):
     """The whole file."""
 
     targets: list[TargetConfig]

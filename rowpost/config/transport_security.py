@@ -17,6 +17,8 @@ _WEAKNESSES = {  # ODBC keyword: what it lets happen
 def insecure(config: Config, connection: OdbcConnection) -> list[str]:
     """Where TLS is off, or says little, on the way to another machine: one sentence each, with the field and the remedy."""
     addresses = [(f"{section}.url", receiver.url) for section, receiver in config.receivers]
+    logins = ((index, target.oauth2) for index, target in enumerate(config.targets))
+    addresses += [(f"targets[{index}].oauth2.token_url", login.token_url) for index, login in logins if login is not None]
     email = config.notifications.email
     if email is not None:
         addresses.append((f"notifications.email.{'connection' if email.connection else 'endpoint'}", email.service[0]))

@@ -1,4 +1,4 @@
-"""Posting to others."""
+"""Requests to others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.utils import default_headers
 
-from rowpost.config.authorities import trusting
+from rowpost.config.client_certificates import ClientCertificate, tls
 from rowpost.http.connections import Adapter
 from rowpost.http.exchange import Body
 
@@ -23,25 +23,38 @@ class Reply(NamedTuple):
 
 
 class Client:
-    """Posts to one address, safe to use from several threads. No redirect is followed, no cookie kept, no `.netrc` or proxy used.
+    """Calls one receiver, safe to use from several threads. No redirect is followed, no cookie kept, no `.netrc` or proxy used.
 
-    A post takes at most twice the timeout, see :class:`rowpost.http.connections.Adapter`.
+    A request takes at most twice the timeout, see :class:`rowpost.http.connections.Adapter`.
 
     Args:
         timeout_seconds: to connect, and between two bytes of an answer.
-        connections: how many are kept to be used again; with none, each post has its own.
+        connections: how many are kept to be used again; with none, each request has its own.
         tries: how often a connection is tried.
         ca: certificates in PEM form: only whom they vouch for is trusted; without, whom the public trusts.
+        certificate: by which the app shows who it is.
     """
 
-    def __init__(self, timeout_seconds: float, *, connections: int = 0, tries: int = 1, ca: str | None = None) -> None:
+    def __init__(
+        self,
+        timeout_seconds: float,
+        *,
+        connections: int = 0,
+        tries: int = 1,
+        ca: str | None = None,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
         self._kept = connections > 0
         body = Body.SKIPPED if self._kept else Body.UNREAD
-        trust = None if ca is None else trusting(ca)
+        trust = tls(ca, certificate)
         self._adapter = Adapter(timeout_seconds, body, connections=max(1, connections), tries=tries, trust=trust)
 
     def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Reply:
-        """Post once.
+        """Post once; see :meth:`send`."""
+        return self.send("POST", url, body, headers)
+
+    def send(self, method: str, url: str, body: bytes | str, headers: Mapping[str, str]) -> Reply:
+        """Send a request once.
 
         Raises:
             Exception: of any kind. Its text may hold the address and what was answered.
@@ -51,7 +64,7 @@ class Client:
         sent["Connection"] = "keep-alive" if self._kept else "close"
         sent.update(headers)
         # Not by a session: it would look into the bodies of redirects, and for cookies.
-        response = self._adapter.send(requests.Request("POST", url, sent, data=body).prepare(), stream=True)
+        response = self._adapter.send(requests.Request(method, url, sent, data=body).prepare(), stream=True)
         return Reply(response.status_code, response.headers)
 
 

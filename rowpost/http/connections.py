@@ -32,6 +32,7 @@ class _Connection(HTTPConnection):
 
     response_class = WholeAnswer
     _all_sent = False
+    _alert: ssl.SSLError | None = None
 
     def _new_conn(self) -> socket.socket:
         """As urllib3's (2.8.0, connection.py), with the exchange watching the socket before it is connected."""
@@ -69,18 +70,20 @@ class _Connection(HTTPConnection):
         try:
             self.sock.recv(1)
         except OSError as error:
+            if isinstance(error, ssl.SSLError) and not has_nothing(error):
+                self._alert = error  # with TLS 1.3 a server refuses a client's certificate after the handshake
             return has_nothing(error)
         return False
 
     def request(self, *args: Any, **options: Any) -> None:
         """Send a request, on a connection on which nothing has come yet."""
-        self._all_sent = False
+        self._all_sent, self._alert = False, None
         if self.sock is None:
             self.connect()
         else:
             present().watch(self.sock)
         if not self.is_connected:
-            raise ConnectionError("an answer before the request, or an end")
+            raise self._alert or ConnectionError("an answer before the request, or an end")
         super().request(*args, **options)
         self._all_sent = True
 

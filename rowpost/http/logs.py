@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 
-# urllib3 tells paths and queries, which hold the credential, and lines of answers; the mail SDK tells fields of answers.
-TOO_TALKATIVE = ("urllib3", "azure.core.pipeline.policies.http_logging_policy")
+# urllib3 tells paths and queries, which hold the credential, and lines of answers; the mail SDK tells fields of answers; those of
+# identities tell what an endpoint for tokens has answered.
+TOO_TALKATIVE = ("urllib3", "azure.core.pipeline.policies.http_logging_policy", "azure.identity", "msal")
 
 
 def silence() -> None:

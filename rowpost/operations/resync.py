@@ -217,7 +217,7 @@ class _Resync:
 
     def __init__(self, app: App, table: Table, resync: str, state: ResyncState, seen: _Seen) -> None:
         self._app, self._table, self._id, self._state, self._seen = app, table, resync, state, seen
-        self._target = app.config.target(table.relay.target)
+        self._target, self._shape = app.config.target(table.relay.target), app.shape(table.relay)
 
     def step(self, start: int) -> Step:
         seen = self._seen
@@ -297,6 +297,9 @@ class _Resync:
         if not self._target.resync_events:
             self._move(ResyncState.PAGING, taken=0, begun="not sent: resync_events is false")
             return Step()
+        if self._shape.resync is None:
+            self._move(ResyncState.PAGING, taken=0, begun="not sent: the relay has requests or bodies of its own, and no `resync`")
+            return Step()
         said = self._post("begun")
         if said.taken is None:
             self._wait(said, begun=said.text)
@@ -335,7 +338,7 @@ class _Resync:
         if seen.given_up:
             told = self._tell()
             return self._end(ResyncState.INCOMPLETE, told=told)
-        if not seen.taken:
+        if not seen.taken or self._shape.resync is None:
             return self._end(ResyncState.COMPLETED)
         if problem := self._hidden():
             return self._stay(problem)
@@ -354,8 +357,7 @@ class _Resync:
             wait = pause_seconds(self._seen.open_seconds)
             return Said("not tried: the target is known to be down", None, wait, tried=False)
         target, now = self._target, datetime.fromisoformat(self._seen.now[:26])
-        form = (now, target.source, target.format)
-        event = build_resync_event(self._table.relay.table, self._id, phase, (self._seen.epoch, self._seen.since), *form)
+        event = build_resync_event(self._shape, self._id, phase, (self._seen.epoch, self._seen.since), now)
         (answer,) = self._app.deliverers[target.name].deliver([event])
         return after_answer(answer, self._seen.tries, self._app.config.retry.backoff, round(target.probe.seconds))
 

@@ -17,11 +17,20 @@ from rowpost.relay.settle import clear, settle
 from rowpost.rules.answer import Answer, Verdict
 from rowpost.rules.backoff import RetryPolicy
 from rowpost.rules.circuit_breaker import BreakerChange, CircuitBreaker, next_breaker
-from rowpost.rules.fate import Fate, fate_before_posting, fate_behind_open_breaker, fate_of_answer, fate_of_values, unreadable
+from rowpost.rules.fate import (
+    Fate,
+    fate_before_posting,
+    fate_behind_open_breaker,
+    fate_of_answer,
+    fate_of_unfit,
+    fate_of_values,
+    unreadable,
+)
 from rowpost.rules.lifecycle import Event, State
 from rowpost.rules.row import ClaimedRow
 from rowpost.target.event import Event as PostedEvent
 from rowpost.target.event import build_event
+from rowpost.target.request import Unfit
 from rowpost.target.time_budget import TimeBudget
 
 
@@ -169,8 +178,11 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
         portion = sorted((row for row in due if not row.unread), key=lambda row: _turn(row, half_open=breaker.half_open))
         answers = _post_portion(app, table, claimed, portion, budget)
         for row, answer in zip(portion, answers, strict=True):
-            fates[row.number] = fate_of_answer(row, answer, policy, redelivered=redelivered)
-        posted += [fates[row.number] for row in portion if row.unreadable is None]
+            if row.unfit is not None:
+                fates[row.number] = fate_of_unfit(row, row.unfit)
+            else:
+                fates[row.number] = fate_of_answer(row, answer, policy, redelivered=redelivered)
+        posted += [fates[row.number] for row in portion if row.unreadable is None and row.unfit is None]
         due = [row for row in due if row.unread]
         stopped = redelivered or budget.spent or any(answer.verdict is Verdict.UNTRIED for answer in answers)
         if due and not stopped:
@@ -206,19 +218,23 @@ def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, r
 
 
 def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow], budget: TimeBudget) -> list[Answer]:
-    """Post rows that are read, and forget their values: the next portion takes their place in memory."""
-    target = app.config.target(table.relay.target)
+    """Post rows that are read, and forget their values: the next portion takes their place in memory.
+
+    A row of which no event can be made, or may be sent, says so itself; its answer is of no account if it is unfit.
+    """
+    target, shape = app.config.target(table.relay.target), app.shape(table.relay)
     events: dict[int, PostedEvent] = {}
     for row in rows:
         try:
-            events[row.number] = build_event(
-                table.relay.table, row, claimed.epoch, claimed.client_columns, claimed.now, target.source, target.format
-            )
+            events[row.number] = build_event(shape, row, claimed.epoch, claimed.client_columns, claimed.now)
+        except Unfit as error:
+            row.unfit = str(error)
         except Exception as error:  # such as a number that JSON does not have
             row.unreadable = type(error).__name__
         row.values = None if row.values is None else {}
     delivered = iter(app.deliverers[target.name].deliver(list(events.values()), budget) if events else ())
-    return [unreadable(row.unreadable) if row.unreadable is not None else next(delivered) for row in rows]
+    answers = (None if row.number in events else unreadable(row.unreadable or "") for row in rows)
+    return [next(delivered) if answer is None else answer for answer in answers]
 
 
 def _read_portion(app: App, table: Table, claimed: Claim, due: Sequence[ClaimedRow]) -> bool:

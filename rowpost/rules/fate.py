@@ -104,10 +104,15 @@ def fate_of_values(row: ClaimedRow, policy: RetryPolicy, *, redelivered: bool = 
     """
     if row.too_large:
         size = f"the row has {row.size} bytes, and at most {ROW_BYTES_AT_MOST} are sent"
-        return Fate(row, Event.TOO_LARGE, row.attempts_so_far, answer=Answer(Verdict.REJECTED, error=size))
+        return fate_of_unfit(row, size)
     if row.unreadable is not None:
         return fate_of_answer(row, unreadable(row.unreadable), policy, redelivered=redelivered)
     return None
+
+
+def fate_of_unfit(row: ClaimedRow, reason: str) -> Fate:
+    """The fate of a row that may not be sent as it is, whatever the target says: a dead letter at once."""
+    return Fate(row, Event.UNFIT, row.attempts_so_far, answer=Answer(Verdict.REJECTED, error=reason))
 
 
 def unreadable(reason: str) -> Answer:

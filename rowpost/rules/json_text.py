@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -30,6 +31,15 @@ def to_json_text(value: Any) -> str:
         return _ENCODER.encode(value).decode()
     except UnicodeEncodeError:
         return _with_halves(value, lambda text: _ENCODER.encode(_HALF.sub("\ufffd", text)).decode())
+
+
+def value_text(value: JsonValue) -> str:
+    """A single value as text: as it stands in JSON, without the quotes and escapes of a string. Null is an empty text."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return "" if value is None else to_json(value)
 
 
 def _with_halves(value: Any, write: Callable[[str], str]) -> str:

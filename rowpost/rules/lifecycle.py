@@ -46,7 +46,7 @@ class Event(StrEnum):
     TARGET_DOWN = "target_down"
     UNSETTLED = "unsettled"
     REJECTED = "rejected"
-    TOO_LARGE = "too_large"
+    UNFIT = "unfit"
     PLANNED = "planned"
     PLANNED_DETACHED = "planned_detached"
     ORDERED = "ordered"
@@ -96,7 +96,7 @@ TRANSITIONS: dict[Event, Transition] = {
     Event.TARGET_DOWN: Transition(ANY, State.EXHAUSTED, Lease.HOLD, "the circuit breaker is open"),
     Event.UNSETTLED: Transition(ANY, State.EXHAUSTED, Lease.HOLD, "handed out four times without an outcome"),
     Event.REJECTED: Transition(ANY, State.DEAD, Lease.RELEASE, "refused, and refused rows are given up"),
-    Event.TOO_LARGE: Transition(ANY, State.DEAD, Lease.RELEASE, "larger than a row may be"),
+    Event.UNFIT: Transition(ANY, State.DEAD, Lease.RELEASE, "never to be sent: too large, or a key that no path can hold"),
     # recovery, planning
     Event.PLANNED: Transition(UNPLANNED, State.HELD, Lease.HOLD, "its next round"),
     Event.PLANNED_DETACHED: Transition(UNPLANNED, State.DETACHED, Lease.RELEASE, "its next round, after many or without a lease"),

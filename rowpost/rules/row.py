@@ -67,6 +67,7 @@ class ClaimedRow(Struct):
         number: the number of the row's key among those that were claimed.
         unread: whether its values were not read yet; ``values`` is empty then.
         unreadable: why its values cannot be read, without any of them.
+        unfit: why no event of it may be sent, without any of its values.
         size: of its values in bytes, if they were measured.
         former: other spellings of the key that the target may know: equal to SQL Server, but not as JSON.
         obstacle: why nothing can be said of the row to the target; empty if something can.
@@ -88,6 +89,7 @@ class ClaimedRow(Struct):
     key_hash: str = ""
     unread: bool = False
     unreadable: str | None = None
+    unfit: str | None = None
     size: int = 0
 
     def __post_init__(self) -> None:

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-import requests
-
 from rowpost.config.sections import TargetConfig
-from rowpost.http.client import Client
+from rowpost.http.failures import describe
 from rowpost.rules.answer import Answer, Verdict, classify
+from rowpost.target.auth.caller import Caller
+from rowpost.target.auth.failures import CredentialError
+from rowpost.target.body import compressed
 from rowpost.target.event import Event
+from rowpost.target.request import address
 from rowpost.target.time_budget import TimeBudget
 
 _GRACE_SECONDS = 1  # for threads to end whose time is up
@@ -26,8 +28,7 @@ class Deliverer:
 
     def __init__(self, config: TargetConfig) -> None:
         self._config = config
-        # A connection that cannot be made is tried once more at once; a request that was sent never is.
-        self._client = Client(config.timeout.seconds, connections=config.concurrency, tries=2, ca=config.ca)
+        self._caller = Caller(config)
         self._executor = ThreadPoolExecutor(config.concurrency, thread_name_prefix="rowpost-post")
 
     def deliver(self, events: Sequence[Event], budget: TimeBudget | None = None) -> list[Answer]:
@@ -51,24 +52,38 @@ class Deliverer:
         if batch.stopped or batch.over:
             return Answer(Verdict.UNTRIED)
         for former in event.before:
-            answer = self._request(former)
+            answer = self._request(former, batch)
             if answer.status not in _NOT_THERE:
                 batch.count(answer)
                 if answer.verdict is not Verdict.DELIVERED:
                     return answer
             if batch.over:
                 return Answer(Verdict.UNTRIED)
-        answer = self._request(event)
+        answer = self._request(event, batch)
         batch.count(answer)
         return answer
 
-    def _request(self, event: Event) -> Answer:
-        headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
+    def _request(self, event: Event, batch: _Batch) -> Answer:
+        call, config, body = event.call, self._config, event.body
+        own = {name.lower() for name in call.headers}
+        headers = {**event.headers, "Content-Type": event.content_type}
+        headers |= {name: value for name, value in config.headers.items() if name.lower() not in own} | call.headers
+        if not body:
+            del headers["Content-Type"]
+        elif config.gzip is not None and len(body) >= config.gzip:
+            body, headers["Content-Encoding"] = compressed(body), "gzip"
+        url = address(config.url, call.path, call.query)
         try:
-            reply = self._client.post(self._config.url, event.body, headers)
+            reply = self._caller.send(call.method, url, body, headers, event.id, lambda: batch.over)
+            if reply is None:
+                return Answer(Verdict.UNTRIED)
+            if reply.status in event.accepts:
+                return Answer(Verdict.DELIVERED, reply.status)
             return classify(reply.status, reply.headers)
+        except CredentialError as error:
+            return Answer(Verdict.TRANSIENT, error=str(error), retry_after_seconds=error.retry_after_seconds)
         except Exception as error:  # whatever an answer makes a library raise, it is this row's failure and not the batch's
-            return Answer(Verdict.TRANSIENT, error=_describe(error))
+            return Answer(Verdict.TRANSIENT, error=describe(error))
 
 
 class _Batch:
@@ -94,7 +109,7 @@ class _Batch:
         with self._lock:
             if answer.verdict is Verdict.TRANSIENT:
                 self._consecutive += 1
-            elif not self.stopped:  # an answer about the row, good or bad, shows that the target works
+            elif answer.tried and not self.stopped:  # an answer about the row, good or bad, shows that the target works
                 self._consecutive = 0
 
 
@@ -104,16 +119,3 @@ def _answer_of(future: Future[Answer]) -> Answer:
     if not future.done():  # a name is being looked up: no limit of ours ends that
         return Answer(Verdict.TRANSIENT, error="no answer within the time budget of the batch")
     return future.result()
-
-
-def _describe(error: Exception) -> str:
-    """The kind of failure in words of ours: the exception's text may hold the URL and what the target sent."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return "TLS failure: the certificate or the protocol of the target was not accepted"
-    if isinstance(error, requests.ConnectTimeout):
-        return "connection timed out"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "connection failed or was closed by the target"
-    return f"request failed ({type(error).__name__})"

@@ -1,24 +1,31 @@
-"""What is posted: one event per row, as a CloudEvent (structured mode) or as the bare change."""
+"""What is sent: one event per row, with its request and its body as the relay's shape says."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rowpost.rules.json_text import JsonValue, to_json_text
+from rowpost.rules.json_text import JsonValue
 from rowpost.rules.row import ClaimedRow, key_hash, key_text
+from rowpost.target.body import CLOUD_EVENT, JSON, bare, binary_headers, filled, number_for, numbers_in, structured
+from rowpost.target.request import POST, Call, Request, Unfit, Values
+from rowpost.target.shape import Shape
 
 
 class Event(Struct, frozen=True):
-    """One row change, ready to post. ``id`` is the same for every retry of the same change.
+    """One row change, ready to be sent. ``id`` is the same for every retry of the same change.
 
     Attributes:
+        content_type: of the body; empty if there is none.
+        headers: those that the app sets itself.
         before: what the target is to take first: deletions of the keys under which it knows the row so far.
+        call: the request, with what the relay adds to the target's address and headers.
+        accepts: statuses besides 2xx with which the target says that it has taken the event.
     """
 
     id: str
@@ -26,6 +33,8 @@ class Event(Struct, frozen=True):
     content_type: str
     headers: dict[str, str]
     before: tuple[Event, ...] = ()
+    call: Call = POST
+    accepts: frozenset[int] = frozenset()
 
 
 def event_id(table: str, key_text: str, version: int, epoch: int = 0) -> str:
@@ -40,103 +49,131 @@ def sequence(version: int, epoch: int) -> str:
 
 
 def build_resync_event(
-    table: str,
+    shape: Shape,
     resync: str,
     phase: Literal["begun", "completed"],
     place: tuple[int, int],
     now: datetime,
-    source: str,
-    form: Literal["cloudevents", "plain"],
 ) -> Event:
     """The event of the beginning or of the end of a resync. Both have the version of its beginning.
 
     At the end a consumer removes each row of the table that has a lower sequence: it was not sent, since it does not exist.
 
     Args:
-        table: the table's configured name.
+        shape: of the relay's events; it has a request for these.
         resync: the id of the resync.
         phase: which of the two.
         place: the epoch and the version with which the resync began.
         now: the time of the event, UTC.
-        source: the CloudEvents source.
-        form: ``cloudevents`` or ``plain``.
     """
     epoch, since = place
     operation = f"resync-{phase}"
-    change = {"table": table, "operation": operation, "resync": resync, "epoch": epoch, "version": since, "since": since}
-    identifier = event_id(table, f"resync {resync} {phase}", since, epoch)
-    return _posted(identifier, f"rowpost.resync.{phase}", table, place, change, now, source, form)
+    change = {
+        "table": shape.table,
+        "operation": operation,
+        "resync": resync,
+        "epoch": epoch,
+        "version": since,
+        "since": since,
+    }
+    identifier = event_id(shape.table, f"resync {resync} {phase}", since, epoch)
+    attributes = _attributes(shape, identifier, f"rowpost.resync.{phase}", shape.table, place, now)
+    named = {**attributes, "table": shape.table, "operation": operation, "epoch": epoch, "version": since}
+    call = (shape.resync or Request()).to(Values({}, named))
+    body, content_type, more = _body(shape, attributes, change)
+    return Event(identifier, body, content_type, {**_own_headers(identifier, place), **more}, call=call)
 
 
-def build_event(
-    table: str,
-    row: ClaimedRow,
-    epoch: int,
-    client_columns: list[str] | None,
-    now: datetime,
-    source: str,
-    form: Literal["cloudevents", "plain"],
-) -> Event:
+def build_event(shape: Shape, row: ClaimedRow, epoch: int, client_columns: list[str] | None, now: datetime) -> Event:
     """The event of a claimed row.
 
     Args:
-        table: the table's configured name.
+        shape: of the relay's events.
         row: the claimed row.
         epoch: of the relay, as it was claimed.
         client_columns: the client's choice; the values of other columns stay here. The key always travels.
         now: the time of the event, UTC.
-        source: the CloudEvents source.
-        form: ``cloudevents`` or ``plain``.
+
+    Raises:
+        Unfit: it may not be sent: it is too large, or its key cannot stand in the path.
     """
     values = row.values
     if values is not None and client_columns is not None:
         wanted = {name.lower() for name in client_columns} | {name.lower() for name in row.key}
         values = {name: value for name, value in values.items() if name.lower() in wanted}
-    before = tuple(_event(table, former, (epoch, row.version), None, now, source, form) for former in row.former)
-    return replace(_event(table, row.key, (epoch, row.version), values, now, source, form), before=before)
+    event = _event(shape, row.key, (epoch, row.version), values, now)
+    return replace(event, before=tuple(_deletions(shape, row, epoch, now))) if row.former else event
+
+
+def _deletions(shape: Shape, row: ClaimedRow, epoch: int, now: datetime) -> Iterator[Event]:
+    for former in row.former:
+        try:
+            yield _event(shape, former, (epoch, row.version), None, now)
+        except Unfit:  # so it was never sent under that key
+            continue
 
 
 def _event(
-    table: str,
+    shape: Shape,
     key: Mapping[str, JsonValue],
     place: tuple[int, int],
     values: Mapping[str, JsonValue] | None,
     now: datetime,
-    source: str,
-    form: Literal["cloudevents", "plain"],
 ) -> Event:
     epoch, version = place
-    operation = "delete" if values is None else "upsert"
+    deleted = values is None
+    request, template = (shape.delete, shape.delete_body) if deleted else (shape.upsert, shape.body)
     text = key_text(key)
-    change = {"table": table, "operation": operation, "key": key, "epoch": epoch, "version": version, "row": values}
-    kind = f"rowpost.row.{'deleted' if values is None else 'upserted'}"
-    subject = f"{table}/{key_hash(text)[:16]}"
-    return _posted(event_id(table, text, version, epoch), kind, subject, place, change, now, source, form)
+    identifier = event_id(shape.table, text, version, epoch)
+    change: dict[str, Any] = {
+        "table": shape.table,
+        "operation": "delete" if deleted else "upsert",
+        "key": key,
+        "epoch": epoch,
+        "version": version,
+        "row": values,
+    }
+    kind = f"rowpost.row.{'deleted' if deleted else 'upserted'}"
+    attributes = _attributes(shape, identifier, kind, f"{shape.table}/{key_hash(text)[:16]}", place, now)
+    call = POST if request.is_plain else request.to(Values(key, attributes | change))
+    more: dict[str, str] = {}
+    if template is not None:
+        known = Values({**key, **(values or {})}, attributes | change, lambda value: number_for(value, shape.numbers))
+        body, content_type = bare(filled(template, known)), JSON
+    elif call.method == "DELETE":
+        # RFC 9110, 9.3.5: a body of a DELETE has no meaning, and servers may refuse the request for it.
+        body, content_type, more = b"", "", binary_headers(attributes) if shape.form == "cloudevents-binary" else {}
+    elif shape.form == "row":
+        body, content_type = bare(numbers_in(key if values is None else values, shape.numbers)), JSON
+    else:
+        body, content_type, more = _body(shape, attributes, change)
+    if shape.limit is not None and len(body) > shape.limit:
+        raise Unfit(f"its event has {len(body)} bytes, and at most {shape.limit} are sent (max_event_bytes)")
+    headers = {**_own_headers(identifier, place), **more}
+    return Event(identifier, body, content_type, headers, call=call, accepts=request.accepts)
 
 
-def _posted(
-    identifier: str,
-    kind: str,
-    subject: str,
-    place: tuple[int, int],
-    data: Mapping[str, Any],
-    now: datetime,
-    source: str,
-    form: Literal["cloudevents", "plain"],
-) -> Event:
+def _attributes(shape: Shape, identifier: str, kind: str, subject: str, place: tuple[int, int], now: datetime) -> dict[str, Any]:
+    """The attributes of a CloudEvent, all of them texts."""
     epoch, version = place
-    headers = {"Idempotency-Key": identifier, "Rowpost-Version": str(version), "Rowpost-Epoch": str(epoch)}
-    if form == "plain":
-        return Event(identifier, to_json_text(data).encode(), "application/json", headers)
-    event = {
-        "specversion": "1.0",
+    return {
         "id": identifier,
-        "source": source,
+        "source": shape.source,
         "type": kind,
         "subject": subject,
         "time": now.isoformat(timespec="milliseconds").replace("+00:00", "") + "Z",
         "sequence": sequence(version, epoch),  # the CloudEvents extension of that name: ordered as text
-        "datacontenttype": "application/json",
-        "data": data,
     }
-    return Event(identifier, to_json_text(event).encode(), "application/cloudevents+json", headers)
+
+
+def _own_headers(identifier: str, place: tuple[int, int]) -> dict[str, str]:
+    epoch, version = place
+    return {"Idempotency-Key": identifier, "Rowpost-Version": str(version), "Rowpost-Epoch": str(epoch)}
+
+
+def _body(shape: Shape, attributes: Mapping[str, str], change: Mapping[str, Any]) -> tuple[bytes, str, dict[str, str]]:
+    """The body of a change, its type, and the headers that belong to it."""
+    data = numbers_in(change, shape.numbers)
+    if shape.form == "cloudevents":
+        return structured(attributes, data), CLOUD_EVENT, {}
+    return bare(data), JSON, binary_headers(attributes) if shape.form == "cloudevents-binary" else {}

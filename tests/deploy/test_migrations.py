@@ -75,7 +75,7 @@ def test_an_older_database_is_upgraded_and_every_row_in_it_arrives(make_relay: C
     relay.stack.start_host()
     assert relay.advance(hours=2, until=lambda: len(relay.ledger()) == 1), relay.ledger()
     assert [row[:2] for row in relay.ledger()] == [('{"OrderId":6}', "dead")]
-    assert all(relay.accepted(order) == {"OrderId": order, "Total": 10.5} for order in range(1, 6))
+    assert all(relay.accepted(order) == {"OrderId": order, "Total": "10.5000"} for order in range(1, 6))
     assert relay.get("/api/relays/dbo.Orders/dead-letters")["dead_letters"][0]["key"] == {"OrderId": 6}
 
 

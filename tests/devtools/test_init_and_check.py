@@ -161,6 +161,9 @@ def test_a_missing_file_and_a_wrong_flag_are_told(tmp_path: Path) -> None:
     assert check(tmp_path / "none.toml", "--nonsense").returncode == 2
 
 
+OAUTH2 = '[targets.oauth2]\ntoken_url = "{}"\nclient_id = "hidden-not"\nclient_secret = "%S%"'
+
+
 @pytest.mark.parametrize(
     ("more", "relays", "settings", "warning"),
     [
@@ -173,6 +176,9 @@ def test_a_missing_file_and_a_wrong_flag_are_told(tmp_path: Path) -> None:
         ("", '[notifications]\nafter = "8d"\nafter_rounds = 50\n', {}, "notifications.after: the window is not longer"),
         ("", "[retry]\ndetach_after_rounds = 50\n", {}, "retry.detach_after_rounds: only 35 rounds fit"),
         ("", '[retry]\nwindow = "2m"\nmax_delay = "2m"\n', {}, "retry.window: no round fits"),
+        ('[targets.basic]\nuser = "a"\npassword = "literal"', "", {}, "targets[0].basic.password: a secret stands in the file"),
+        (f'[targets.signature]\nsecrets = ["{"A" * 43}"]', "", {}, "targets[0].signature.secrets[0]: a secret stands in the file"),
+        (OAUTH2.format("http://login.example/"), "", {"S": "x"}, "targets[0].oauth2.token_url: http is not encrypted"),
         ('[[targets]]\nname = "b"\nurl = "https://b.example"', "", {}, "targets[1]: no relay has the target b"),
         ("", f'leases_table = "{"x" * 129}"\n', {}, "relays[0].leases_table: the name is longer than 128"),
     ],
@@ -196,6 +202,44 @@ def test_secrets_that_stand_in_the_file_are_not_shown(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
         assert "hunter2" not in done.stdout + done.stderr
         assert f"https://b.example/rows?{HIDDEN}" in done.stdout and f"%TOKEN% {HIDDEN}" in done.stdout
+
+
+def test_how_a_target_knows_the_app_is_shown_without_secrets(tmp_path: Path) -> None:
+    more = '[targets.basic]\nuser = "rowpost"\npassword = "hunter2"\n[targets.signature]\nsecrets = ["%NEWER%", "%FORMER%"]\n'
+    more += '[[targets]]\nname = "c"\nurl = "https://c.example/"\n[targets.managed_identity]\nresource = "api://x"\n'
+    more += "client_id = '%ID%'\n[targets.signature]\nsecrets = ['@Microsoft.KeyVault(VaultName=vault;SecretName=hook)']\n"
+    more += '[[targets]]\nname = "b"\nurl = "https://b.example/"\n[targets.oauth2]\nclient_secret = "hunter2"\nclient_id = "%ID%"\n'
+    more += 'token_url = "https://login.example/t?code=hunter2"\nparameters = {audience = "hunter2%ID%"}\n'
+    file = written(tmp_path / "relay.toml", '[[relays]]\ntable = "dbo.Orders"\ntarget = "b"\n', more)
+    for arguments in ([], ["--json"]):
+        done = check(file, *arguments, **URL)  # none of the settings is known here
+        assert done.returncode == 0, done.stdout
+        assert "hunter2" not in done.stdout + done.stderr
+        for expected in (
+            "%NEWER%",
+            "%FORMER%",
+            "rowpost",
+            f"https://login.example/{HIDDEN}?{HIDDEN}",
+            "api://x",
+            "VaultName=vault",
+        ):
+            assert expected in done.stdout, expected
+
+
+def test_the_requests_of_a_relay_are_shown_without_what_may_be_a_secret(tmp_path: Path) -> None:
+    relay = '[[relays]]\ntable = "dbo.Orders"\nupsert = "PUT /%TENANT%/{Id}"\ndelete = "DELETE /{Id}"\ndelete_success = [404]\n'
+    relay += 'numbers = "exact"\n[relays.query]\ncode = "hunter2"\nid = "{Id}"\n[relays.headers]\nX-Api-Key = "hunter2 %TOKEN%"\n'
+    relay += 'Authorization = "hunter2"\n[relays.body]\nkey = "hunter2"\n'
+    file = written(tmp_path / "relay.toml", relay)
+    for arguments in ([], ["--json"]):
+        done = check(file, *arguments, **URL, TOKEN="hunter2", TENANT="hunter2")
+        assert done.returncode == 0, done.stdout
+        assert "hunter2" not in done.stdout + done.stderr
+        assert "PUT /%TENANT%/{Id}" in done.stdout and f"%TOKEN% {HIDDEN}" in done.stdout and "a template" in done.stdout
+    found = json.loads(done.stdout)
+    assert found["relays"][0]["sending"]["delete_success"] == [404]
+    for field in ("query.code", "headers.Authorization"):
+        assert any(text.startswith(f"relays[0].{field}: what may be a secret") for text in found["warnings"])
 
 
 def test_json_is_for_tools(tmp_path: Path) -> None:

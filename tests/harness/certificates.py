@@ -27,11 +27,18 @@ class Issued:
     def pem(self) -> str:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
+    @property
+    def key_pem(self) -> str:
+        return self.locked_key_pem(None)
+
+    def locked_key_pem(self, password: bytes | None) -> str:
+        """The key, encrypted if there is a password."""
+        locked = serialization.NoEncryption() if password is None else serialization.BestAvailableEncryption(password)
+        return self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked).decode()
+
     def tls(self, folder: Path) -> ssl.SSLContext:
         """TLS of a server that has this certificate, and sends those above but the root."""
-        plain = serialization.NoEncryption()
-        key = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
-        (folder / "server.pem").write_text(key + self.pem + self.above)
+        (folder / "server.pem").write_text(self.key_pem + self.pem + self.above)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "server.pem")
         return context

@@ -23,7 +23,7 @@ def test_a_corrected_row_arrives_when_the_target_is_back(make_relay: Callable[..
     relay.advance(15 * MINUTE)
     relay.accept_all()
     assert relay.advance(30 * MINUTE, until=lambda: all(relay.accepted(order) for order in range(2, 22)))
-    assert relay.advance(60 * MINUTE, until=lambda: (relay.accepted(1) or {}).get("Total") == 77)
+    assert relay.advance(60 * MINUTE, until=lambda: (relay.accepted(1) or {}).get("Total") == "77.0000")
 
 
 def test_a_newer_change_that_waits_for_its_first_try_outlives_the_window_of_the_older_one(relay: Relay) -> None:
@@ -43,4 +43,4 @@ def test_a_newer_change_that_waits_for_its_first_try_outlives_the_window_of_the_
     relay.advance(hours=1)
     row = relay.accepted(1)
     assert row is not None
-    assert row["Total"] == 77
+    assert row["Total"] == "77.0000"

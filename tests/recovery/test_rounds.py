@@ -93,7 +93,7 @@ def test_the_cursor_passes_a_dead_row_and_a_later_change_of_it_gets_a_new_chance
     relay.advance(60)
     row = relay.accepted(1)
     assert row is not None
-    assert row["Total"] == 5
+    assert row["Total"] == "5.0000"
     assert relay.ledger() == []
 
 

@@ -101,8 +101,8 @@ BY_DIMENSION = {  # seeds that have the dimension in which the defect shows; res
     "exceptions-take-the-batch": 20099,
     "interim-is-final": 20015,
     "unable-untold": 20024,
-    "rest-untold": 6,
-    "epoch-ignored": 62,
+    "rest-untold": 20122,
+    "epoch-ignored": 20051,
 }
 OF_NUMBERS = {"wrong-place": 700001, "records-only": 700001}  # rows are in flight, retrying, detached and pending at some look
 PLAIN = FEATURES - set(DIMENSIONS)

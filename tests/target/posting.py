@@ -10,6 +10,7 @@ from rowpost.rules.answer import Answer
 from rowpost.rules.row import ClaimedRow
 from rowpost.target.delivery import Deliverer
 from rowpost.target.event import Event, build_event
+from rowpost.target.shape import Shape
 
 SECRET_VALUE = "value-of-the-row"
 NOW = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -18,7 +19,7 @@ SHORT = Duration(0.3)
 
 def events(count: int = 1, first: int = 1) -> list[Event]:
     rows = [ClaimedRow({"Id": n}, 100 + n, 1, True, {"Id": n, "Name": SECRET_VALUE}) for n in range(first, first + count)]
-    return [build_event("dbo.Orders", row, 0, None, NOW, "rowpost", "cloudevents") for row in rows]
+    return [build_event(Shape("dbo.Orders"), row, 0, None, NOW) for row in rows]
 
 
 def deliverer(url: str, **values: Any) -> Deliverer:

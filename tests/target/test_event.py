@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,15 +17,22 @@ from hypothesis import strategies as st
 from rowpost.rules.json_text import JsonValue, to_json
 from rowpost.rules.row import ClaimedRow, key_text
 from rowpost.target.event import Event, build_event, event_id, sequence
+from rowpost.target.shape import Shape
 from tests.harness.rows import KEYS, VALUES, exact, row
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
 
 def event(
-    claimed: ClaimedRow, columns: list[str] | None = None, form: Any = "cloudevents", now: datetime = NOW, epoch: int = 0
+    claimed: ClaimedRow,
+    columns: list[str] | None = None,
+    form: Any = "cloudevents",
+    now: datetime = NOW,
+    epoch: int = 0,
+    numbers: Any = "string",
 ) -> Event:
-    return build_event("dbo.Orders", claimed, epoch, columns, now, "/sql/rowpost", form)
+    shape = Shape("dbo.Orders", "/sql/rowpost", form, numbers)
+    return build_event(shape, claimed, epoch, columns, now)
 
 
 # --- event ids ---
@@ -173,8 +181,8 @@ def test_the_client_narrows_the_columns_but_the_key_stays() -> None:
     values=st.dictionaries(st.text(string.ascii_letters, min_size=1, max_size=6), VALUES, max_size=6),
     form=st.sampled_from(["cloudevents", "plain"]),
 )
-def test_every_value_arrives_exactly(values: dict[str, Any], form: str) -> None:
-    document = exact(event(row(values=values), form=form).body)
+def test_with_exact_numbers_every_value_arrives_exactly(values: dict[str, Any], form: str) -> None:
+    document = exact(event(row(values=values), form=form, numbers="exact").body)
     data = document if form == "plain" else document["data"]
     assert data["row"] == {
         name: base64.b64encode(value).decode() if isinstance(value, bytes) else value for name, value in values.items()
@@ -189,7 +197,9 @@ def test_every_value_arrives_exactly(values: dict[str, Any], form: str) -> None:
     "digits", ["0.10", "100.00", "12345678901234567890.1234567890", "-0.01", "99999999999999999999999999999999999999"]
 )
 def test_decimals_keep_each_digit_of_the_text(digits: str) -> None:
-    assert f'"Total":{digits}}}' in event(row(values={"Total": Decimal(digits)})).body.decode()
+    for value in (Decimal(digits), msgspec.Raw(digits.encode())):
+        assert f'"Total":"{digits}"}}' in event(row(values={"Total": value})).body.decode()
+        assert f'"Total":{digits}}}' in event(row(values={"Total": value}), numbers="exact").body.decode()
 
 
 def test_binary_values_are_base64_text() -> None:
@@ -234,7 +244,7 @@ def test_each_half_of_a_surrogate_pair_is_the_replacement_character() -> None:
     values: dict[str, JsonValue] = {"K": "a\ud83d", "V": "\ude00\ud83d x", "W": Decimal("1.50"), "B": b"\x00", "P": "😀"}
     claimed = row(values=values, key={"K": "a\ud83d"})
     body = event(claimed, form="plain").body.decode()
-    assert body.endswith('"row":{"K":"a\ufffd","V":"\ufffd\ufffd x","W":1.50,"B":"AA==","P":"😀"}}')
+    assert body.endswith('"row":{"K":"a\ufffd","V":"\ufffd\ufffd x","W":"1.50","B":"AA==","P":"😀"}}')
     assert '"key":{"K":"a\ufffd"}' in body
     assert claimed.key_text == '{"K":"a\\ud83d"}', "SQL Server reads the half back"
     assert json.loads(to_json([{"n": 1, "key": {"K": "a\ud83d"}}])) == [{"n": 1, "key": {"K": "a\ud83d"}}]

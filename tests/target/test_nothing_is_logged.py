@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 from emulators.downstream.api import Downstream
 from rowpost.http.logs import TOO_TALKATIVE
 from tests.harness.raw_server import OK, RawServer, reset
+from tests.harness.requests import Sender
 from tests.harness.threads import everything_logged
 from tests.target.posting import SECRET_VALUE, SHORT, deliverer, events, post
 
@@ -54,6 +56,21 @@ def test_a_connection_that_fails_and_is_tried_again_leaves_no_trace_in_the_log()
         deliverer(address(port), headers={"X-Api-Key": "secret-key"}).deliver(events(3))
         post("http://secret-path.invalid/?code=secret-code")
     nothing_told(lines)
+
+
+def test_keys_in_the_address_and_in_headers_leave_no_trace_in_the_log(raw: RawServer, tmp_path: Path) -> None:
+    relay = 'upsert = "PUT /orders/{Id}"\n[relays.query]\nid = "{Id}"\n[relays.headers]\nX-Id = "{Id}"\n'
+    api = Sender(f'[[targets]]\nname = "a"\nurl = "{{URL}}"\ntimeout = "1s"\n[[relays]]\ntable = "a.b"\n{relay}', tmp_path, raw)
+    event = api.event({"Id": SECRET_VALUE}, {"Id": SECRET_VALUE})
+    with everything_logged() as lines:
+        for handler in (raw.answering(OK), raw.once(ANSWERS["no HTTP"]), lambda connection, _: reset(connection)):
+            raw.handler = handler
+            answers, _ = api.send(event)
+            nothing_told([str(answer.error) for answer in answers])
+        raw.__exit__(None, None, None)  # no connection is accepted any more
+        answers, _ = api.send(event)
+    nothing_told([*lines, *(str(answer.error) for answer in answers)])
+    assert SECRET_VALUE in raw.requests[0].decode()
 
 
 def test_an_answer_that_breaks_off_or_never_comes_leaves_no_trace_in_the_log(raw: RawServer) -> None:

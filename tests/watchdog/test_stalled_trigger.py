@@ -37,7 +37,7 @@ def test_changes_arrive_by_recovery_and_people_are_told_once(relay: Relay) -> No
     relay.execute("UPDATE dbo.Orders SET Total = 99 WHERE OrderId = 1")
     assert relay.advance(16 * MINUTE, until=lambda: relay.accepted(2) is not None and relay.accepted(3) is not None)
     relay.advance(30)
-    assert (relay.accepted(1) or {})["Total"] == 99
+    assert (relay.accepted(1) or {})["Total"] == "99.0000"
     assert relay.ledger() == []
     relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 2")
     assert relay.advance(16 * MINUTE, until=lambda: relay.accepted(2) is None)
@@ -102,7 +102,7 @@ def test_what_nobody_watches_is_not_posted_either(make_relay: Any) -> None:
     relay.execute("UPDATE dbo.Orders SET Total = 7 WHERE OrderId = 2")
     relay.advance(25 * MINUTE)
     assert [len(relay.posts(order)) for order in (1, 2)] == [1, 2]
-    assert body_of(relay.posts(2)[-1])["data"]["row"]["Total"] == 7
+    assert body_of(relay.posts(2)[-1])["data"]["row"]["Total"] == "7.0000"
 
 
 def test_a_trigger_that_somebody_disabled_stays_silent(make_relay: Any) -> None:

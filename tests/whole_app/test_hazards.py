@@ -102,7 +102,7 @@ def test_d_an_exhausted_row_that_changes_again_arrives_in_its_newest_state(relay
     assert relay.advance(hours=2, until=lambda: relay.accepted(1) is not None)
     row = relay.accepted(1)
     assert row is not None
-    assert row["Total"] == 77
+    assert row["Total"] == "77.0000"
 
 
 def test_e_an_exhausted_row_that_is_deleted_arrives_as_a_deletion(relay: Relay) -> None:

@@ -43,7 +43,7 @@ def test_the_event_is_a_cloud_event_with_key_version_and_row(relay: Relay) -> No
     assert data["table"] == "dbo.Orders"
     assert data["key"] == {"OrderId": 7}
     assert data["operation"] == "upsert"
-    assert data["row"] == {"OrderId": 7, "Customer": "customer 7", "Total": Decimal("12345678901234.5600"), "Secret": "hidden 7"}
+    assert data["row"] == {"OrderId": 7, "Customer": "customer 7", "Total": "12345678901234.5600", "Secret": "hidden 7"}
     assert event["sequence"] == f"{data['epoch']:010d}.{data['version']:020d}"
 
 
@@ -113,15 +113,15 @@ def test_every_sql_type_arrives_without_losing_a_digit(make_relay: Callable[...,
     # The trigger cannot read a number of 38 digits: recovery delivers it.
     assert relay.advance(1200, until=lambda: len(relay.stack.downstream.state("dbo.Types")) == 2)
     states = {state.key["Id"]: state.row for state in relay.stack.downstream.state("dbo.Types") if isinstance(state.key, dict)}
-    row = states[9223372036854775807]
+    row = states["9223372036854775807"]
     assert row == {
-        "Id": 9223372036854775807,
+        "Id": "9223372036854775807",
         "Code": "Zürich",
         "Tiny": 255,
         "Small": -32768,
         "Flag": True,
-        "Amount": Decimal("1234567890123456789012345678.0123456789"),
-        "Price": Decimal("922337203685477.5807"),
+        "Amount": "1234567890123456789012345678.0123456789",
+        "Price": "922337203685477.5807",
         "Ratio": Decimal("0.1"),
         "Short": Decimal("0.1"),
         "Fixed": "ab   ",

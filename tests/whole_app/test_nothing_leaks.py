@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,10 +21,15 @@ import requests
 
 from emulators.process import EmulatorError
 from infra.prepare_database import prepare
+from tests.harness.certificates import issue
+from tests.harness.http_server import Asked, Given, HttpServer
+from tests.harness.identity_endpoint import HEADER, IdentityEndpoint
 from tests.harness.raw_server import RawServer, reset
 from tests.harness.running_relay import INSTANCES, Relay
 
 LOGIN = "CREATE LOGIN app WITH PASSWORD = N'sql-pass-Qk71'; CREATE USER app FOR LOGIN app; ALTER ROLE rowpost_app ADD MEMBER app"
+SERVERS, CLIENT = issue("Servers", authority=True), issue("client")
+LOCKED_KEY = CLIENT.locked_key_pem(b"key-pass-Kp66")
 SECRETS = {
     "password of the database": "sql-pass-Qk71",
     "user in the target's address": "api-user-Zt82",
@@ -34,6 +41,14 @@ SECRETS = {
     "key of the mail service": "cm93cG9zdC1lbXVsYXRvcg==",
     "code of a caller of the API": "caller-code-Fk48",
     "a setting that is wrong": "wrong-setting-Ws59",
+    "password of the target": "basic-pass-Bp61",
+    "secret of the client": "client-secret-Cs63",
+    "token of the login": "login-token-Lt64",
+    "secret of signatures": "signing-secret-Ss65-signing-secret",
+    "password of the client's key": "key-pass-Kp66",
+    "key of the client": LOCKED_KEY.splitlines()[2],
+    "token of the identity": "identity-token-It67",
+    "header of the identity": HEADER,
 }
 VALUES = {
     "text": "row-customer-Cu61",
@@ -65,6 +80,35 @@ X-Second = "%SECOND_KEY%"
 name = "hostile"
 url = "%HOSTILE_URL%"
 timeout = "1s"
+[targets.signature]
+secrets = ["%SIGNING_SECRET%"]
+[[targets]]
+name = "basic"
+url = "%BASIC_URL%"
+timeout = "1s"
+[targets.basic]
+user = "rowpost"
+password = "%PASSWORD%"
+[[targets]]
+name = "login"
+url = "%SECURED_URL%"
+timeout = "1s"
+ca = "%SECURED_CA%"
+[targets.oauth2]
+token_url = "%TOKEN_URL%"
+client_id = "rowpost"
+client_secret = "%CLIENT_SECRET%"
+ca = "%SECURED_CA%"
+[targets.client_certificate]
+certificate = "%CLIENT_CERTIFICATE%"
+key = "%CLIENT_KEY%"
+password = "%CLIENT_KEY_PASSWORD%"
+[[targets]]
+name = "identity"
+url = "%BASIC_URL%"
+timeout = "1s"
+[targets.managed_identity]
+resource = "api://example"
 [notifications]
 after_rounds = 2
 [notifications.email]
@@ -87,6 +131,18 @@ send = ["Code", "Customer", "Total", "Q"]
 [[relays]]
 table = "dbo.Items"
 target = "hostile"
+[[relays]]
+name = "by-password"
+table = "dbo.Items"
+target = "basic"
+[[relays]]
+name = "by-token"
+table = "dbo.Items"
+target = "login"
+[[relays]]
+name = "by-identity"
+table = "dbo.Items"
+target = "identity"
 """
 SAID = f"{VALUES['what the target said']} {VALUES['text']} {VALUES['number']} {KEYS['hostile']}"
 ANSWERS = [
@@ -99,6 +155,54 @@ ANSWERS = [
     f"HTTP/1.1 422 X\r\nContent-Type: text/html; charset={SAID}\r\nContent-Length: {len(SAID)}\r\n\r\n{SAID}".encode(),
     b"",
 ]
+
+
+TOKENS = [  # what the login and the identity endpoint answer, in turn
+    Given(200, b'{"access_token": "%s", "expires_in": 2}'),
+    Given(400, f'{{"error": "{SAID}", "error_description": "%s {SAID}"}}'.encode(), {"Content-Type": "application/json"}),
+    Given(200, b'{"access_token": "%s\\r\\nX-Evil: 1"}'),
+    Given(200, f"%s {SAID}".encode(), {"Content-Type": "application/json"}),
+    Given(500, f"%s {SAID}".encode()),
+]
+
+
+def in_turn(token: str, answers: list[Given]) -> Callable[[Asked], Given]:
+    """Answer with one after the other, and the token in each."""
+    numbers = itertools.count()
+
+    def answer(_: Asked) -> Given:
+        given = answers[next(numbers) % len(answers)]
+        return replace(given, body=given.body.replace(b"%s", token.encode()))
+
+    return answer
+
+
+@contextlib.contextmanager
+def those_who_ask_who_calls(folder: Path) -> Iterator[dict[str, str]]:
+    """A login, an identity endpoint and two targets, all hostile by turns: gives the settings that name them."""
+    tls = issue("server", SERVERS).tls(folder)
+    refusing = [Given(200), Given(401, SAID.encode()), Given(401, SAID.encode()), Given(500, SAID.encode())]
+    secured, plain = HttpServer(in_turn("", refusing), tls), HttpServer(in_turn("", refusing))
+    login, identity = HttpServer(in_turn(SECRETS["token of the login"], TOKENS), tls), IdentityEndpoint("identity-token-It67")
+    identity.seconds = 1
+    usual, odd = identity.answer, in_turn(SECRETS["token of the identity"], TOKENS)
+    identity.answer = lambda asked: usual(asked) if len(identity.asked) % 3 == 1 else odd(asked)
+    with secured, plain, login, identity:
+        yield {
+            **identity.settings(),
+            "BASIC_URL": f"{plain.url}/rows",
+            "SECURED_URL": f"{secured.url}/rows",
+            "TOKEN_URL": f"{login.url}/token",
+            "SECURED_CA": SERVERS.pem,
+            "PASSWORD": SECRETS["password of the target"],
+            "CLIENT_SECRET": SECRETS["secret of the client"],
+            "SIGNING_SECRET": base64.b64encode(SECRETS["secret of signatures"].encode()).decode(),
+            "CLIENT_CERTIFICATE": CLIENT.pem,
+            "CLIENT_KEY": LOCKED_KEY,
+            "CLIENT_KEY_PASSWORD": SECRETS["password of the client's key"],
+        }
+        for server in (secured, plain, login, identity):
+            assert len(server.asked) >= 8, "each of them was asked, and has given each answer"
 
 
 def hostile(server: RawServer) -> None:
@@ -116,9 +220,10 @@ def hostile(server: RawServer) -> None:
 
 
 @pytest.fixture
-def relay(make_relay: Callable[..., Relay]) -> Iterator[Relay]:
+def relay(make_relay: Callable[..., Relay], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """Prepared, with the app's own login; its host does not run yet."""
-    with RawServer() as target, RawServer() as hook:
+    folder = tmp_path_factory.mktemp("servers")
+    with RawServer() as target, RawServer() as hook, those_who_ask_who_calls(folder) as named:
         for each in (target, hook):
             hostile(each)
         made = make_relay(CONFIG, TABLES, start=False)
@@ -127,7 +232,8 @@ def relay(make_relay: Callable[..., Relay]) -> Iterator[Relay]:
         at = stack.downstream.url.removeprefix("http://")
         secret_address = f"http://api-user-Zt82:api-pass-Lm93@{at}/rows?code=api-code-Vw54"
         stack.change_settings(
-            {
+            named
+            | {
                 "SqlConnectionString": f"Server=127.0.0.1,{stack.sql.port};Database=rowpost;User ID=app;Password=sql-pass-Qk71;"
                 "Encrypt=false",
                 "DOWNSTREAM_URL": secret_address,
@@ -232,6 +338,11 @@ def fail_in_every_way(relay: Relay) -> list[requests.Response]:
         {"SqlConnectionString": f"Server=127.0.0.1;Passwort={wrong}"},
         {"SECOND_KEY": f"{wrong}\n{wrong}"},
         {"EMAIL_CONNECTION_STRING": f"endpoint={wrong};accesskey={wrong}"},
+        {"TOKEN_URL": f"https://{wrong}:x@login.example/"},
+        {"CLIENT_SECRET": f"{wrong}\n{wrong}"},
+        {"SIGNING_SECRET": wrong},
+        {"CLIENT_KEY": wrong},
+        {"CLIENT_KEY_PASSWORD": wrong},
     ):
         start_with(relay, settings)
     host = stack.start_host()
@@ -289,7 +400,6 @@ def of_the_test(path: Path) -> bool:
 def test_no_secret_and_no_value_of_a_row_is_told(relay: Relay) -> None:
     answers = fail_in_every_way(relay)
     searched = everything(relay, answers)
-    relay.execute("ALTER TABLE dbo.Items ENABLE CHANGE_TRACKING")  # a relay that cannot run shows nothing
     letters = [relay.get(f"/api/relays/dbo.{table}/dead-letters")["dead_letters"] for table in ("Orders", "Items")]
     assert KEYS["poison"] in str(letters[0]) and len(letters[1]) == len(ANSWERS)
     told = {body["kind"] for body in relay.alerts()}

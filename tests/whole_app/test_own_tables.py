@@ -42,7 +42,7 @@ def test_a_row_of_a_table_of_ones_own_arrives(tmp_path: Path) -> None:
                     runner = [sys.executable, "-m", "devtools.sql", "--connection", connection[0]]
                     done = subprocess.run(runner, cwd=ROOT, input=batch[1], capture_output=True, text=True, timeout=60)
                     assert (done.returncode, done.stdout) == (0, "(1 rows affected)\n\n"), done.stderr
-                assert _arrived(f"{page[1]}/_control/state?table=dbo.Orders") == {"OrderId": 1, "Customer": "Ada", "Total": 12.5}
+                assert _arrived(f"{page[1]}/_control/state?table=dbo.Orders") == {"OrderId": 1, "Customer": "Ada", "Total": "12.50"}
             finally:
                 process.terminate()
         assert process.returncode == 0
