@@ -97,7 +97,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "chaos": ("kill the app, the database and the API at random instants, then reconcile", module("devtools.chaos")),
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check imports, templates, workflows and documents", check_commands),
-    "bench": ("time steps, round trips, batches, and the recovery of 100,000 rows", module("devtools.bench")),
+    "bench": ("time steps, round trips, batches, throughput, and the recovery of 100,000 rows", module("devtools.bench")),
     "lock": ("work out exact versions and hashes of what is deployed and of what the hooks need", lock_commands),
     "setup": ("only make .venv", lambda args: []),
 }

@@ -27,6 +27,7 @@ from rich.table import Table
 from devtools.arguments import count
 from devtools.bench_outage import HOURS, measure_outage, outage_grid
 from devtools.bench_recovery import SIZES, measure_recovery, recovery_grid
+from devtools.bench_throughput import SETTINGS, measure_parts, measure_throughput, parts_grid, throughput_grid
 from devtools.stack import Stack
 from emulators.clock import VirtualTime
 from emulators.launch import FunctionsHost, SqlServer
@@ -34,6 +35,7 @@ from emulators.launch import FunctionsHost, SqlServer
 APP = Path(__file__).with_name("bench_app")
 BATCH_ROWS, POLLING_SECONDS = 100, 1.0  # host.json: MaxBatchSize, PollingIntervalMs
 CHAIN = 400  # activities
+PARTS = ("emulators", "recovery", "outage", "throughput")
 _COLUMNS = 110  # of what goes to a file
 TABLE = """
 CREATE TABLE dbo.Orders (
@@ -223,16 +225,27 @@ def emulators(directory: Path, batches: int) -> Table:
     return table
 
 
+def throughput(directory: Path, config: Path, tables: Path, loops: int, say: Callable[[str], None]) -> Table:
+    """The throughput of each setting."""
+    found = []
+    for setting in SETTINGS:
+        say(f"batch = {setting.batch:,}, MaxBatchSize = {setting.rows:,}, PollingIntervalMs = {setting.pause_ms:,} …")
+        where = directory / f"{setting.batch}-{setting.rows}-{setting.pause_ms}"
+        found.append(measure_throughput(where, config, tables, setting, loops))
+    return throughput_grid(found)
+
+
 def main(arguments: Sequence[str] | None = None, console: Console | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m devtools.bench", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("only", nargs="?", choices=PARTS, help="one part alone (without: emulators and recovery)")
     parser.add_argument("--batches", type=count, default=5, help="batches of the relay to time (5)")
     parser.add_argument("--rows", type=count, default=SIZES[-1], help=f"held rows to measure recovery with ({SIZES[-1]})")
     parser.add_argument(
         "--outage", type=count, nargs="?", const=20_000, metavar="ROWS", help="also play an outage of so many rows (20000)"
     )
     parser.add_argument("--hours", type=count, default=HOURS, help=f"how long the target is down in it ({HOURS})")
-    parser.add_argument("--only", choices=("emulators", "recovery", "outage"), help="one part alone")
+    parser.add_argument("--loops", type=count, default=10, help="batches of each run of throughput (10)")
     given = parser.parse_args(arguments)
     console = console or Console(width=None if sys.stdout.isatty() else _COLUMNS)
 
@@ -256,6 +269,13 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
             config, tables = scripts(directory / "outage")
             periods = measure_outage(directory / "world", config, tables, given.outage, given.hours, say)
             console.print(outage_grid(periods, given.outage))
+        if given.only == "throughput":
+            config, tables = scripts(directory / "throughput")
+            console.print(throughput(directory, config, tables, given.loops, say))
+            say("CPU time of the app …")
+            sizes = ((1, 100), (100, 100), (1000, 1000))
+            parts = [measure_parts(directory / f"parts-{b}-{rows}", config, tables, b, rows, 12) for b, rows in sizes]
+            console.print(parts_grid(parts))
 
 
 if __name__ == "__main__":

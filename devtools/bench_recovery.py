@@ -5,31 +5,23 @@ The app's own functions run against the emulator of SQL Server over the wire. On
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyodbc
 from rich.box import SIMPLE_HEAD
 from rich.table import Column
 from rich.table import Table as Grid
 
-from devtools.stack import Stack
-from emulators.functions_host.sql_trigger.names import TableName
-from emulators.functions_host.sql_trigger.payload import Column as TableColumn
-from emulators.functions_host.sql_trigger.statements import LOCK_RESOURCE, Statements, key_rows
-from emulators.functions_host.sql_trigger.table import KeyColumn, WatchedTable
+from devtools.bench_database import LOCK_MS, TABLE, BenchDatabase
+from emulators.functions_host.sql_trigger.statements import LOCK_RESOURCE
 from emulators.sql_server.parser.batches import parse_batch
 from emulators.sql_server.parser.tree import Block, Declare, If, SetOption, Statement
-from rowpost.app import App
-from rowpost.config.connection_string import translate
-from rowpost.database.connection import Database, Row
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.resync import PAGE_ROWS, next_resync, order_resync, resync_step, take_on
 from rowpost.operations.status import relay_status
@@ -44,14 +36,11 @@ from rowpost.rules.row import key_hash, key_text
 from rowpost.watchdog.adopt import inspect_table, move_watch_base
 from rowpost.watchdog.retention import look_at_retention, record_coverage
 
-TABLE = "dbo.Orders"
 SIZES = (1_000, 10_000, 100_000)  # held rows; the ratios are to the first
 BATCH_ROWS = 100  # host.json: MaxBatchSize
 _WARM_ROWS = 2 * BATCH_ROWS  # for a first run that nobody counts: plans are made, connections opened
-_FILL_ROWS = 20_000  # of one statement of the set-up
-_LOCK_MS = 100_000
+_RECORDS = 20_000  # of one statement of the set-up
 _LOOK_SECONDS = 0.003  # between two requests for the trigger's lock
-_DATABASE = "SqlConnectionString"
 
 
 @dataclass(frozen=True)
@@ -75,18 +64,6 @@ class Cost:
     statements: int
     seconds: float
     lock_seconds: float
-
-
-class CountingDatabase(Database):
-    """The app's database access, with a list of what was sent."""
-
-    def __init__(self, settings: dict[str, str]) -> None:
-        super().__init__(translate(settings[_DATABASE], _DATABASE, settings["ODBC_DRIVER"]))
-        self.sent: list[str] = []
-
-    def run(self, sql: str, *parameters: Any) -> list[list[Row]]:
-        self.sent.append(sql)
-        return super().run(sql, *parameters)
 
 
 def statement_count(sql: str) -> int:
@@ -117,7 +94,7 @@ class LockWatch(threading.Thread):
     def run(self) -> None:
         """Until :meth:`end`."""
         lock = f"@Resource = N'{LOCK_RESOURCE}', @LockOwner = 'Session', @DbPrincipal = N'public'"
-        ask = f"EXEC sp_getapplock {lock}, @LockMode = 'Exclusive', @LockTimeout = {_LOCK_MS}; EXEC sp_releaseapplock {lock};"
+        ask = f"EXEC sp_getapplock {lock}, @LockMode = 'Exclusive', @LockTimeout = {LOCK_MS}; EXEC sp_releaseapplock {lock};"
         while not self._over.wait(_LOOK_SECONDS):
             started = time.perf_counter()
             self._connection.execute(ask)
@@ -130,66 +107,26 @@ class LockWatch(threading.Thread):
         return self.longest_seconds
 
 
-class RecoveryBench:
-    """A database with the app's tables and as many held rows as wanted.
+class RecoveryBench(BenchDatabase):
+    """A database with as many held rows as wanted.
 
     Args:
-        directory: for the data.
-        config, tables_sql: the app's configuration, and the script that makes dbo.Orders (OrderId, Customer, Total).
+        directory, config, tables_sql: as of :class:`BenchDatabase`.
         say: is told of each step.
     """
 
     def __init__(self, directory: Path, config: Path, tables_sql: Path, say: Callable[[str], None]) -> None:
-        self.stack = Stack(directory, "real", config=config, tables_sql=tables_sql)
+        super().__init__(directory, config, tables_sql)
         self.say = say
         self.costs: list[Cost] = []
-        self._orders = 0
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.stack.stop()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.stack.stop()
-
-    def _start(self) -> None:
-        self.stack.start()
-        site = self.stack.settings["WEBSITE_SITE_NAME"]
-        self.leases = f"az_func.{self.stack.config.relays[0].lease_table(site)}"
-        cursors = "SELECT UserFunctionID, UserTableID FROM az_func.GlobalState"
-        leases = f"SELECT OBJECT_ID(N'{self.leases}', N'U')"
-        while self.stack.execute(leases)[0][0] is None:  # the listener makes its tables in one transaction when it starts
-            time.sleep(0.1)
-        assert self.stack.host is not None
-        self.stack.host.stop()  # what follows is measured without its company
-        self.stack.host = None
-        self.database = CountingDatabase(self.stack.settings)
-        self.app = App(self.stack.config, self.database, site)
-        self.table = self.app.table(TABLE)
-        ((function_id, object_id),) = self.stack.execute(cursors)
-        name, keys = TableName.parse(TABLE), (KeyColumn("OrderId", "int", "int"),)
-        columns = tuple(TableColumn(column.name, column.type) for column in self.table.columns)
-        self.trigger = Statements(WatchedTable(name, object_id, keys, columns), function_id, self.leases, _LOCK_MS)
 
     # --- set-up, by plain SQL ---
-
-    def _many(self, sql: str, rows: Sequence[dict[str, Any]]) -> None:
-        with self.stack.connection.cursor() as cursor:
-            cursor.setinputsizes([(pyodbc.SQL_WVARCHAR, 0, 0)])
-            cursor.execute(sql, json.dumps(rows))
 
     def fill(self, count: int) -> None:
         """Let ``count`` rows be exhausted, their leases held."""
         self.say(f"{count:,} rows …")
         self.stack.execute(f"DELETE FROM rowpost.Ledger; DELETE FROM {self.leases};")
-        for first in range(self._orders + 1, count + 1, _FILL_ROWS):
-            ids = [{"i": i} for i in range(first, min(first + _FILL_ROWS, count + 1))]
-            self._many("INSERT INTO dbo.Orders SELECT i, N'customer', 10.5 FROM OPENJSON(?) WITH (i int '$.i')", ids)
-        self._orders = max(self._orders, count)
+        self.insert_orders(count)
         records = """
 INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
                             LastFailure, NextAttempt, LastStatus, LastError, Noticed)
@@ -197,9 +134,9 @@ SELECT N'dbo.Orders', h, k, v.Newest, 'U', 'exhausted', 5, 0, SYSUTCDATETIME(), 
        503, N'HTTP 503', 0
   FROM OPENJSON(?) WITH (h char(64) '$.h', k nvarchar(max) '$.k')
   CROSS JOIN (SELECT CHANGE_TRACKING_CURRENT_VERSION() AS Newest) v"""
-        for first in range(1, count + 1, _FILL_ROWS):
-            texts = [key_text({"OrderId": i}) for i in range(first, min(first + _FILL_ROWS, count + 1))]
-            self._many(records, [{"h": key_hash(text), "k": text} for text in texts])
+        for first in range(1, count + 1, _RECORDS):
+            texts = [key_text({"OrderId": i}) for i in range(first, min(first + _RECORDS, count + 1))]
+            self.many(records, [{"h": key_hash(text), "k": text} for text in texts])
         self.stack.execute(f"""
 INSERT INTO {self.leases}
 SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETIME()) FROM dbo.Orders WHERE OrderId <= {count};""")
@@ -261,45 +198,15 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         if found != expect:
             raise RuntimeError(f"{name} with {held} rows held: {found} rows are {state}, expected {expect}")
 
-    def _poll(self) -> int:
-        """One look of the trigger, statement by statement; it leases nothing."""
-        rows = self._look()
-        self.stack.execute("ROLLBACK TRANSACTION" if rows else self.trigger.commit)
-        return len(rows)
-
-    def _look(self) -> list[Any]:
-        self.stack.execute("BEGIN TRANSACTION")
-        self._rows(self.trigger.pre_invocation())
-        return self._rows(self.trigger.changes(BATCH_ROWS))
-
-    def _rows(self, batch: str) -> list[Any]:
-        """The rows of a batch, which may have other results without rows."""
-        rows: list[Any] = []
-        cursor = self.stack.connection.execute(batch)
-        more: bool | None = True
-        while more:
-            rows += cursor.fetchall() if cursor.description else []
-            more = cursor.nextset()
-        return rows
-
-    def _hand_out(self) -> list[int]:
-        """Change a batch of rows and lease it as the trigger does when it hands it out: their keys, in the trigger's order."""
-        self.stack.execute(f"UPDATE dbo.Orders SET Total = Total + 1 WHERE OrderId <= {BATCH_ROWS}")
-        orders = [(row.OrderId, row.SYS_CHANGE_VERSION) for row in self._look()]
-        leased = key_rows((((order,), version) for order, version in orders), self.trigger.table.keys)
-        self.stack.execute(self.trigger.acquire(), leased)
-        self.stack.execute(self.trigger.commit)
-        return [order for order, _ in orders]
-
     def _outage(self, count: int) -> None:
         self.plan("hold: plan exhausted rows", count, "State = 'held' AND Rounds = 1", count)
-        self.measure("trigger's own look, all held", count, self._poll)
+        self.measure("trigger's own look, all held", count, partial(self.poll, BATCH_ROWS))
         self.change(
             "State = 'exhausted', Rounds = 5, NextAttempt = SYSUTCDATETIME()",
             "_az_func_LeaseExpirationTime = DATEADD(hour, 1, SYSDATETIME())",
         )
         self.plan("release: plan for redelivery", count, "State = 'detached'", count)
-        self.measure("trigger's own look, all freed", count, self._poll, expect=0)
+        self.measure("trigger's own look, all freed", count, partial(self.poll, BATCH_ROWS), expect=0)
 
     def _looks(self, count: int) -> None:
         app = self.app
@@ -316,7 +223,7 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         self.measure("retention: look and record", count, retention)
 
     def _batches(self, count: int) -> None:
-        keys = numbered_keys(self.table, [{"OrderId": i} for i in self._hand_out()])
+        keys = numbered_keys(self.table, [{"OrderId": i} for i in self.hand_out(BATCH_ROWS)])
         self.measure(
             f"claim of {BATCH_ROWS}", count, lambda: len(claim_keys(self.database, self.table, keys).rows), BATCH_ROWS, BATCH_ROWS
         )

@@ -187,7 +187,9 @@ def _claim(
         row.unread, row.obstacle = bool(exists), "" if exists else obstacle(missing)
         if redelivered is not None:
             row.version, row.tracked_version = redelivered[number]
-        rows.setdefault(key_text(row.key), row)  # one change alone is its own: the trigger would release the other's row
+        rows.setdefault(
+            key_text(row.key) if former else row.key_text, row
+        )  # one change alone is its own: the trigger would release the other's row
     claimed = list(rows.values())
     found = Claim(
         claimed,
@@ -256,7 +258,7 @@ def _take(table: Table, claimed: Claim, reading: Reading, rows: Sequence[Claimed
 
 
 def _spellings(
-    table: Table, values: Sequence[Any], exists: bool, missing: Row | None, leased: Sequence[Any]
+    table: Table, values: list[Any], exists: bool, missing: Row | None, leased: list[Any]
 ) -> tuple[dict[str, JsonValue], dict[str, JsonValue], tuple[dict[str, JsonValue], ...]]:
     """The key as the target is to know it, as it was handed out, and other spellings that were handed out before.
 
@@ -266,7 +268,10 @@ def _spellings(
     claimed = values[:width]
     tracked = missing[3:] if missing is not None and missing[0] is not None else claimed
     now = values[width:] if exists else tracked
-    key, handed_out = table.key_of(now), table.key_of(claimed)
+    key = table.key_of(now)
+    if list(now) == claimed and (leased == claimed or not any(value is not None for value in leased)):  # nearly always
+        return key, key, ()
+    handed_out = table.key_of(claimed)
     others = {key_text(handed_out): handed_out}
     if any(value is not None for value in leased):
         before = table.key_of(leased)

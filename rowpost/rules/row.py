@@ -106,6 +106,8 @@ class ClaimedRow(Struct):
 
     def spell(self, key: dict[str, JsonValue]) -> None:
         """Take a key that SQL Server takes for the same, as it was read later. In the ledger the row keeps its name."""
+        if not self.former and key_text(key) == self.key_text:
+            return
         known = {key_text(other): other for other in (*self.former, self.key)}
         known.pop(key_text(key), None)
         self.key, self.former = key, tuple(known.values())

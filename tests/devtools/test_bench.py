@@ -10,6 +10,7 @@ import pytest
 from devtools.bench import scripts
 from devtools.bench_outage import measure_outage, outage_grid
 from devtools.bench_recovery import Cost, measure_recovery, recovery_grid, statement_count
+from devtools.bench_throughput import Setting, measure_parts, measure_throughput, parts_grid, throughput_grid
 from rowpost.database.ledger import CHUNK_ROWS
 
 FEW, MANY = 300, 2_600
@@ -73,3 +74,20 @@ def test_an_outage_is_told_hour_by_hour(tmp_path: Path) -> None:
     assert all(hour.steps > 0 and hour.app_trips > 0 for hour in (first, *others))
     shown = outage_grid(periods, 120)
     assert shown.row_count == 2 + 2
+
+
+def test_the_throughput_of_a_relay_stands_beside_the_law_of_its_loop(tmp_path: Path) -> None:
+    config, tables = scripts(tmp_path / "scripts")
+    found = measure_throughput(tmp_path / "run", config, tables, Setting(1, 50, 100), 4)
+    assert found.busy_seconds > 0
+    assert found.law == 50 / (0.1 + found.busy_seconds)
+    assert 0.2 * found.law < found.rate < 2 * found.law
+    assert throughput_grid([found]).row_count == 1
+
+
+def test_the_cpu_time_of_a_row_does_not_grow_with_its_batch(tmp_path: Path) -> None:
+    config, tables = scripts(tmp_path / "scripts")
+    few, many = (measure_parts(tmp_path / str(rows), config, tables, 1, rows, 4) for rows in (50, 500))
+    assert many.claim < 2 * few.claim and many.encode < 2 * few.encode
+    assert min(few.claim, few.encode, few.rest) > 0
+    assert parts_grid([few, many]).row_count == 2
