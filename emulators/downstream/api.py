@@ -2,7 +2,8 @@
 
 POST, PUT or PATCH to any path delivers: one CloudEvent (``application/cloudevents+json``), a batch of them
 (``application/cloudevents-batch+json``), plain JSON, an array of that, or lines of it (``application/x-ndjson``). What is
-no row change (a chat message, say) is kept as a document. Each event counts as one attempt in the record, with the instant, the headers and the answered status.
+no row change (a chat message, say) is kept as a document. Each event counts as one attempt in the record, with the
+instant, the headers and the answered status.
 
 Control, under ``/_control`` (the class :class:`Downstream` has the same as methods):
 
@@ -21,8 +22,8 @@ credentials.
 
 Differences from a real API: the mode ``refuse`` resets the connection after the request was read, because the control
 paths live on the same port (for a refused connection, stop the server); a batch with ``batch = "per_event"`` is
-answered 207 and ``{"results": [{"id": …, "status": …}, …]}``, with ``index`` for events without an id; rows are kept by table and key, whatever the source of
-the event; without ``--data`` nothing outlives the process, and attempts never do.
+answered 207 and ``{"results": [{"id": …, "status": …}, …]}``, with ``index`` for events without an id; rows are kept by
+table and key, whatever the source of the event; without ``--data`` nothing outlives the process, and attempts never do.
 """
 
 from __future__ import annotations
@@ -145,6 +146,12 @@ class Downstream:
             found = [attempt for attempt in self._attempts if attempt.number > since]
         return found[:limit]
 
+    def numbers_beside(self, number: int) -> set[int]:
+        """The numbers of the attempts of one request, of which the last one is given."""
+        with self._changed:
+            mine = next((attempt.request for attempt in reversed(self._attempts) if attempt.number == number), None)
+            return {attempt.number for attempt in self._attempts if attempt.request == mine} | {number}
+
     def state(self, table: str | None = None) -> list[RowState]:
         """The latest accepted state of each row (of one table); deleted rows have the operation ``delete``."""
         return self.store.rows(table)
@@ -221,7 +228,7 @@ class Downstream:
         except BadRequest:
             changes = [Change.read(None)]
         for change in changes:
-            self._record(request, change, answer.status or None, outcome)
+            self._record(request, change, answer.status or None, outcome, whole=outcome == "too_large" and len(changes) > 1)
         return answer
 
     def _too_large(self, request: Request) -> bool:
@@ -295,17 +302,19 @@ class Downstream:
         for index, (change, rule) in enumerate(zip(changes, rules, strict=True)):
             status = rule.status if rule else self.settings.accepted_status
             if spoiled is not None:
-                outcome, status = "refused", spoiled.status
+                outcome, status = "spoiled" if rule is None or rule.accept else "refused", spoiled.status
             elif rule is None or rule.accept:
                 hang_up = hang_up or (rule is not None and rule.answer == "reset_after_accept")
                 outcome = self.store.apply(change, self.clock.now().isoformat())
             else:
                 outcome = "refused"
-            if rule is None or not rule.omit:
+            omitted = batch and self.settings.batch == "per_event" and rule is not None and rule.omit
+            if rule is None or not omitted:
                 retry = {} if rule is None or not isinstance(rule.retry_after, int) else {"retry_after": rule.retry_after}
                 name = {"index": index} if change.event_id is None else {"id": change.event_id}
                 results.append({**name, "status": status, **retry})
-            self._record(request, change, None if hang_up else status, outcome)
+            whole = spoiled is not None and len(changes) > 1
+            self._record(request, change, None if hang_up or omitted else status, outcome, whole=whole)
         if hang_up:
             return Answer(0)
         if batch and self.settings.batch == "per_event":
@@ -324,7 +333,7 @@ class Downstream:
                 return rule
         return None
 
-    def _record(self, request: Request, change: Change, status: int | None, outcome: str) -> None:
+    def _record(self, request: Request, change: Change, status: int | None, outcome: str, *, whole: bool = False) -> None:
         self._counters["events"] += 1
         if outcome not in ("accepted", "repeated", "stale", "resynced", "noted"):
             self._counters["refused"] += 1
@@ -344,6 +353,7 @@ class Downstream:
                 status=status,
                 outcome=outcome,
                 body=change.document,
+                whole=whole,
             )
         )
 

@@ -2,7 +2,7 @@
 
 The form of the second one is that of many batch endpoints: an array of objects with ``id`` and ``status``, or an object that has
 one such array under ``results``, ``items`` or ``responses``. ``id`` is that of the event. For bodies that do not have it, ``index``
-is the place of the event in the request, from 0. ``retry_after`` is a number of seconds.
+is the place of the event in the request, from 0. ``retry_after`` is a number of seconds. An empty array has none of them.
 """
 
 from __future__ import annotations
@@ -44,11 +44,9 @@ def answers_by_id(
     try:
         found = _entries(_decode(content))
     except Exception:  # no JSON, or nested without end
-        found = []
-    if found is None or (told and not any(map(_is_status, found))):
-        return _all(status, _UNCLEAR, ids)
-    if not any(map(_is_status, found)):
-        return None
+        found = None
+    if found is None:
+        return None if not told else _all(status, _UNCLEAR, ids)
     by_id = _by_id(found, ids)
     if by_id is None:
         return _all(status, _UNCLEAR, ids)
@@ -56,14 +54,13 @@ def answers_by_id(
 
 
 def _entries(document: Any) -> list[Any] | None:
-    """The array of statuses; None if there are two of them."""
+    """The statuses of an answer; None if it is not one that has them."""
     if isinstance(document, list):
-        return document
-    if not isinstance(document, dict):
-        return []
-    arrays = [document[name] for name in _UNDER if isinstance(document.get(name), list)]
-    told = [array for array in arrays if any(map(_is_status, array))]
-    return None if len(told) > 1 else (told or arrays or [[]])[0]
+        arrays = [document]
+    else:
+        arrays = [document[name] for name in _UNDER if isinstance(document.get(name), list)] if isinstance(document, dict) else []
+    told = [array for array in arrays if not array or any(map(_is_status, array))]
+    return [entry for array in told for entry in array] if told else None
 
 
 def _is_status(entry: Any) -> bool:
