@@ -34,6 +34,9 @@ def add(maker: Maker, rng: random.Random) -> bool:
             _asks_for_less(maker, rng, at + rng.choice([0.2, 30, 200]))
         at += rng.uniform(60, maker.length / 3)
     maker.length = max(maker.length, at + 300)
+    for rule in (rule for action in maker.actions if action.kind == "rules" for rule in action.values["rules"]):
+        if rule.get("status") == 207:  # as the answer to a request as a whole it says nothing of its events
+            rule["status"] = 226
     return True
 
 
