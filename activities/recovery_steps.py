@@ -15,7 +15,7 @@ from rowpost.app import App
 from rowpost.log_lines import in_thread
 from rowpost.operations.resync import resync_step
 from rowpost.recovery.current import goes_on, looks_again, wait_for_next
-from rowpost.recovery.redeliver import REDELIVER_AT_MOST, redeliver
+from rowpost.recovery.redeliver import redeliver, rows_at_most
 from rowpost.recovery.survey import seconds_to_next_look, survey
 from rowpost.relay.batch import Outcome
 from rowpost.relay.rows_line import Doer, rows_line
@@ -59,7 +59,8 @@ def blueprint(app: App) -> df.Blueprint:
             next_look = await in_thread(seconds_to_next_look, app, request["relay"])
             pause = max(next_look, min(_PAUSE_SECONDS, app.config.retry.backoff.delay_seconds(1)))
             await in_thread(looks_again, app, request["relay"], request.get("number", 0), pause)
-        return {"pause_seconds": pause, "more": outcome.settled > 0 and outcome.rows >= REDELIVER_AT_MOST}
+        full = outcome.rows >= rows_at_most(app.config.target(app.table(request["relay"]).relay.target))
+        return {"pause_seconds": pause, "more": outcome.settled > 0 and full}
 
     @functions.function_name("resync_step")
     @functions.activity_trigger(input_name="request")

@@ -24,7 +24,7 @@ from rowpost.log_lines import in_thread
 from rowpost.operations.columns import ColumnsRefused, check_choice, choose, chosen_columns, column_names, effective_columns
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.resync import cancel_resyncs, order_resync
-from rowpost.operations.status import dead_letters, relay_status
+from rowpost.operations.status import dead_letters, relay_status, target_status
 from rowpost.recovery.current import current_recovery
 from rowpost.relay.batch import Outcome
 from rowpost.relay.rows_line import Doer, rows_line
@@ -47,7 +47,7 @@ def blueprint(app: App) -> df.Blueprint:
         away, *relays = await asyncio.gather(
             _away(app, looks, client), *(_status(app, looks, client, r) for r in app.config.relays)
         )
-        return _json({"away": away, "relays": relays})
+        return _json({"away": away, "targets": target_status(app), "relays": relays})
 
     @functions.function_name("get_health")
     @functions.route(route="health", methods=["GET"])

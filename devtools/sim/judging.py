@@ -11,6 +11,7 @@ from emulators.downstream.attempt import Attempt
 
 SETTLES_SECONDS = 150  # after a kill or a fault, so long may it take until leases and holds are as planned again
 _HOUR = 3600
+_LOOKED_FOR = frozenset({400, 413, 422})
 _STALL_SECONDS = 1000  # until the watchdog has seen that a trigger stands still, and recovery has done its work
 _LEASE_SECONDS = 60
 _BATCH_SECONDS = 120  # the longest that a batch goes on posting
@@ -30,10 +31,13 @@ class Violation:
 
 
 def posts_by_row(record: Record) -> dict[str, list[tuple[float, Attempt]]]:
-    """Attempts by row, oldest first."""
+    """Attempts by row, oldest first.
+
+    What was said of a batch as a whole, because of one of its rows, is said of none of them: the app looks for that row at once.
+    """
     found: dict[str, list[tuple[float, Attempt]]] = defaultdict(list)
     for attempt in record.attempts:
-        if isinstance(attempt.key, dict):
+        if isinstance(attempt.key, dict) and not (attempt.whole and attempt.status in _LOOKED_FOR):
             found[key_text(attempt.key)].append((record.at(attempt.at), attempt))
     return found
 
@@ -99,4 +103,5 @@ def lapsed(record: Record, at: float, event_id: str | None = None) -> bool:
 
 def _senders(record: Record, event_id: str) -> set[str]:
     """The workers that have sent an event."""
-    return {worker for _, worker, kind, detail in record.effects if kind == "http" and detail.endswith(event_id)}
+    keys = {attempt.headers.get("Idempotency-Key", event_id) for attempt in record.attempts if attempt.event_id == event_id}
+    return {worker for _, worker, kind, detail in record.effects if kind == "http" and detail.endswith((event_id, *keys))}

@@ -202,7 +202,7 @@ def _wake_what_hangs() -> list[Replacement]:
 def _exceptions_take_the_batch() -> list[Replacement]:
     def request(self: Any, event: Any, batch: Any) -> Answer:
         headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
-        reply = self._caller.send("POST", self._config.url, event.body, headers, event.id, lambda: batch.over)
+        reply = self._sender.caller.send("POST", self._config.url, event.body, headers, event.id, lambda: batch.over)
         return classify(reply.status, reply.headers)
 
     return [(Deliverer, "_request", request)]

@@ -28,6 +28,14 @@ def address_setting(target: str) -> str:
     return "DOWNSTREAM_URL" if target == MAIN.target else f"DOWNSTREAM_URL_{target.upper()}"
 
 
+def api_settings(settings: Settings) -> dict[str, Any]:
+    """How the API takes batches."""
+    if settings.batch == 1:
+        return {}
+    manner = {"batch": "per_event", "per_event_status": settings.answers_each} if settings.answers_each else {}
+    return {**manner, "batch_events": settings.api_events}
+
+
 def relay_toml(settings: Settings, lanes: tuple[Lane, ...] = (MAIN,)) -> str:
     """The configuration of a plan, or of one app of it."""
     lines: list[str] = []
@@ -35,6 +43,8 @@ def relay_toml(settings: Settings, lanes: tuple[Lane, ...] = (MAIN,)) -> str:
         lines += ["[[targets]]", f'name = "{target}"', f'url = "%{address_setting(target)}%"', f'timeout = "{settings.timeout}s"']
         lines += ['batch_budget = "30s"']
         lines += [f'probe = "{settings.probe}s"'] if _has(TargetConfig, "probe") else []
+        lines += [f"batch = {settings.batch}"] if settings.batch > 1 else []
+        lines += [f'rate = "{settings.rate}"'] if settings.rate else []
         lines += [
             f"concurrency = {settings.concurrency}",
             f"breaker_failures = {settings.breaker_failures}",

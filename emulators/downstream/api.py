@@ -1,8 +1,9 @@
 """Emulator of the HTTP API that rows are posted to: ``python -m emulators.downstream --clock real --port 0``.
 
 POST, PUT or PATCH to any path delivers: one CloudEvent (``application/cloudevents+json``), a batch of them
-(``application/cloudevents-batch+json``), or plain JSON. What is no row change (a chat message, say) is kept as a
-document. Each event counts as one attempt in the record, with the instant, the headers and the answered status.
+(``application/cloudevents-batch+json``), plain JSON, an array of that, or lines of it (``application/x-ndjson``). What is
+no row change (a chat message, say) is kept as a document. Each event counts as one attempt in the record, with the
+instant, the headers and the answered status.
 
 Control, under ``/_control`` (the class :class:`Downstream` has the same as methods):
 
@@ -21,8 +22,8 @@ credentials.
 
 Differences from a real API: the mode ``refuse`` resets the connection after the request was read, because the control
 paths live on the same port (for a refused connection, stop the server); a batch with ``batch = "per_event"`` is
-answered 207 and ``{"results": [{"id": …, "status": …}, …]}``; rows are kept by table and key, whatever the source of
-the event; without ``--data`` nothing outlives the process, and attempts never do.
+answered 207 and ``{"results": [{"id": …, "status": …}, …]}``, with ``index`` for events without an id; rows are kept by
+table and key, whatever the source of the event; without ``--data`` nothing outlives the process, and attempts never do.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ from emulators.downstream.attempt import Attempt
 from emulators.downstream.page import render
 from emulators.downstream.rules import Mode, Rule, Settings
 from emulators.downstream.store import Change, RowState, Store
-from emulators.http_server import Answer, BadRequest, Hangup, HttpServer, Request
+from emulators.http_server import Answer, BadRequest, Hangup, HttpServer, Request, parsed
 
 _COUNTERS = ("requests", "events", "accepted", "repeated", "stale", "conflicting", "resynced", "noted", "refused")
 _METHODS = ("POST", "PUT", "PATCH", "DELETE")
 _CLOUD_EVENT, _CLOUD_EVENT_BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+_LINES = "application/x-ndjson"
 
 
 class Downstream:
@@ -144,6 +146,12 @@ class Downstream:
             found = [attempt for attempt in self._attempts if attempt.number > since]
         return found[:limit]
 
+    def numbers_beside(self, number: int) -> set[int]:
+        """The numbers of the attempts of one request, of which the last one is given."""
+        with self._changed:
+            mine = next((attempt.request for attempt in reversed(self._attempts) if attempt.number == number), None)
+            return {attempt.number for attempt in self._attempts if attempt.request == mine} | {number}
+
     def state(self, table: str | None = None) -> list[RowState]:
         """The latest accepted state of each row (of one table); deleted rows have the operation ``delete``."""
         return self.store.rows(table)
@@ -209,8 +217,10 @@ class Downstream:
         elif not self._authorised(request):
             answer = Answer(401, {"error": "who are you?"}, {"WWW-Authenticate": 'Bearer realm="downstream"'})
             outcome = "unauthorised"
-        elif _media_type(request) == _CLOUD_EVENT_BATCH and self.settings.batch == "unsupported":
+        elif self.settings.batch == "unsupported" and _is_batch(request):
             answer, outcome = Answer(415, {"error": "one event at a time"}), "unsupported"
+        elif self._too_large(request):
+            answer, outcome = Answer(413, {"error": "less at a time"}), "too_large"
         else:
             return None
         try:
@@ -218,8 +228,17 @@ class Downstream:
         except BadRequest:
             changes = [Change.read(None)]
         for change in changes:
-            self._record(request, change, answer.status or None, outcome)
+            self._record(request, change, answer.status or None, outcome, whole=outcome == "too_large" and len(changes) > 1)
         return answer
+
+    def _too_large(self, request: Request) -> bool:
+        """Whether a batch is larger than the settings allow."""
+        events, size = self.settings.batch_events, self.settings.batch_bytes
+        if (events is None and size is None) or not _is_batch(request):
+            return False
+        if size is not None and len(request.body) > size:
+            return True
+        return events is not None and len(self._changes(request)) > events
 
     def _authorised(self, request: Request) -> bool:
         auth, oauth = self.settings.auth, self.settings.oauth
@@ -247,6 +266,8 @@ class Downstream:
 
     def _changes(self, request: Request) -> list[Change]:
         media_type = _media_type(request)
+        if media_type == _LINES:
+            return [Change.read(parsed(line)) for line in request.content().splitlines() if line]
         document = None if request.method == "DELETE" and not request.body else request.json()
         if media_type == _CLOUD_EVENT_BATCH:
             if not isinstance(document, list):
@@ -254,6 +275,8 @@ class Downstream:
             return [Change.read(self._event(event)) for event in document]
         if media_type == _CLOUD_EVENT:
             self._event(document)
+        elif isinstance(document, list):
+            return [Change.read(item) for item in document]
         elif "ce-id" in request.headers:
             document = self._event(_binary(request, document))
         return [Change.read(document, request.headers.get("Idempotency-Key"))]
@@ -272,25 +295,30 @@ class Downstream:
             self._record(request, Change.read(None), 400, "malformed")
             return Answer(400, {"error": str(error)})
         rules = [self._rule_for(change, request.path) for change in changes]
-        batch = _media_type(request) == _CLOUD_EVENT_BATCH
+        batch = _is_batch(request)
         refusal = next((rule for rule in rules if rule and not rule.accept), None)
         spoiled = refusal if batch and self.settings.batch == "all_or_nothing" else None
         results, hang_up = [], mode.answer == "reset_after_accept"
-        for change, rule in zip(changes, rules, strict=True):
+        for index, (change, rule) in enumerate(zip(changes, rules, strict=True)):
             status = rule.status if rule else self.settings.accepted_status
             if spoiled is not None:
-                outcome, status = "refused", spoiled.status
+                outcome, status = "spoiled" if rule is None or rule.accept else "refused", spoiled.status
             elif rule is None or rule.accept:
                 hang_up = hang_up or (rule is not None and rule.answer == "reset_after_accept")
                 outcome = self.store.apply(change, self.clock.now().isoformat())
             else:
                 outcome = "refused"
-            results.append({"id": change.event_id, "status": status})
-            self._record(request, change, None if hang_up else status, outcome)
+            omitted = batch and self.settings.batch == "per_event" and rule is not None and rule.omit
+            if rule is None or not omitted:
+                retry = {} if rule is None or not isinstance(rule.retry_after, int) else {"retry_after": rule.retry_after}
+                name = {"index": index} if change.event_id is None else {"id": change.event_id}
+                results.append({**name, "status": status, **retry})
+            whole = spoiled is not None and len(changes) > 1
+            self._record(request, change, None if hang_up or omitted else status, outcome, whole=whole)
         if hang_up:
             return Answer(0)
         if batch and self.settings.batch == "per_event":
-            return Answer(207, {"results": results})
+            return Answer(self.settings.per_event_status, {"results": results})
         rule = refusal or next((rule for rule in rules if rule), None)
         if rule is None:
             return Answer(self.settings.accepted_status)
@@ -305,7 +333,7 @@ class Downstream:
                 return rule
         return None
 
-    def _record(self, request: Request, change: Change, status: int | None, outcome: str) -> None:
+    def _record(self, request: Request, change: Change, status: int | None, outcome: str, *, whole: bool = False) -> None:
         self._counters["events"] += 1
         if outcome not in ("accepted", "repeated", "stale", "resynced", "noted"):
             self._counters["refused"] += 1
@@ -325,6 +353,7 @@ class Downstream:
                 status=status,
                 outcome=outcome,
                 body=change.document,
+                whole=whole,
             )
         )
 
@@ -373,6 +402,12 @@ def _binary(request: Request, data: Any) -> dict[str, Any]:
 
 def _media_type(request: Request) -> str:
     return request.headers.get("Content-Type", "").split(";")[0].strip().lower()
+
+
+def _is_batch(request: Request) -> bool:
+    """Whether a request has several events, or could have."""
+    kind = _media_type(request)
+    return kind in (_CLOUD_EVENT_BATCH, _LINES) or (kind == "application/json" and request.content().lstrip().startswith(b"["))
 
 
 def _retry_after(value: int | str | None) -> dict[str, str]:

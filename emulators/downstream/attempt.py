@@ -8,7 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Attempt:
-    """One delivery of one event. ``status`` is None if the connection was reset instead of an answer."""
+    """One delivery of one event. ``status`` is None if the client does not learn it: the connection was reset, or the event was
+    left out of the answer.
+
+    ``whole``: whether the answer was one to a request of several events, and refused it as a whole. The outcome ``spoiled`` is that
+    of an event against which the API had nothing then.
+    """
 
     number: int
     request: int
@@ -24,3 +29,4 @@ class Attempt:
     status: int | None
     outcome: str
     body: Any = field(repr=False)
+    whole: bool = False

@@ -48,6 +48,7 @@ class Rule:
         body: text of the answer.
         accept: keep the event all the same (an answer that lies).
         answer: as in :class:`Mode`; with ``accept``.
+        omit: leave the event out of an answer that has a status for each.
     """
 
     match: dict[str, Any] | None = None
@@ -57,6 +58,7 @@ class Rule:
     body: str | None = None
     accept: bool = False
     answer: Delivery = "normal"
+    omit: bool = False
 
     def applies(self, change: Change, path: str) -> bool:
         if self.times is not None and self.times <= 0:
@@ -87,10 +89,15 @@ class Settings:
         oauth: ``{"client_id", "client_secret", "lifetime_seconds"}``: asks for bearer tokens of its ``/oauth2/token``.
         accepted_status: of the answer to what was accepted.
         batch: ``all_or_nothing`` answers a batch with the first refusal in it and accepts none of it; ``per_event``
-            answers 207 and accepts the others; ``unsupported`` answers 415.
+            answers with a status for each and accepts the others; ``unsupported`` answers 415.
+        per_event_status: of an answer with a status for each.
+        batch_events, batch_bytes: a batch with more events, or a longer body, is answered 413.
     """
 
     auth: dict[str, str] | None = None
     oauth: dict[str, Any] | None = None
     accepted_status: int = 202
     batch: Literal["all_or_nothing", "per_event", "unsupported"] = "all_or_nothing"
+    per_event_status: int = 207
+    batch_events: int | None = None
+    batch_bytes: int | None = None

@@ -15,6 +15,7 @@ from rowpost.config import credentials
 from rowpost.config.addresses import is_http_address
 from rowpost.config.app_settings import SETTING_NAME, places, unresolved
 from rowpost.config.authorities import read_authorities
+from rowpost.config.batches import check_batches
 from rowpost.config.errors import ConfigError
 from rowpost.config.requests import as_plain_text, check_requests
 from rowpost.config.schedules import is_schedule
@@ -24,6 +25,7 @@ from rowpost.config.sections import (
     Duration,
     EmailConfig,
     NotificationsConfig,
+    Rate,
     RelayConfig,
     RetryConfig,
     TargetConfig,
@@ -151,6 +153,8 @@ def _setting(name: str, settings: Mapping[str, str], field: str) -> str:
 def _decode(wanted: type, value: object) -> object:
     if wanted is Duration:
         return Duration.parse(value)
+    if wanted is Rate:
+        return Rate.parse(value)
     raise TypeError(f"unexpected {wanted}")
 
 
@@ -322,3 +326,5 @@ def _check_relays(config: Config, refuse: Any) -> None:
                 refuse(f"{field}.{what}", "names a column twice")
         target = config.target(relay.target) if relay.target.lower() in targets else None
         check_requests(field, relay, target, _OWN_HEADERS | {"content-encoding"}, refuse)
+        if target is not None and target.batch > 1:
+            check_batches(field, relay, target, refuse)

@@ -19,6 +19,8 @@ Format = Literal["cloudevents", "cloudevents-binary", "plain", "row"]
 Numbers = Literal["string", "exact"]
 Body = dict[str, Any] | str  # a JSON template, as a TOML table or as JSON text
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
+_RATE = re.compile(r"([0-9]{1,7}(?:\.[0-9]+)?)/(s|m|h)")
+_LOWEST_RATE, _HIGHEST_RATE = 0.001, 1_000_000
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_DAYS = 3650  # the database counts seconds in an int, and dates have an end
 
@@ -50,6 +52,27 @@ class Duration:
         return cls(seconds)
 
 
+class Rate:
+    """A number of events in a time, written as ``"50/s"``, ``"300/m"`` or ``"5000/h"``. A plain class, as :class:`Duration`."""
+
+    __slots__ = ("per_second", "written")
+
+    def __init__(self, per_second: float, written: str = "") -> None:
+        self.per_second, self.written = per_second, written
+
+    @classmethod
+    def parse(cls, text: object) -> Rate:
+        """Read the written form.
+
+        Raises:
+            ValueError: it is not a number from 0.001 to a million, followed by /s, /m or /h.
+        """
+        match = _RATE.fullmatch(text) if isinstance(text, str) else None
+        if match is None or not _LOWEST_RATE <= float(match[1]) <= _HIGHEST_RATE:
+            raise ValueError('expected a number of events from 0.001 to 1000000 and a time, such as "50/s", "300/m" or "5000/h"')
+        return cls(float(match[1]) / _UNIT_SECONDS[match[2]], match[0])
+
+
 class DatabaseConfig(Section, frozen=True):
     """``connection`` is the NAME of the app setting that holds the connection string, as the trigger binding wants it."""
 
@@ -62,6 +85,9 @@ class TargetConfig(Credentials, frozen=True):
     ``resync_events``: whether it takes the events of the beginning and the end of a resync, which are no rows. ``ca``: the
     certificates that vouch for its own, in PEM form; without, those that the public trusts. How it knows the app: ``Credentials``.
     ``max_event_bytes`` and ``gzip`` are sizes of a body: a larger one is never sent, and from the other on bodies are compressed.
+
+    ``batch``: so many events a request has at most, and ``max_batch_bytes`` (before compression) unless it is one event;
+    ``batch_format``: how those that are no CloudEvents stand in it. ``rate``: events in a time, of all relays of one instance.
     """
 
     name: str
@@ -70,6 +96,10 @@ class TargetConfig(Credentials, frozen=True):
     numbers: Numbers = "string"
     max_event_bytes: Positive | None = None
     gzip: Positive | None = None
+    batch: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    max_batch_bytes: Annotated[int, Meta(ge=1, le=1 << 26)] = 1 << 20
+    batch_format: Literal["array", "ndjson"] = "array"
+    rate: Rate | None = None
     source: str = "rowpost"
     headers: dict[str, str] = {}
     timeout: Duration = Duration(10.0)

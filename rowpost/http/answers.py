@@ -16,7 +16,7 @@ from rowpost.http.exchange import Body, present
 
 HEAD_BYTES = 1 << 20  # of one head: status line and fields
 INTERIM_BYTES = 1 << 23  # of all answers before the final one
-BODY_BYTES = 1 << 17
+BODY_BYTES = 1 << 17  # of a body, unless the exchange allows more
 _SKIPPING_READS = 16  # a body that comes in more pieces than this only costs the connection
 
 _STATUS_LINE = re.compile(rb"HTTP/(0\.9|1\.[0-9])[ \t]+([1-9][0-9][0-9])(?:[ \t][^\r\n]*)?\r?\n")
@@ -34,12 +34,13 @@ class WholeAnswer(HTTPResponse):
     Attributes:
         fields: its header, in order.
         content: its body, if that was wanted.
+        whole: whether that is all of it.
     """
 
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None) -> None:
         super().__init__(sock, debuglevel, method, url)
         self.fields: list[tuple[str, str]] = []
-        self.content = b""
+        self.content, self.whole = b"", True
         self._connection = sock
         self._left = 0
 
@@ -57,15 +58,21 @@ class WholeAnswer(HTTPResponse):
         self.chunked, self.chunk_left, self.length = False, None, 0
         self.will_close = True
         sound = clean and self.version == 11 and status != _SWITCHING_PROTOCOLS and "close" not in self._all("connection")
-        wanted, end = present().body, self._end()
+        wanted, end, limit = present().body, self._end(), present().body_bytes or BODY_BYTES
         if wanted is Body.WANTED:
-            content, whole = self._body(end, BODY_BYTES)
+            content, whole = self._body(end, limit, limit)
             if content is None:
                 raise IncompleteRead(b"")
             self.content, self.will_close = content, not (whole and sound)
+        elif wanted is Body.OFFERED:
+            content = None
+            with suppress(OSError, HTTPException):
+                content, whole = self._body(end, limit, limit)
+                self.will_close = not (whole and sound)
+            self.content, self.whole = content or b"", content is not None
         elif wanted is Body.SKIPPED and sound and not (end is None or isinstance(end, int) and end > BODY_BYTES):
             with suppress(OSError, HTTPException):  # the verdict is in, whatever the body does
-                self.will_close = not self._body(end, _SKIPPING_READS)[1]
+                self.will_close = not self._body(end, _SKIPPING_READS, BODY_BYTES)[1]
         self.close()
 
     # --- the head ---
@@ -136,19 +143,19 @@ class WholeAnswer(HTTPResponse):
             return int(lengths[0])
         return None
 
-    def _body(self, end: int | str | None, reads: int) -> tuple[bytes | None, bool]:
-        """The body, or None if it is not whole after so many reads; and whether it has an end that nothing follows."""
-        data, chunks = b"", _Chunks()
+    def _body(self, end: int | str | None, reads: int, limit: int) -> tuple[bytes | None, bool]:
+        """The body, or None if it is not whole after so many reads, or longer; and whether it has an end that nothing follows."""
+        data, chunks = bytearray(), _Chunks()
         for _ in range(reads):
             if isinstance(end, int) and len(data) >= end:
-                return data[:end], len(data) == end and self._nothing_follows()
+                return bytes(data[:end]), len(data) == end and self._nothing_follows()
             if chunks.ended:
                 return bytes(chunks.content), not chunks.rest and self._nothing_follows()
             part = self.fp.read1(BODY_BYTES + 1)
             if not part:
-                return None if end is not None or present().expired else data, False
+                return None if end is not None or present().expired else bytes(data), False
             data += part
-            if len(data) > BODY_BYTES:
+            if len(data) > limit:
                 break
             if end == "chunked":
                 chunks.feed(part)
@@ -200,4 +207,4 @@ class _Chunks:
                 self._drop(start + size + 2)
 
     def _drop(self, count: int) -> None:
-        self.rest = self.rest[count:]
+        del self.rest[:count]  # in place: there may be many small ones

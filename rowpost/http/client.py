@@ -16,10 +16,11 @@ from rowpost.http.exchange import Body
 
 
 class Reply(NamedTuple):
-    """What is looked at of an answer."""
+    """What is looked at of an answer. ``content``: its body; None if it was not asked for, or is not there as a whole."""
 
     status: int
     headers: Mapping[str, str]
+    content: bytes | None = None
 
 
 class Client:
@@ -33,6 +34,7 @@ class Client:
         tries: how often a connection is tried.
         ca: certificates in PEM form: only whom they vouch for is trusted; without, whom the public trusts.
         certificate: by which the app shows who it is.
+        answer_bytes: how long the body of an answer may be that is handed on; without it, none is.
     """
 
     def __init__(
@@ -43,11 +45,13 @@ class Client:
         tries: int = 1,
         ca: str | None = None,
         certificate: ClientCertificate | None = None,
+        answer_bytes: int | None = None,
     ) -> None:
-        self._kept = connections > 0
-        body = Body.SKIPPED if self._kept else Body.UNREAD
+        self._kept, self._offered = connections > 0, answer_bytes is not None
+        body = Body.OFFERED if self._offered else Body.SKIPPED if self._kept else Body.UNREAD
         trust = tls(ca, certificate)
-        self._adapter = Adapter(timeout_seconds, body, connections=max(1, connections), tries=tries, trust=trust)
+        many = max(1, connections)
+        self._adapter = Adapter(timeout_seconds, body, connections=many, tries=tries, trust=trust, body_bytes=answer_bytes)
 
     def post(self, url: str, body: bytes | str, headers: Mapping[str, str]) -> Reply:
         """Post once; see :meth:`send`."""
@@ -65,7 +69,8 @@ class Client:
         sent.update(headers)
         # Not by a session: it would look into the bodies of redirects, and for cookies.
         response = self._adapter.send(requests.Request(method, url, sent, data=body).prepare(), stream=True)
-        return Reply(response.status_code, response.headers)
+        whole = self._offered and getattr(response.raw, "whole", True)
+        return Reply(response.status_code, response.headers, response.content if whole else None)
 
 
 class _Session(requests.Session):

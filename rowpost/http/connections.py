@@ -27,6 +27,12 @@ silence()
 _OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
+class Answered(HTTPResponse):
+    """An answer as urllib3 has it. ``whole``: whether its body is all there, if it was asked for."""
+
+    whole = True
+
+
 class _Connection(HTTPConnection):
     """What both kinds of connection have in common. A connection in doubt is closed: the next request makes a new one."""
 
@@ -100,9 +106,11 @@ class _Connection(HTTPConnection):
         for name, value in answer.fields:
             if name.lower() not in _OF_THE_BODY:
                 fields.add(name, value)
-        return HTTPResponse(
+        found = Answered(
             io.BytesIO(answer.content), fields, answer.status, answer.version, preload_content=False, decode_content=False
         )
+        found.whole = answer.whole
+        return found
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
@@ -129,14 +137,22 @@ class Adapter(HTTPAdapter):
         connections: how many are kept.
         tries: how often a connection is tried. A request that was sent is never repeated.
         trust: TLS that decides whom to trust; without it, those that the public trusts.
+        body_bytes: how long a body may be; without it, as long as the small things that the app asks for.
     """
 
     def __init__(
-        self, timeout_seconds: float, body: Body, *, connections: int = 1, tries: int = 1, trust: ssl.SSLContext | None = None
+        self,
+        timeout_seconds: float,
+        body: Body,
+        *,
+        connections: int = 1,
+        tries: int = 1,
+        trust: ssl.SSLContext | None = None,
+        body_bytes: int | None = None,
     ) -> None:
         again = tries - 1
         retries = Retry(total=again, connect=again, read=0, redirect=0, status=0, other=0)
-        self._seconds, self._body, self._trust = timeout_seconds, body, trust
+        self._seconds, self._body, self._trust, self._body_bytes = timeout_seconds, body, trust, body_bytes
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=retries)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -166,7 +182,7 @@ class Adapter(HTTPAdapter):
         Raises:
             requests.RequestException: there was none; or whatever else a library raises.
         """
-        with Exchange(2 * self._seconds, self._body) as exchange:
+        with Exchange(2 * self._seconds, self._body, self._body_bytes) as exchange:
             try:
                 response = super().send(
                     request, stream=stream, timeout=self._seconds, verify=verify, cert=cert, proxies=dict(proxies or {})

@@ -23,6 +23,7 @@ class Body(Enum):
     UNREAD = "the connection is closed"
     SKIPPED = "it is read, as far as it is short, so that the connection can be used again"
     WANTED = "it is read and handed on; one that is too long or breaks off is a failure"
+    OFFERED = "it is read and handed on, or not if it is too long or breaks off; the status stands"
 
 
 class Exchange:
@@ -33,8 +34,8 @@ class Exchange:
     socket: TLS takes the socket itself away, and a number of a file that was closed meanwhile may already be another file's.
     """
 
-    def __init__(self, seconds: float, body: Body) -> None:
-        self.body = body
+    def __init__(self, seconds: float, body: Body, body_bytes: int | None = None) -> None:
+        self.body, self.body_bytes = body, body_bytes
         self.expired = False
         self._lock = threading.Lock()
         self._watched: socket.socket | None = None

@@ -105,6 +105,11 @@ def _resync(
     }
 
 
+def target_status(app: App) -> list[dict[str, Any]]:
+    """How fast each target is called by this process, as JSON values. Other instances of the app know of their own pace only."""
+    return [{"target": target.name, **app.deliverers[target.name].pace()} for target in app.config.targets]
+
+
 def state_line(status: dict[str, Any]) -> str:
     """A relay's state as one line of the log."""
     return STATE_LINE + json.dumps(status)

@@ -8,18 +8,25 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from rowpost.app import App
+from rowpost.config.sections import TargetConfig
 from rowpost.database.ledger import fetch_records, rename_records
 from rowpost.recovery.plan import LAPSED_SECONDS, plan
 from rowpost.relay.batch import Outcome, hand_back, post, summarize
 from rowpost.relay.claim import claim_keys, numbered_keys
 from rowpost.relay.settle import settle
 
-REDELIVER_AT_MOST = 100  # rows that one call leases and posts
+REDELIVER_AT_MOST = 100  # rows that one call leases and posts,
+_REDELIVER_IN_BATCHES_AT_MOST = 1000  # and more if its target takes more in a request
 _LEASE_MARGIN_SECONDS = 30
 
 
+def rows_at_most(target: TargetConfig) -> int:
+    """How many rows one call leases and posts."""
+    return max(REDELIVER_AT_MOST, min(target.batch, _REDELIVER_IN_BATCHES_AT_MOST))
+
+
 def redeliver(app: App, relay: str) -> Outcome:
-    """Redeliver due rows that the trigger does not hand out any more, at most :data:`REDELIVER_AT_MOST`.
+    """Redeliver due rows that the trigger does not hand out any more, at most :func:`rows_at_most`.
 
     Whoever posts a row holds its lease: the rows are leased first, as a hand-out would, for as long as this may take. Only the
     version in the lease is not the row's, but one that no advance of the trigger reaches: the cursor may be past the row, and would
@@ -32,7 +39,7 @@ def redeliver(app: App, relay: str) -> Outcome:
     table = app.table(relay)
     target = app.config.target(table.relay.target)
     lease = round(target.batch_budget.seconds + 2 * target.timeout.seconds + _LEASE_MARGIN_SECONDS)
-    take = table.statement("lease_for_redelivery", at_most=REDELIVER_AT_MOST, lapsed_seconds=LAPSED_SECONDS)
+    take = table.statement("lease_for_redelivery", at_most=rows_at_most(target), lapsed_seconds=LAPSED_SECONDS)
     (rows,) = app.database.run(take, lease)
     if not rows:
         return Outcome()

@@ -24,6 +24,7 @@ from rowpost.rules.fate import (
     fate_of_answer,
     fate_of_unfit,
     fate_of_values,
+    refusal_is_final,
     unreadable,
 )
 from rowpost.rules.lifecycle import Event, State
@@ -32,6 +33,7 @@ from rowpost.target.event import Event as PostedEvent
 from rowpost.target.event import build_event
 from rowpost.target.request import Unfit
 from rowpost.target.time_budget import TimeBudget
+from rowpost.target.under_way import Care
 
 
 class BatchFailed(Exception):
@@ -198,6 +200,7 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
         policy,
         threshold=target.breaker_failures,
         probe_seconds=round(target.probe.seconds),
+        batches=target.batch > 1,
     )
     ordered = [fates[row.number] for row in claimed.rows]
     return [fate.by_recovery() for fate in ordered] if redelivered else ordered, change
@@ -232,9 +235,21 @@ def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[Claimed
         except Exception as error:  # such as a number that JSON does not have
             row.unreadable = type(error).__name__
         row.values = None if row.values is None else {}
-    delivered = iter(app.deliverers[target.name].deliver(list(events.values()), budget) if events else ())
+    care = [_care(row, claimed.breaker, app.config.retry.policy) for row in rows if row.number in events]
+    delivered = iter(app.deliverers[target.name].deliver(list(events.values()), budget, care) if events else ())
     answers = (None if row.number in events else unreadable(row.unreadable or "") for row in rows)
     return [next(delivered) if answer is None else answer for answer in answers]
+
+
+def _care(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy) -> Care:
+    """How a row is sent if its target takes several in a request."""
+    record = row.record
+    failed = record is not None and record.live and record.tried_seconds is not None
+    return Care(
+        alone=record is not None and record.refused,
+        careful=breaker.half_open or failed,
+        certain=refusal_is_final(row, policy),
+    )
 
 
 def _read_portion(app: App, table: Table, claimed: Claim, due: Sequence[ClaimedRow]) -> bool:

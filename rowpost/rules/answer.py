@@ -11,7 +11,8 @@ from msgspec import Struct
 NOT_TRIED = "not tried"  # how the reason begins when the target was not called
 MAX_RETRY_AFTER_SECONDS = 86400
 # Those of 4xx that tell of the target and not of the row. An expired credential (401, 403) is not a bad row.
-TRANSIENT_CLIENT_ERRORS = frozenset({401, 403, 408, 425, 429})
+TOO_MANY_REQUESTS = 429
+TRANSIENT_CLIENT_ERRORS = frozenset({401, 403, 408, 425, TOO_MANY_REQUESTS})
 
 
 class Verdict(Enum):
@@ -24,12 +25,16 @@ class Verdict(Enum):
 
 
 class Answer(Struct, frozen=True):
-    """The result of posting one event. ``error`` never holds anything the target sent, which may quote row values."""
+    """The result of posting one event. ``error`` never holds anything the target sent, which may quote row values.
+
+    ``shared``: the number of the request that failed, if it had other events too; 0 if the failure is that of the event alone.
+    """
 
     verdict: Verdict
     status: int | None = None
     error: str | None = None
     retry_after_seconds: int | None = None
+    shared: int = 0
 
     @property
     def tried(self) -> bool:

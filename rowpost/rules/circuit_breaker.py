@@ -3,7 +3,9 @@
 A failure of the target counts if the row had not failed before, and any answer about a row, good or bad, starts the count anew. At
 a given number of them the breaker opens for a given time. So it does when at least two different rows have failed since the last
 sign of life, and one of them has used up the built-in attempts: a target with little traffic is down as well. One row alone never
-opens it, however often it fails.
+opens it, however often it fails. A request with several rows is one failure: one of them may be what the target fails on. A target
+with little traffic may have had no other. So there it counts too whether at least two requests fail in the batch in which a row
+has used up its attempts.
 
 When its time is over it is half-open: batches are posted again. The first answer about a row closes it, and makes every row due
 that waited for the target, in every relay. A batch without such an answer opens it again. So an outage costs the target a few posts
@@ -16,11 +18,11 @@ them, and the intervals grow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from rowpost.rules.answer import Verdict
+from rowpost.rules.answer import Answer, Verdict
 from rowpost.rules.backoff import RetryPolicy
 from rowpost.rules.fate import Fate
 from rowpost.rules.lifecycle import State
@@ -77,8 +79,20 @@ class BreakerChange(Struct, frozen=True):
         return self.breaker == CircuitBreaker()
 
 
+def _requests(answers: Iterable[Answer]) -> int:
+    """How many requests have failed: rows may have shared one."""
+    shared = [answer.shared for answer in answers]
+    return shared.count(0) + len(set(shared) - {0})
+
+
 def next_breaker(
-    breaker: CircuitBreaker, posted: Sequence[Fate], policy: RetryPolicy, *, threshold: int, probe_seconds: int
+    breaker: CircuitBreaker,
+    posted: Sequence[Fate],
+    policy: RetryPolicy,
+    *,
+    threshold: int,
+    probe_seconds: int,
+    batches: bool = False,
 ) -> BreakerChange | None:
     """The breaker after a batch; None if it stays as it is.
 
@@ -88,15 +102,19 @@ def next_breaker(
         policy: of the app.
         threshold: the number of failures at which it opens.
         probe_seconds: the longest time for which it opens.
+        batches: whether requests may have had several rows: then one failure that counts may stand for many rows.
     """
     answers = [(fate, fate.answer) for fate in posted if fate.answer is not None and fate.answer.tried]
     if any(answer.verdict in (Verdict.DELIVERED, Verdict.REJECTED) for _, answer in answers):
         return BreakerChange(CircuitBreaker(), breaker.openings) if breaker.failures or breaker.openings else None
     if not answers:
         return None
-    added = sum(not fate.failed_before for fate, _ in answers)
+    added = _requests(answer for fate, answer in answers if not fate.failed_before)
     failures = breaker.failures + added
-    used_up = failures >= _ROWS_OF_A_QUIET_TARGET and any(fate.state is State.EXHAUSTED for fate, _ in answers)
+    several = failures >= _ROWS_OF_A_QUIET_TARGET
+    if batches and failures:
+        several = several or _requests(answer for _, answer in answers) >= _ROWS_OF_A_QUIET_TARGET
+    used_up = several and any(fate.state is State.EXHAUSTED for fate, _ in answers)
     if breaker.openings == 0 and failures < threshold and not used_up:
         return BreakerChange(CircuitBreaker(failures), 0, added) if added else None
     openings = breaker.openings + 1

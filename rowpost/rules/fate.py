@@ -126,13 +126,23 @@ def fate_behind_open_breaker(row: ClaimedRow, open_seconds: int) -> Fate:
     return Fate(row, Event.TARGET_DOWN, row.attempts_so_far, max(PROTECT_SECONDS, open_seconds), answer)
 
 
+def attempts_with(row: ClaimedRow) -> int:
+    """The attempts of a row with the present one. The lease counts hand-outs that nobody settled, such as crashes."""
+    return row.attempts_so_far + max(row.attempt_count, 1)
+
+
+def refusal_is_final(row: ClaimedRow, policy: RetryPolicy) -> bool:
+    """Whether the row is given up if the target refuses it now."""
+    return policy.rejected_are_dead and attempts_with(row) >= policy.attempts
+
+
 def fate_of_answer(row: ClaimedRow, answer: Answer, policy: RetryPolicy, *, redelivered: bool = False) -> Fate:
     """The fate of a row that was posted, or should have been; ``redelivered`` if the trigger will not hand it out again."""
     if answer.verdict is Verdict.DELIVERED:
         return Fate(row, Event.DELIVERED, answer=answer)
     if answer.verdict is Verdict.UNTRIED and row.leased:
         return Fate(row, Event.HANDED_BACK)
-    attempts = row.attempts_so_far + max(row.attempt_count, 1)  # the lease counts hand-outs that nobody settled, such as crashes
+    attempts = attempts_with(row)
     used_up = attempts >= policy.attempts
     if used_up and answer.verdict is Verdict.REJECTED and policy.rejected_are_dead:
         return Fate(row, Event.REJECTED, attempts, answer=answer)

@@ -35,6 +35,7 @@ class LedgerRecord(Struct, frozen=True):
         wait_seconds: how long until its next attempt, at most 0 when it is due.
         tried_seconds: how long ago it was last posted; None if it was left out of every attempt so far.
         operation: ``D`` if the state that failed was a deletion.
+        refused: whether the target said no to the row itself when it last answered.
     """
 
     version: int
@@ -44,6 +45,7 @@ class LedgerRecord(Struct, frozen=True):
     wait_seconds: int
     tried_seconds: int | None
     operation: str = "U"
+    refused: bool = False
 
     @property
     def live(self) -> bool:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any
 
 from rowpost.config.sections import TargetConfig
-from rowpost.http.failures import describe
 from rowpost.rules.answer import Answer, Verdict, classify
-from rowpost.target.auth.caller import Caller
-from rowpost.target.auth.failures import CredentialError
-from rowpost.target.body import compressed
+from rowpost.target.batches import Batches
 from rowpost.target.event import Event
-from rowpost.target.request import address
+from rowpost.target.pacer import Pacer
+from rowpost.target.sending import UNTRIED, Sender
 from rowpost.target.time_budget import TimeBudget
+from rowpost.target.under_way import NO_ANSWER, NO_CARE, Care, UnderWay
 
 _GRACE_SECONDS = 1  # for threads to end whose time is up
 _NOT_THERE = frozenset({404, 410})  # what is to be removed under a former spelling of its key is not there (any more)
@@ -28,94 +28,86 @@ class Deliverer:
 
     def __init__(self, config: TargetConfig) -> None:
         self._config = config
-        self._caller = Caller(config)
+        self._sender, self._pacer = Sender(config), Pacer(config)
+        self._batches = Batches(config, self._sender, self._pacer) if config.batch > 1 else None
         self._executor = ThreadPoolExecutor(config.concurrency, thread_name_prefix="rowpost-post")
 
-    def deliver(self, events: Sequence[Event], budget: TimeBudget | None = None) -> list[Answer]:
-        """Post every event, each in its own request, and answer in the order of ``events``.
+    def pace(self) -> dict[str, Any]:
+        """How fast the target is called at present, as JSON values; see :meth:`Pacer.told`."""
+        return self._pacer.told()
+
+    def deliver(
+        self, events: Sequence[Event], budget: TimeBudget | None = None, care: Sequence[Care] | None = None
+    ) -> list[Answer]:
+        """Post every event, in its own request or with others, and answer in the order of ``events``.
 
         Args:
-            events: what is to be posted.
+            events: what is to be posted; no two of one row.
             budget: the time for it, if not ``batch_budget`` from now on.
+            care: how each is to be sent if the target takes several in a request.
 
         What comes after ``breaker_failures`` failures of the target itself in a row, or is not reached within the time budget, is
         ``UNTRIED``.
         """
-        batch = _Batch(self._config.breaker_failures, budget or TimeBudget(self._config.batch_budget.seconds))
-        futures = [self._executor.submit(self._post, event, batch) for event in events]
-        limit = batch.budget.left + 2 * self._config.timeout.seconds + _GRACE_SECONDS
+        budget = budget or TimeBudget(self._config.batch_budget.seconds)
+        cares = list(care or ()) or [NO_CARE] * len(events)
+        batch = UnderWay(list(events), cares, self._config.breaker_failures, budget)
+        futures = [self._executor.submit(work) for work in self._works(batch)]
+        limit = budget.left + 2 * self._config.timeout.seconds + _GRACE_SECONDS
         wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
         batch.ended = True
-        return [_answer_of(future) for future in futures]
+        answers = [UNTRIED if answer is None else answer for answer in batch.answers]
+        for future in futures:
+            # One that is not done waits for the look-up of a name: no limit of ours ends that.
+            if not future.cancel() and future.done():
+                future.result()
+        return answers
 
-    def _post(self, event: Event, batch: _Batch) -> Answer:
+    def _works(self, batch: UnderWay) -> list[Callable[[], object]]:
+        """What the threads are to do: each work is for one event, or for many that share requests."""
+        numbers: Sequence[int] = range(len(batch.events))
+        if self._batches is None:
+            return [partial(self._post, number, batch) for number in numbers]
+        alone = [n for n in numbers if batch.events[n].alone or batch.events[n].before or batch.care[n].alone]
+        works: list[Callable[[], object]] = [partial(self._post, number, batch) for number in alone]
+        if len(alone) < len(numbers):
+            left = set(alone)
+            works = self._batches.works([number for number in numbers if number not in left], batch) + works
+        return works
+
+    def _post(self, number: int, batch: UnderWay) -> None:
         if batch.stopped or batch.over:
-            return Answer(Verdict.UNTRIED)
+            return
+        event = batch.events[number]
+        batch.answers[number] = NO_ANSWER
         for former in event.before:
             answer = self._request(former, batch)
             if answer.status not in _NOT_THERE:
                 batch.count(answer)
                 if answer.verdict is not Verdict.DELIVERED:
-                    return answer
+                    batch.answers[number] = answer
+                    return
             if batch.over:
-                return Answer(Verdict.UNTRIED)
+                batch.answers[number] = None
+                return
         answer = self._request(event, batch)
         batch.count(answer)
+        batch.answers[number] = answer
+
+    def _request(self, event: Event, batch: UnderWay) -> Answer:
+        if self._batches is not None and not event.alone:
+            return self._batches.alone(event, batch)
+        begun = self._pacer.turn(1, batch.budget, batch.is_over)
+        if begun is None:
+            return UNTRIED
+        reply = self._sender.send(event.call, event.headers, event.content_type, event.body, event.id, batch.is_over)
+        if isinstance(reply, Answer):
+            return reply
+        if reply.status in event.accepts:
+            return Answer(Verdict.DELIVERED, reply.status)
+        answer = classify(reply.status, reply.headers)
+        if answer.verdict is Verdict.DELIVERED:
+            self._pacer.delivered(1)
+        else:
+            self._pacer.heard(answer, begun)
         return answer
-
-    def _request(self, event: Event, batch: _Batch) -> Answer:
-        call, config, body = event.call, self._config, event.body
-        own = {name.lower() for name in call.headers}
-        headers = {**event.headers, "Content-Type": event.content_type}
-        headers |= {name: value for name, value in config.headers.items() if name.lower() not in own} | call.headers
-        if not body:
-            del headers["Content-Type"]
-        elif config.gzip is not None and len(body) >= config.gzip:
-            body, headers["Content-Encoding"] = compressed(body), "gzip"
-        url = address(config.url, call.path, call.query)
-        try:
-            reply = self._caller.send(call.method, url, body, headers, event.id, lambda: batch.over)
-            if reply is None:
-                return Answer(Verdict.UNTRIED)
-            if reply.status in event.accepts:
-                return Answer(Verdict.DELIVERED, reply.status)
-            return classify(reply.status, reply.headers)
-        except CredentialError as error:
-            return Answer(Verdict.TRANSIENT, error=str(error), retry_after_seconds=error.retry_after_seconds)
-        except Exception as error:  # whatever an answer makes a library raise, it is this row's failure and not the batch's
-            return Answer(Verdict.TRANSIENT, error=describe(error))
-
-
-class _Batch:
-    """What the threads of one batch share: whether failures or the end of the time budget have stopped it."""
-
-    def __init__(self, threshold: int, budget: TimeBudget) -> None:
-        self._threshold = threshold
-        self._consecutive = 0
-        self._lock = threading.Lock()
-        self.budget = budget
-        self.ended = False
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more is to be sent: the time is over, or nobody waits for the answers any more."""
-        return self.ended or self.budget.spent
-
-    @property
-    def stopped(self) -> bool:
-        return self._consecutive >= self._threshold
-
-    def count(self, answer: Answer) -> None:
-        with self._lock:
-            if answer.verdict is Verdict.TRANSIENT:
-                self._consecutive += 1
-            elif answer.tried and not self.stopped:  # an answer about the row, good or bad, shows that the target works
-                self._consecutive = 0
-
-
-def _answer_of(future: Future[Answer]) -> Answer:
-    if future.cancel():
-        return Answer(Verdict.UNTRIED)
-    if not future.done():  # a name is being looked up: no limit of ours ends that
-        return Answer(Verdict.TRANSIENT, error="no answer within the time budget of the batch")
-    return future.result()

@@ -26,6 +26,8 @@ class Event(Struct, frozen=True):
         before: what the target is to take first: deletions of the keys under which it knows the row so far.
         call: the request, with what the relay adds to the target's address and headers.
         accepts: statuses besides 2xx with which the target says that it has taken the event.
+        version: of the change.
+        alone: whether its request can never have others too.
     """
 
     id: str
@@ -35,6 +37,8 @@ class Event(Struct, frozen=True):
     before: tuple[Event, ...] = ()
     call: Call = POST
     accepts: frozenset[int] = frozenset()
+    version: int = 0
+    alone: bool = False
 
 
 def event_id(table: str, key_text: str, version: int, epoch: int = 0) -> str:
@@ -150,7 +154,8 @@ def _event(
     if shape.limit is not None and len(body) > shape.limit:
         raise Unfit(f"its event has {len(body)} bytes, and at most {shape.limit} are sent (max_event_bytes)")
     headers = {**_own_headers(identifier, place), **more}
-    return Event(identifier, body, content_type, headers, call=call, accepts=request.accepts)
+    alone = not (request.is_plain or request.is_shared)
+    return Event(identifier, body, content_type, headers, call=call, accepts=request.accepts, version=version, alone=alone)
 
 
 def _attributes(shape: Shape, identifier: str, kind: str, subject: str, place: tuple[int, int], now: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
+from rowpost.config.batches import is_shared
 from rowpost.config.requests import NOT_THERE, read_line, read_value
 from rowpost.config.sections import RelayConfig
 from rowpost.rules.json_text import JsonValue, value_text
@@ -40,6 +41,12 @@ class Request(Struct, frozen=True):
     def is_plain(self) -> bool:
         """Whether it is a POST to the target's address as it is."""
         return self.method == "POST" and not (self.path or self.query or self.headers)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is the same for all events. A DELETE is that of one row: its body has no meaning (RFC 9110, 9.3.5)."""
+        texts = (self.path, *(text for _, text in (*self.query, *self.headers)))
+        return self.method != "DELETE" and all(is_shared(part) for text in texts for part in text if isinstance(part, Placeholder))
 
     def to(self, values: Values) -> Call:
         """The request of one event.

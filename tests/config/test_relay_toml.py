@@ -50,7 +50,16 @@ def test_the_shipped_file_states_every_default(tmp_path: Path) -> None:
     for name in ("retry", "watchdog", "database"):
         sections.append((name, getattr(stated, name), getattr(default, name), shipped()[name]))
     for section, given, known, written in sections:
-        names = set(known.__struct_fields__) - {"name", "url", "headers", "ca", "max_event_bytes", "gzip", *SECTIONS}  # no default
+        names = set(known.__struct_fields__) - {
+            "name",
+            "url",
+            "headers",
+            "ca",
+            "max_event_bytes",
+            "gzip",
+            "rate",
+            *SECTIONS,
+        }  # no default
         assert set(written) - {"name", "url", "headers"} == names, f"[{section}] of the demo's relay.toml names every setting"
         for name in names:
             assert _plain(getattr(given, name)) == _plain(getattr(known, name)), name

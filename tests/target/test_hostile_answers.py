@@ -53,7 +53,8 @@ HEADERS = {
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 def test_no_header_keeps_a_batch_from_its_answers(status: int, header: bytes) -> None:
     answer = b"HTTP/1.1 %d X\r\nLocation: /x\r\n%b\r\nContent-Length: 9\r\n\r\n\xff\x1f\x8b\x08\0\0\0\0\xff" % (status, header)
-    assert [found.status for found in answered(Script(answer))] == [status, 222]
+    waits = status == 429 and b"Retry-After: 9" in header  # the whole target does, and for longer than the batch lasts
+    assert [found.status for found in answered(Script(answer))] == [status, None if waits else 222]
 
 
 @pytest.mark.parametrize("location", LOCATIONS, ids=lambda location: repr(location[:30]))

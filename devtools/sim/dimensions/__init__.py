@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devtools.sim.dimensions import answers, apps, hangs, relays, restores, rights, starts, unreadable
+from devtools.sim.dimensions import answers, apps, batches, hangs, relays, restores, rights, starts, unreadable
 
 if TYPE_CHECKING:
     from devtools.sim.maker import Maker
@@ -37,6 +37,7 @@ DIMENSIONS = {  # in the order in which they are drawn; the last ones move what 
     "unreadable": Dimension(0.08, unreadable.add, "rows whose computed column divides by zero"),
     "hangs": Dimension(0.1, hangs.add, "orchestrations that hang, are suspended or never start; lost timers"),
     "answers": Dimension(0.15, answers.add, "interim answers, and hostile ones"),
+    "batches": Dimension(0.15, batches.add, "requests with several events, statuses for each, and a target that asks for less"),
     "rights": Dimension(0.08, rights.add, "rights withdrawn, rows hidden, a read-only database, refused logins"),
     "starts": Dimension(0.08, starts.add, "an app that starts late, or is stopped for more than an hour"),
     "restores": Dimension(0.1, restores.add, "the database goes back to a backup"),

@@ -106,7 +106,7 @@ def _put(patches: _Patches, running: Running) -> None:
         if name.startswith("rowpost.") and getattr(module, "threading", None) is not None:
             patches.put(module, "threading", threading_module)
         if name.startswith("rowpost.") and getattr(module, "time", None) is time:
-            patches.put(module, "time", SimpleNamespace(monotonic=lambda: current().monotonic()))
+            patches.put(module, "time", SimpleNamespace(monotonic=lambda: current().monotonic(), sleep=sleep))
     poller = sys.modules.get("azure.core.polling._poller")
     if poller is not None:
         patches.put(poller, "threading", threading_module)

@@ -29,7 +29,7 @@ from devtools.sim.inside.waiting import Condition
 from devtools.sim.observer import Observer
 from devtools.sim.plan import Action, Plan
 from devtools.sim.record import Record
-from devtools.sim.scenario import APP_USER, STATEMENTS, table_sql
+from devtools.sim.scenario import APP_USER, STATEMENTS, api_settings, table_sql
 from emulators.downstream.api import Downstream
 from emulators.email_service.service import EmailService
 from emulators.sql_server.engine.database import Database
@@ -90,7 +90,7 @@ class InsideWorld:
     def _serve(self, target: str) -> None:
         if target not in self.targets:
             api = self.targets[target] = Downstream(self.clock)
-            api.set_settings(auth={"header": "X-Api-Key", "value": API_KEY, "path": "/rows"})
+            api.set_settings(auth={"header": "X-Api-Key", "value": API_KEY, "path": "/rows"}, **api_settings(self.plan.settings))
             self.network.serve(authority(target), api._answer)
 
     # --- the run ---
@@ -339,7 +339,7 @@ class InsideWorld:
     def _unanswered(self, to: str, number: int) -> None:
         for record in self.records:
             if authority(record.lane.target) == to:
-                record.unanswered.add(number)
+                record.unanswered.update(self.targets[record.lane.target].numbers_beside(number))
 
     def tell(self, name: str, kind: str, detail: str) -> None:
         """Note for the trace what somebody does."""

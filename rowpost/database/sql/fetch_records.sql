@@ -9,6 +9,7 @@ DECLARE @hashes nvarchar(max) = ?;
 SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds,
        DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
        DATEDIFF(second, g.LastTried, SYSUTCDATETIME()),
-       g.Operation
+       g.Operation,
+       CAST(CASE WHEN {about_the_target} THEN 0 ELSE 1 END AS bit)
   FROM OPENJSON(@hashes) WITH (keyHash char(64) '$') s
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = s.keyHash;

@@ -15,6 +15,8 @@ from rowpost.target.auth.secrets import Secret
 from rowpost.target.auth.signatures import Signer
 
 _UNAUTHORIZED = 401
+_ANSWER_BYTES = 1 << 17  # that are read of an answer to a request with several events,
+_ANSWER_BYTES_OF_AN_EVENT = 1 << 11  # and so many more for each event that it may have
 
 
 class Caller:
@@ -26,8 +28,14 @@ class Caller:
 
     def __init__(self, config: TargetConfig) -> None:
         seconds = config.timeout.seconds
-        # A connection that cannot be made is tried once more at once; a request that was sent never is.
-        self._client = Client(seconds, connections=config.concurrency, tries=2, ca=config.ca, certificate=presented(config))
+        self._client = Client(
+            seconds,
+            connections=config.concurrency,
+            tries=2,  # a connection that cannot be made is tried once more at once; a request that was sent never is
+            ca=config.ca,
+            certificate=presented(config),
+            answer_bytes=_ANSWER_BYTES + _ANSWER_BYTES_OF_AN_EVENT * config.batch if config.batch > 1 else None,
+        )
         self._signer = None if config.signature is None else Signer(config.signature.secrets, seconds)
         self._authorization = _authorization(config)
 

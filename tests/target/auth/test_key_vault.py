@@ -49,7 +49,7 @@ def time_passes(secret: Secret) -> None:
 
 
 def signing(sender: Deliverer) -> Secret:
-    signer = sender._caller._signer
+    signer = sender._sender.caller._signer
     assert signer is not None
     (secret,) = signer._secrets
     return secret
