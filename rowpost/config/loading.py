@@ -17,6 +17,7 @@ from rowpost.config.app_settings import SETTING_NAME, places, unresolved
 from rowpost.config.authorities import read_authorities
 from rowpost.config.batches import check_batches
 from rowpost.config.errors import ConfigError
+from rowpost.config.filters import check_filters
 from rowpost.config.requests import as_plain_text, check_requests
 from rowpost.config.schedules import is_schedule
 from rowpost.config.sections import (
@@ -324,6 +325,7 @@ def _check_relays(config: Config, refuse: Any) -> None:
                 refuse(f"{field}.{what}", "is empty; name columns, or remove the key to mean all")
             if columns is not None and len({column.lower() for column in columns}) < len(columns):
                 refuse(f"{field}.{what}", "names a column twice")
+        check_filters(field, relay, refuse)
         target = config.target(relay.target) if relay.target.lower() in targets else None
         check_requests(field, relay, target, _OWN_HEADERS | {"content-encoding"}, refuse)
         if target is not None and target.batch > 1:

@@ -17,6 +17,7 @@ from rowpost.rules.backoff import Backoff, RetryPolicy
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
 Format = Literal["cloudevents", "cloudevents-binary", "plain", "row"]
 Numbers = Literal["string", "exact"]
+Operation = Literal["insert", "update", "delete"]
 Body = dict[str, Any] | str  # a JSON template, as a TOML table or as JSON text
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
 _RATE = re.compile(r"([0-9]{1,7}(?:\.[0-9]+)?)/(s|m|h)")
@@ -200,6 +201,10 @@ class RelayConfig(Section, frozen=True):
     ``upsert``, ``delete`` and ``resync`` are methods and paths of its own, such as ``PUT /orders/{OrderId}``; ``query`` and
     ``headers`` are added to the target's. ``delete_success``: statuses besides 2xx that say that the row is deleted. ``body`` and
     ``delete_body`` are templates. ``format``, ``numbers`` and ``max_event_bytes`` are the target's unless they stand here.
+
+    ``operations``: which changes of the source are sent. ``where``: a T-SQL condition on the row's columns; ``leaving``: what is
+    sent of a row that does not meet it. ``ignore_context``: of changes that are not sent, since their writer knows them.
+    ``lost_columns``: what follows, besides a notice, when a column that is sent is gone.
     """
 
     table: str
@@ -220,6 +225,11 @@ class RelayConfig(Section, frozen=True):
     max_event_bytes: Positive | None = None
     body: Body | None = None
     delete_body: Body | None = None
+    operations: list[Operation] | None = None
+    where: str | None = None
+    leaving: Literal["delete", "ignore"] = "delete"
+    ignore_context: str | None = None
+    lost_columns: Literal["continue", "stop"] = "stop"
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -25,6 +25,7 @@ _NAMES_ONLY = {207, 208, 229, 230, 262, 297, 1205, 1222, 4060, 10928, 10929, 184
 _NOT_A_ROW = {701, 802, 1205, 1222, 3960, 4060, 4221, 8645, 8651, 9001, 9002, 10928, 10929, 18456, 40143, 40166, 40197, 40501}
 _NOT_A_ROW |= {40540, 40549, 40550, 40551, 40552, 40553, 40613, 49918, 49919, 49920, 50001, 50002}
 _NUMBER = re.compile(r"\((\d+)\) \(SQL\w+\)")
+_MESSAGE = re.compile(r"\[SQL Server\](.*?) ?\(\d+\) \(SQL\w+\)", re.DOTALL)
 
 
 class DatabaseError(Exception):
@@ -37,18 +38,22 @@ class DatabaseError(Exception):
         reason: the failure in a few words, without any text of the server or the driver.
         by_a_row: whether a row that the statement read may be the reason: else the database, the connection, or another session.
         lost: whether the connection is lost.
+        said_by_server: its first message, which may quote a value of a row that the statement read. Only who knows that it read
+            none may show it.
     """
 
     def __init__(self, error: Exception, results: Sequence[list[Row]] = ()) -> None:
         self.results = list(results)
         self.state, self.number = "", None
         self.by_a_row, self.lost = True, False
-        self.reason = type(error).__name__
+        self.reason = self.said_by_server = type(error).__name__
         if not isinstance(error, pyodbc.Error):  # reading what arrived; the text may quote it
             super().__init__(f"the answer of the database could not be read ({self.reason})")
             return
         self.state = str(error.args[0]) if error.args else ""
         text = str(error.args[1]) if len(error.args) > 1 else ""
+        message = _MESSAGE.search(text)
+        self.said_by_server = message[1].strip() if message else text
         found = _NUMBER.search(text)
         self.number = int(found[1]) or None if found else None  # 0: the driver manager speaks, not the server
         if self.number is None or self.number in _NAMES_ONLY:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from rowpost.config.errors import ConfigError
+from rowpost.config.filters import condition_of
 from rowpost.config.sections import Config, RelayConfig, RetryConfig
-from rowpost.database import trigger_limits
+from rowpost.database import filters, trigger_limits
 from rowpost.database.columns import RELAYED_TYPES, TableColumn
 from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.names import literal, quote
@@ -56,14 +57,31 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     sent = [c for c in columns if c.place or (not c.hidden if config.send is None else c.is_in(config.send))]
     check_sent(config, columns, sent)
     tracks_columns = bool(facts[0][2])
-    watch, warnings = watched_columns(config, columns, sent, tracks_columns)
+    conditioned = conditioned_columns(config, columns)
+    check_filters(config, conditioned, tracks_columns)
+    watch, warnings = watched_columns(config, columns, sent, tracks_columns, conditioned)
     warnings += _retention_warnings(facts[0], app.retry)
     wide = tuple(c.column.name for c in columns if trigger_limits.beyond_dotnet(c.column))
     warnings += trigger_limits.wide_warnings(config, wide)
     warnings += trigger_limits.renewal_warnings(config, app.target(config.target), key)
     found = tuple(c.column for c in sent)
     masks = frozenset(c.column.name for c in columns if c.masked)
-    table = Table(config, site, key, found, watch, trigger_id(site, config.function), tuple(warnings), wide, masks)
+    table = Table(
+        config,
+        site,
+        key,
+        found,
+        watch,
+        trigger_id(site, config.function),
+        tuple(warnings),
+        wide,
+        masks,
+        conditioned=tuple(c.column.name for c in conditioned),
+        tracked=tuple(c.column.name for c in columns if tracks_columns and not (c.place or c.changes_unseen)),
+        mattering=mattering_columns(columns, [*sent, *conditioned], watch),
+        unseen=tuple(c.column.name for c in sent if c.changes_unseen),
+    )
+    _try_condition(database, table)
     _check_policies(database, table, policies)
     ((row,),) = database.run(table.statement("register_relay"), to_json([relay.name for relay in app.relays]))
     *owner, former = row
@@ -144,22 +162,71 @@ def check_sent(config: RelayConfig, columns: Sequence[Found], sent: Sequence[Fou
         raise ConfigError(f"relays.table {name}: the app cannot relay a key of the type sql_variant, which {_names(keys)} has")
 
 
+def conditioned_columns(config: RelayConfig, columns: Sequence[Found]) -> list[Found]:
+    """The columns that the condition of the relay may be on, and those of the key."""
+    condition = condition_of(config)
+    if condition is None:
+        return []
+    return [c for c in columns if c.place or c.column.name.lower() in condition.names]
+
+
+def check_filters(config: RelayConfig, conditioned: Sequence[Found], tracks_columns: bool) -> None:
+    """Refuse filters that cannot be known to lose nothing."""
+    if config.ignore_context is not None and not tracks_columns:
+        raise ConfigError(
+            f"relays.ignore_context of {config.name}: the table does not track which columns change, so that a change of somebody "
+            f"else just before could be lost; {_TRACK_COLUMNS}"
+        )
+    if encrypted := [c for c in conditioned if c.encrypted]:
+        raise ConfigError(
+            f"relays.where of {config.name}: {_names(encrypted)} are encrypted by Always Encrypted, and the app has no key; write "
+            f"a condition without them"
+        )
+    if config.watch is not None and ALL not in config.watch and (unseen := [c for c in conditioned if c.changes_unseen]):
+        raise ConfigError(
+            f"relays.watch of {config.name}: the condition is on {_names(unseen)}, of which change tracking does not say when they "
+            f'change; remove watch, or write watch = ["{ALL}"]'
+        )
+
+
+def _try_condition(database: Database, table: Table) -> None:
+    """Let the server look at the condition. No row is read, so that its text may be told."""
+    config = table.relay
+    if config.where is None:
+        return
+    statement = filters.trial(config, quoted_name(config.table), table.conditioned)
+    try:
+        database.run(table.statement("try_condition"), statement)
+    except DatabaseError as error:
+        if not error.by_a_row:
+            raise
+        raise ConfigError(
+            f"relays.where of {config.name}: SQL Server does not take it: {error.said_by_server}; write one condition on columns "
+            f"of the table, such as Status = N'open' AND Total > 0"
+        ) from None
+
+
 def watched_columns(
-    config: RelayConfig, columns: Sequence[Found], sent: Sequence[Found], tracks_columns: bool
+    config: RelayConfig,
+    columns: Sequence[Found],
+    sent: Sequence[Found],
+    tracks_columns: bool,
+    conditioned: Sequence[Found] = (),
 ) -> tuple[tuple[str, ...] | None, list[str]]:
     """The columns of which an update counts, None for all; and what is to be said of it.
 
-    Without ``watch`` they are those that are sent, as far as change tracking lists them: what does not leave posts nothing.
+    Without ``watch`` they are those that are sent, as far as change tracking lists them: what does not leave posts nothing. Those
+    of the condition always count: a row that does not meet it any more is to be known.
     """
     if config.watch is None:
-        if config.send is None or any(c.changes_unseen for c in sent):
+        if config.send is None or any(c.changes_unseen for c in [*sent, *conditioned]):
             return None, []
         if not tracks_columns:
             return None, [
                 f"relays.send of {config.name}: the table does not track which columns change, so that an update of a column "
                 f"that is not sent posts the row as it was; to mend it, {_TRACK_COLUMNS}"
             ]
-        return tuple(c.column.name for c in sent if not c.place), []
+        return _without_key(columns, [*sent, *conditioned]), []
     if ALL in config.watch:
         return None, []
     if not tracks_columns:
@@ -170,7 +237,22 @@ def watched_columns(
             f"relays.watch of {config.name}: change tracking never lists the computed column {_names(computed)}; watch "
             f"the columns that it is computed from"
         )
-    return tuple(c.column.name for c in watched), []
+    return tuple(c.column.name for c in columns if c in watched or (c in conditioned and not c.place)), []
+
+
+def mattering_columns(columns: Sequence[Found], needed: Sequence[Found], watch: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns whose change must reach the target, of those that change tracking lists: what is sent, tested or watched.
+
+    If one of these is computed, or written by the server, each column may be behind it.
+    """
+    tracked = [c for c in columns if not (c.place or c.changes_unseen)]
+    if any(c.changes_unseen for c in needed):
+        return tuple(c.column.name for c in tracked)
+    return tuple(c.column.name for c in tracked if c in needed or c.column.name in (watch or ()))
+
+
+def _without_key(columns: Sequence[Found], counting: Sequence[Found]) -> tuple[str, ...]:
+    return tuple(c.column.name for c in columns if c in counting and not c.place)
 
 
 def _retention_warnings(facts: Row, retry: RetryConfig) -> list[str]:

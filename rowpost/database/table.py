@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from rowpost.config.sections import RelayConfig
+from rowpost.database import filters
 from rowpost.database.columns import TableColumn
 from rowpost.database.names import literal, quote
 from rowpost.database.statements import render
@@ -44,6 +45,10 @@ class Table:
         warnings: what is not as it should be, though the table can be relayed.
         wide: columns that can hold numbers which the trigger's extension cannot read.
         masks: the columns, none of which is sent, that the app's user reads as masks.
+        conditioned: the columns that the condition of the relay is on, and the key.
+        tracked: the columns that change tracking lists when they change; empty if it lists none.
+        mattering: those of them whose change must reach the target.
+        unseen: the columns that may leave of which it does not say when they change.
     """
 
     relay: RelayConfig
@@ -55,6 +60,10 @@ class Table:
     warnings: tuple[str, ...] = ()
     wide: tuple[str, ...] = ()
     masks: frozenset[str] = frozenset()
+    conditioned: tuple[str, ...] = ()
+    tracked: tuple[str, ...] = ()
+    mattering: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     def statement(self, name: str, **values: object) -> str:
         """The statement ``sql/<name>.sql`` for this relay; rendered once.
@@ -80,6 +89,16 @@ class Table:
     def key_of(self, values: Sequence[Any]) -> dict[str, JsonValue]:
         """The key, by column name, from the values of ``{read_key_of_…}``."""
         return {column.name: column.key_value(value) for column, value in zip(self.key, values, strict=True)}
+
+    @property
+    def has_base(self) -> bool:
+        """Whether anything is told by what changed since the base of the masks."""
+        return self.watch is not None or bool(self.tracked) or filters.filters_changes(self.relay)
+
+    @cached_property
+    def known_masks(self) -> dict[bytes, tuple[str, ...]]:
+        """The columns that may have changed, by the mask that says so, as far as masks were read."""
+        return {}
 
     @cached_property
     def key_places(self) -> tuple[int, ...]:
@@ -116,6 +135,8 @@ class Table:
             "behind_key": self._behind_key(),
             "bytes_of_t": self._bytes(),
             "read_columns_of_t": ", ".join(column.select("t") for column in self.columns),
+            "matching_of_t": filters.matching(self.relay, self.conditioned),
+            "listed_columns": ", ".join(f"({literal(name)})" for name in self.tracked) or "(N'')",
         }
         for alias in "klct":
             names = self._names(alias)
@@ -155,27 +176,34 @@ class Table:
         return f"{names[0]} >= @key1 AND ({' OR '.join(steps)})"
 
     def _watching(self, known: dict[str, object]) -> dict[str, object]:
-        """Whether a change touches a watched column: a declaration, a join, and the expression, 1 or 0.
+        """Whether a change counts, 1 or 0, and what is known of its columns: declarations, joins, and expressions.
 
-        Inserts, deletes and an unknown mask always count. If no column is watched, no update counts. The mask is relative to a base
-        of our own: the trigger's cursor can pass a change that was not delivered, if its row has changed again since.
+        Inserts, deletes and an unknown mask always count for `watch`. The mask is relative to a base of our own: the trigger's
+        cursor can pass a change that was not delivered, if its row has changed again since.
         """
-        if self.watch is None:
-            return {"watch_base": "", "join_watched_k": "", "join_watched_c": "", "watched": "1"}
-        table, name = literal(quoted_name(self.relay.table)), literal(self.relay.name)
-        join = f"LEFT JOIN CHANGETABLE(CHANGES {quoted_name(self.relay.table)}, @base) w ON "
-        masks = [
-            f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID({table}), {literal(column)}, 'ColumnId'), "
-            f"w.SYS_CHANGE_COLUMNS) = 1"
-            for column in self.watch
-        ]
-        return {
-            "watch_base": f"DECLARE @base bigint = (SELECT WatchBase FROM rowpost.Relays WHERE Relay = {name});",
-            "join_watched_k": f"{join}{known['same_key_w_k']}",
-            "join_watched_c": f"{join}{known['same_key_w_c']}",
-            "watched": f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({table})) AND w.SYS_CHANGE_OPERATION = 'U'"
-            f" AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({' OR '.join(masks) or '1 = 0'}) THEN 0 ELSE 1 END",
-        }
+        relay, table = self.relay, quoted_name(self.relay.table)
+        skipped = filters.skipped(relay, self.watch, table)
+        changes = f"LEFT JOIN CHANGETABLE(CHANGES {table}, @base) w ON "
+        found: dict[str, object] = {"watch_base": "", "claim_base": "", "join_watched_c": "", "join_claimed": ""}
+        found |= {"watched": "1", "claimed": "1", "mask_of_w": filters.mask(table) if self.tracked else "NULL"}
+        if skipped:
+            found["watched"] = found["claimed"] = filters.counts(table, skipped)
+            found["watch_base"] = found["claim_base"] = filters.base(relay.name, table)
+            found["join_watched_c"] = f"{changes}{known['same_key_w_c']}"
+        elif self.tracked:
+            found["claim_base"] = filters.near_base(relay.name, table)
+        if skipped or self.tracked:
+            found["join_claimed"] = f"{changes}{known['same_key_w_k']}"
+        # These fragments are files that most tables do not need.
+        if relay.ignore_context is None:
+            found |= {"echoes": "", "context": "", "marks_of_w": "", "all_marks": ""}
+        else:
+            found |= filters.echoes(relay, table, self.mattering)
+            found["join_claimed"] = f"{found['join_claimed']}\n  LEFT JOIN @echoes e ON e.Number = k.number"
+            found["claimed"] = f"CASE WHEN e.Number IS NOT NULL THEN 0 ELSE {found['watched']} END"
+        if relay.where is None:
+            found["left_rows"] = ""
+        return found
 
 
 def _in_json(number: int) -> str:

@@ -21,7 +21,7 @@ from msgspec import Struct
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
-from rowpost.database.connection import DatabaseError
+from rowpost.database.connection import DatabaseError, Row
 from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
 from rowpost.database.notices import record_notice
 from rowpost.database.statements import render
@@ -317,7 +317,7 @@ class _Resync:
         if self._seen.pages and self._seen.pages % _PAGES_UNCHECKED == 0 and (problem := self._known_to_be_hidden()):
             return self._again(problem)
         name, parameters = ("resync_first_page", ()) if position is None else ("resync_next_page", (position,))
-        (((live, current),), rows) = self._app.database.run(self._table.statement(name, page_rows=PAGE_ROWS), *parameters)
+        (((live, current),), rows) = self._read_page(name, parameters)
         if live > BACKLOG_ROWS:
             return self._pause(pause_seconds(self._seen.next_seconds))
         if not rows:
@@ -330,6 +330,15 @@ class _Resync:
         page = (self._id, self._seen.pages, to_json(keys), current, texts[-1])
         (((queued,),),) = self._app.database.run(self._table.statement("queue_page"), *page)
         return Step(queued=len(keys) if queued else 0)
+
+    def _read_page(self, name: str, parameters: tuple[str, ...]) -> list[list[Row]]:
+        """A page of the rows that meet the condition. If it fails at a row, of all: each is looked at when it is sent."""
+        try:
+            return self._app.database.run(self._table.statement(name, page_rows=PAGE_ROWS), *parameters)
+        except DatabaseError as error:
+            if self._table.relay.where is None or not error.by_a_row:
+                raise
+        return self._app.database.run(self._table.statement(name, page_rows=PAGE_ROWS, matching_of_t="1 = 1"), *parameters)
 
     def _settle(self) -> Step:
         seen = self._seen

@@ -45,7 +45,7 @@ class Outcome(Struct, frozen=True):
 
     Attributes:
         delivered: rows accepted by the target.
-        skipped: rows that needed no posting (unwatched changes, rows that are dead already).
+        skipped: rows that needed no posting (changes that are left out, rows that are dead already).
         failed: rows that the ledger has as failed now; they will come again.
         handed_back: rows that were not tried, and come again as they were.
         exhausted: those of the failed rows that used up the built-in attempts: recovery must plan them.
@@ -283,12 +283,12 @@ def summarize(fates: Sequence[Fate], unknown: int = 0) -> Outcome:
     errors = [fate.answer.error for fate in fates if fate.answer is not None and fate.answer.error is not None]
     return Outcome(
         delivered=sum(fate.delivered for fate in fates),
-        skipped=sum(fate.event is Event.SKIPPED for fate in fates),
+        skipped=sum(fate.event in (Event.SKIPPED, Event.LEFT_OUT) for fate in fates),
         failed=sum(fate.failed and fate.state is not None for fate in fates),
         handed_back=sum(fate.failed and fate.state is None for fate in fates),
         exhausted=sum(fate.state is State.EXHAUSTED for fate in fates),
         dead=sum(fate.state is State.DEAD for fate in fates),
-        recovered=sum(fate.clears and fate.row.record is not None and fate.row.record.state != State.RETRYING for fate in fates),
+        recovered=sum(fate.delivered and fate.row.record is not None and fate.row.record.state != State.RETRYING for fate in fates),
         unknown=unknown,
         error=errors[-1] if errors else None,
     )

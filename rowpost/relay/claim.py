@@ -19,6 +19,7 @@ from msgspec import Struct
 from rowpost.database.connection import Database, DatabaseError, Row
 from rowpost.database.ledger import fetch_records
 from rowpost.database.table import Table
+from rowpost.relay.changed import tell_changed
 from rowpost.relay.matching import doubtful_numbers, hand_out
 from rowpost.relay.reading import LOST, NOTHING, READ_BYTES, Reading, halve, obstacle, read_rows, take_values
 from rowpost.rules.circuit_breaker import CircuitBreaker
@@ -131,9 +132,10 @@ def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubt
     leases, (facts,), in_hand, rows, missing, *values = results[: None if not failed else _BEFORE_VALUES]
     reading, masked = None if failed else Reading(), False
     if reading is not None:
-        sizes, read, masks = values
+        *read, masks = values
         masked = {name for (name,) in masks} != table.masks
-        reading.add(keys, sizes, read, missing)
+        if read:
+            reading.add(keys, read, missing)
     return _Look({row[0]: row[1:] for row in leases}, facts, in_hand, rows, {row[0]: row[1:] for row in missing}, reading, masked)
 
 
@@ -168,7 +170,8 @@ def _claim(
     now, newest, has_ledger, choice, epoch, mark, look_number, *breaker = look.facts
     by_number = {key["number"]: key for key in keys}
     rows: dict[str, ClaimedRow] = {}
-    for number, exists, watched, *values in look.rows:
+    masks: dict[int, bytes] = {}
+    for number, exists, counts, mask, *values in look.rows:
         lease_version, attempt_count, leased, tracked_version, in_other_hands, *lease_key = look.leases[number]
         gone = lease_version is None and tracked_version is None and not exists
         if number not in by_number or gone or in_other_hands:
@@ -180,16 +183,17 @@ def _claim(
         try:
             # What SQL Server takes for the same key may be another one to the target.
             key, claimed_key, former = _spellings(table, values, bool(exists), missing, lease_key)
-            row = ClaimedRow(key, version, attempt_count or 0, bool(leased), {} if exists else None, bool(watched), number=number)
+            row = ClaimedRow(key, version, attempt_count or 0, bool(leased), {} if exists else None, bool(counts), number=number)
             row.rename(claimed_key, former)
         except Exception:  # a key that cannot be written as JSON names no row to anybody
             continue
         row.unread, row.obstacle = bool(exists), "" if exists else obstacle(missing)
         if redelivered is not None:
             row.version, row.tracked_version = redelivered[number]
-        rows.setdefault(
-            key_text(row.key) if former else row.key_text, row
-        )  # one change alone is its own: the trigger would release the other's row
+        if mask is not None:
+            masks[number] = mask
+        # One change alone is its own: the trigger would release the other's row.
+        rows.setdefault(key_text(row.key) if former else row.key_text, row)
     claimed = list(rows.values())
     found = Claim(
         claimed,
@@ -218,6 +222,8 @@ def _claim(
             # A resync's version is later than the row's own. One that was not there when the values were read is another worker's.
             if record is not None and record.live and record.version <= newest:
                 row.version = max(row.version, record.version)
+    if masks:
+        tell_changed(database, table, claimed, masks)
     return found
 
 

@@ -35,6 +35,7 @@ class Reading(Struct):
         sizes: of those that exist, in bytes.
         values: of the rows that were read, a value for each column that may leave.
         missing: of those that are not there, what change tracking says.
+        left: those that are there and do not meet the condition of the relay.
         unreadable: rows whose reading fails, and why.
         lost: rows at whose reading the connection is lost, and which stood alone. That is no proof against them.
         left_out: rows that are not read this time.
@@ -44,19 +45,22 @@ class Reading(Struct):
     sizes: dict[int, int] = msgspec.field(default_factory=dict)
     values: dict[int, Row] = msgspec.field(default_factory=dict)
     missing: dict[int, Row] = msgspec.field(default_factory=dict)
+    left: set[int] = msgspec.field(default_factory=set)
     unreadable: dict[int, str] = msgspec.field(default_factory=dict)
     lost: set[int] = msgspec.field(default_factory=set)
     left_out: set[int] = msgspec.field(default_factory=set)
 
-    def add(self, keys: Sequence[Key], sizes: Sequence[Row], values: Sequence[Row], missing: Sequence[Row]) -> None:
-        """Add what a statement has read."""
+    def add(self, keys: Sequence[Key], read: Sequence[Sequence[Row]], missing: Sequence[Row]) -> None:
+        """Add what a statement has read: the result sets of read_within_budget.sql, of which the third is not always there."""
+        sizes, values, *left = read
+        self.left.update(number for rows in left for (number,) in rows)
         self.asked.update(key["number"] for key in keys)
         self.sizes.update((number, size) for number, size, _ in sizes)
         self.values.update((number, tuple(row)) for number, *row in values)
         self.missing.update((number, tuple(row)) for number, *row in missing)
 
     @property
-    def left(self) -> int:
+    def bytes_left(self) -> int:
         """What is left of the budget, in bytes."""
         return READ_BYTES - sum(self.sizes[number] for number in self.values)
 
@@ -76,16 +80,17 @@ def read_rows(database: Database, table: Table, keys: Sequence[Key], seen: Seen)
     reading = Reading()
     statement = table.statement("read_rows")
 
-    def read(some: Sequence[Key]) -> None:
-        if reading.left > 0:
-            *found, ((mark, version),), masks = database.run(statement, to_json(some), reading.left, ROW_BYTES_AT_MOST)
+    def read_some(some: Sequence[Key]) -> None:
+        if reading.bytes_left > 0:
+            found = database.run(statement, to_json(some), reading.bytes_left, ROW_BYTES_AT_MOST)
+            *read, missing, ((mark, version),), masks = found
             goes_on = same_mark(mark, seen.mark) and version is not None and version >= (seen.version or 0)
             if goes_on and {name for (name,) in masks} == table.masks:
-                reading.add(some, *found)
+                reading.add(some, read, missing)
             else:
                 reading.left_out.update(key["number"] for key in some)
 
-    halve(read, keys, reading)
+    halve(read_some, keys, reading)
     return reading
 
 
@@ -124,7 +129,10 @@ def halve(read: Callable[[Sequence[Key]], None], keys: Sequence[Key], into: Read
 
 
 def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
-    """Give a row that was not read yet what was read of it: values, a size, why it cannot be read, or what became of it."""
+    """Give a row that was not read yet what was read of it: values, a size, why it cannot be read, or what became of it.
+
+    One that does not meet the condition of the relay is one that was deleted, to the target.
+    """
     number = row.number
     if not row.unread:
         return
@@ -140,6 +148,8 @@ def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
         row.unread = False
     elif number in reading.sizes:
         row.size = reading.sizes[number]
+    elif number in reading.left:
+        row.values, row.unread, row.ignored = None, False, table.relay.leaving == "ignore"
     elif number in reading.asked:
         found = reading.missing.get(number)
         row.values, row.unread, row.obstacle = None, False, obstacle(found)

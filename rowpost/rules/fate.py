@@ -58,7 +58,7 @@ class Fate(Struct, frozen=True):
     @property
     def clears(self) -> bool:
         """Whether a record of the ledger is to be removed."""
-        return self.delivered and self.row.record is not None
+        return self.event in (Event.DELIVERED, Event.LEFT_OUT) and self.row.record is not None
 
     @property
     def raised(self) -> bool:
@@ -76,7 +76,7 @@ class Fate(Struct, frozen=True):
 
 
 def fate_before_posting(row: ClaimedRow) -> Fate | None:
-    """The fate of a row that is not to be posted: unwatched, dead already, never settled, or held; None for all others."""
+    """The fate of a row that is not to be posted: left out, dead already, never settled, or held; None for all others."""
     record = row.record
     if record is not None and not record.live and record.version >= row.version:
         return Fate(row, Event.SKIPPED)
@@ -98,10 +98,12 @@ def fate_before_posting(row: ClaimedRow) -> Fate | None:
 
 
 def fate_of_values(row: ClaimedRow, policy: RetryPolicy, *, redelivered: bool = False) -> Fate | None:
-    """The fate of a row that cannot be posted for the sake of its values: larger than a row may be, or unreadable; None otherwise.
+    """The fate of a row that is not posted for the sake of its values: larger than a row may be, unreadable, or ignored; else None.
 
     What cannot be read may be mended, so it is tried again like any row. This says nothing of the target.
     """
+    if row.ignored:  # an older state that was not delivered is not either
+        return Fate(row, Event.LEFT_OUT)
     if row.too_large:
         size = f"the row has {row.size} bytes, and at most {ROW_BYTES_AT_MOST} are sent"
         return fate_of_unfit(row, size)

@@ -38,6 +38,7 @@ class Event(StrEnum):
 
     DELIVERED = "delivered"
     SKIPPED = "skipped"
+    LEFT_OUT = "left_out"
     HANDED_BACK = "handed_back"
     KEPT_BACK = "kept_back"
     FAILED = "failed"
@@ -87,7 +88,8 @@ class Transition(Struct, frozen=True):
 TRANSITIONS: dict[Event, Transition] = {
     # a batch, settled
     Event.DELIVERED: Transition(ANY, NO_RECORD, Lease.RELEASE, "the target took it"),
-    Event.SKIPPED: Transition(ANY, None, Lease.RELEASE, "nothing to post: unwatched, or dead already", keeps=True),
+    Event.SKIPPED: Transition(ANY, None, Lease.RELEASE, "nothing to post: left out, or dead already", keeps=True),
+    Event.LEFT_OUT: Transition(ANY, NO_RECORD, Lease.RELEASE, "it does not meet `where`, and is ignored"),
     Event.HANDED_BACK: Transition(ANY, None, Lease.HAND_BACK, "not tried: the batch or the breaker stopped it", keeps=True),
     Event.KEPT_BACK: Transition(LIVE, None, Lease.HOLD, "handed out too early", keeps=True),
     Event.FAILED: Transition(ANY, State.RETRYING, Lease.LAPSE, "an attempt failed, others follow"),

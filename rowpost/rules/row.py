@@ -64,7 +64,9 @@ class ClaimedRow(Struct):
         leased: whether a lease protects the row while we post it; if not, the trigger has swept it away.
         key: as the target is to know it: as the table spells it, or change tracking if the row is deleted.
         values: the columns that may leave, or None when the row is not there.
-        watched: whether the change touches a watched column.
+        watched: whether the change counts: whether it touches a watched column, and no filter leaves it out.
+        changed: the columns that may have changed since the target last took the row; None if that is not known.
+        ignored: whether nothing is to be sent, since the row does not meet the condition of the relay.
         record: what the ledger knows of the row, if it failed before.
         number: the number of the row's key among those that were claimed.
         unread: whether its values were not read yet; ``values`` is empty then.
@@ -93,6 +95,8 @@ class ClaimedRow(Struct):
     unreadable: str | None = None
     unfit: str | None = None
     size: int = 0
+    changed: tuple[str, ...] | None = None
+    ignored: bool = False
 
     def __post_init__(self) -> None:
         self.lease_version = self.tracked_version = self.version

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -105,7 +105,7 @@ def build_event(shape: Shape, row: ClaimedRow, epoch: int, client_columns: list[
     if values is not None and client_columns is not None:
         wanted = {name.lower() for name in client_columns} | {name.lower() for name in row.key}
         values = {name: value for name, value in values.items() if name.lower() in wanted}
-    event = _event(shape, row.key, (epoch, row.version), values, now)
+    event = _event(shape, row.key, (epoch, row.version), values, now, row.changed)
     return replace(event, before=tuple(_deletions(shape, row, epoch, now))) if row.former else event
 
 
@@ -123,6 +123,7 @@ def _event(
     place: tuple[int, int],
     values: Mapping[str, JsonValue] | None,
     now: datetime,
+    changed: Sequence[str] | None = None,
 ) -> Event:
     epoch, version = place
     deleted = values is None
@@ -137,6 +138,8 @@ def _event(
         "version": version,
         "row": values,
     }
+    if changed is not None and values is not None:
+        change["changed"] = [name for name in changed if name in values]
     kind = f"rowpost.row.{'deleted' if deleted else 'upserted'}"
     attributes = _attributes(shape, identifier, kind, f"{shape.table}/{key_hash(text)[:16]}", place, now)
     call = POST if request.is_plain else request.to(Values(key, attributes | change))

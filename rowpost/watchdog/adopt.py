@@ -57,12 +57,12 @@ def _record(table: Table, values: Row) -> dict[str, Any]:
 
 
 def move_watch_base(app: App, relay: str) -> None:
-    """Let the masks behind ``watch`` begin at the trigger's cursor, if all that is newer than it is delivered.
+    """Let the masks of changed columns begin at the newest version, if all is delivered.
 
-    Only then is it sure that no undelivered change lies before the cursor. A base that is too old only posts too much.
+    Only then is it sure that no undelivered change lies before the base. A base that is too old only posts too much.
     """
     table = app.table(relay)
-    if table.watch is not None:
+    if table.has_base:
         app.database.run(table.statement("move_watch_base"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from emulators.sql_server.catalogue.collations import DEFAULT_COLLATION
 from emulators.sql_server.objects import extended_properties
 from emulators.sql_server.objects.ddl import Ddl
 from emulators.sql_server.objects.principals import run_principal
@@ -12,6 +13,7 @@ from emulators.sql_server.objects.renaming import rename
 from emulators.sql_server.parser.batches import Parser
 from emulators.sql_server.parser.tree import CreateType, PrincipalStatement
 from emulators.sql_server.procedures.catalogue import catalog_procedure
+from emulators.sql_server.procedures.describing import described
 from emulators.sql_server.storage.locks import MODES, Deadlock, LockTimeout
 from emulators.sql_server.storage.session import Interpreter
 from emulators.sql_server.values.conversions import converter
@@ -179,6 +181,14 @@ def _execute_sql(interpreter: Interpreter, arguments: list[Argument]) -> Events:
         frame.values[target] = None if value is None else converter(finished.types[name], frame.types[target])(value)
 
 
+def _describe_first_result_set(interpreter: Interpreter, arguments: list[Argument]) -> Events:
+    names = ["tsql", "params", "browse_information_mode"]
+    bound = _bind("sp_describe_first_result_set", arguments, names, 1)
+    parameters = {name: kind for name, kind, _ in declarations(bound.get("params") or "")}
+    columns = interpreter.session.describe(bound["tsql"] or "", parameters)
+    yield described(columns, DEFAULT_COLLATION)
+
+
 # --- others ---
 
 
@@ -249,6 +259,7 @@ PROCEDURES: dict[str, Any] = {
     "sp_getapplock": _get_app_lock,
     "sp_releaseapplock": _release_app_lock,
     "sp_executesql": _execute_sql,
+    "sp_describe_first_result_set": _describe_first_result_set,
     "sp_set_session_context": _set_session_context,
     "sp_rename": _rename,
     "sp_addextendedproperty": _extended_property("add"),

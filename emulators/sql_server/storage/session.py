@@ -17,7 +17,7 @@ from emulators.sql_server.compiler.scope import Unit
 from emulators.sql_server.parser.tree import Statement
 from emulators.sql_server.storage.frame import Frame
 from emulators.sql_server.storage.store import SharedDatabase, Store, StoreSession
-from emulators.sql_server.values.results import Column, Event, Parameter, SqlError
+from emulators.sql_server.values.results import Column, Event, Parameter, SqlError, SqlType
 
 Bindings = list[tuple[str, Any]]
 """What each parameter of a SQLite statement stands for: its kind, and a name or a value."""
@@ -97,6 +97,9 @@ class Session(StoreSession, Protocol):
     @property
     def owner(self) -> Database:
         """The database."""
+
+    def describe(self, sql: str, parameters: Mapping[str, SqlType]) -> list[Column]:
+        """The columns of the first result of a batch, without running it."""
 
     @property
     def store(self) -> Store:

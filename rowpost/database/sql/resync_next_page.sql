@@ -15,4 +15,5 @@ SELECT COUNT(*), @version FROM rowpost.Ledger WHERE Relay = {relay} AND State <>
 SELECT TOP ({page_rows}) {read_key_of_t}
   FROM {table} t
  WHERE {behind_key}
+   AND {matching_of_t}
  ORDER BY {key_of_t};
