@@ -35,6 +35,7 @@ class LedgerRecord(Struct, frozen=True):
         wait_seconds: how long until its next attempt, at most 0 when it is due.
         tried_seconds: how long ago it was last posted; None if it was left out of every attempt so far.
         operation: ``D`` if the state that failed was a deletion.
+        snapshot: the resync or snapshot that has given the row this version; None if it is that of a change.
     """
 
     version: int
@@ -44,6 +45,7 @@ class LedgerRecord(Struct, frozen=True):
     wait_seconds: int
     tried_seconds: int | None
     operation: str = "U"
+    snapshot: str | None = None
 
     @property
     def live(self) -> bool:
@@ -71,6 +73,7 @@ class ClaimedRow(Struct):
         size: of its values in bytes, if they were measured.
         former: other spellings of the key that the target may know: equal to SQL Server, but not as JSON.
         obstacle: why nothing can be said of the row to the target; empty if something can.
+        snapshot: the resync or snapshot for whose sake it is sent; None if it is sent since it has changed.
     """
 
     key: dict[str, JsonValue]
@@ -91,6 +94,7 @@ class ClaimedRow(Struct):
     unreadable: str | None = None
     unfit: str | None = None
     size: int = 0
+    snapshot: str | None = None
 
     def __post_init__(self) -> None:
         self.lease_version = self.tracked_version = self.version

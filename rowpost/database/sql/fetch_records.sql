@@ -9,6 +9,7 @@ DECLARE @hashes nvarchar(max) = ?;
 SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds,
        DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
        DATEDIFF(second, g.LastTried, SYSUTCDATETIME()),
-       g.Operation
+       g.Operation,
+       CASE WHEN g.ResyncVersion = g.ChangeVersion THEN g.Resync END
   FROM OPENJSON(@hashes) WITH (keyHash char(64) '$') s
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = s.keyHash;
