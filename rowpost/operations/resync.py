@@ -39,6 +39,7 @@ from rowpost.rules.resync import (
     gives_way,
     is_checkpoint,
     pause_for_delivery,
+    pause_for_the_rest,
     pause_for_trigger,
     pause_seconds,
 )
@@ -47,7 +48,6 @@ from rowpost.target.event import build_resync_event
 
 _log = logging.getLogger("rowpost.resync")
 PAGE_ROWS = 500
-_SHARE_OF_AGE = 10  # what takes long is looked at seldom: a tenth of what it took so far is waited
 _STAY_SECONDS = 60
 _PAGES_UNCHECKED = 20  # without a look at what is hidden
 _COUNTS = 3  # of the rows: a busy table has them at different times
@@ -396,7 +396,7 @@ class _Resync:
     def _settle(self) -> Step:
         seen = self._seen
         if seen.left:
-            return self._pause(pause_seconds(seen.age_seconds // _SHARE_OF_AGE))
+            return self._pause(pause_for_the_rest(seen.age_seconds))
         if seen.given_up:
             told = self._tell()
             return self._end(ResyncState.INCOMPLETE, told=told)

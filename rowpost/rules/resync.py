@@ -135,6 +135,11 @@ def pause_for_delivery(next_seconds: int | None, waited_seconds: int) -> int:
     return max(_SOON_SECONDS, min(waited_seconds // 2, _PAUSE_AT_MOST_SECONDS))
 
 
+def pause_for_the_rest(age_seconds: int) -> int:
+    """How long to wait for the last rows: what takes long is looked at seldom. A tenth of what it took so far."""
+    return max(_SOON_SECONDS, min(age_seconds // 10, _PAUSE_AT_MOST_SECONDS))
+
+
 def pause_for_trigger(waited_seconds: int) -> int:
     """How long to wait until the trigger may have started, after so many seconds."""
     return max(_TRIGGER_SECONDS, min(waited_seconds // 4, _PAUSE_AT_MOST_SECONDS))
