@@ -22,7 +22,14 @@ from rowpost.database.connection import DatabaseError
 from rowpost.database.notices import remove_notices
 from rowpost.log_lines import in_thread
 from rowpost.operations.columns import unstored_choice
-from rowpost.operations.resync import next_resync, order_resync, remove_resyncs, waiting_notice, why_it_waits
+from rowpost.operations.resync import (
+    next_resync,
+    order_initial_snapshot,
+    order_resync,
+    remove_resyncs,
+    waiting_notice,
+    why_it_waits,
+)
 from rowpost.operations.status import relay_status, state_line
 from rowpost.recovery.redeliver import redeliver
 from rowpost.recovery.survey import survey
@@ -305,5 +312,7 @@ async def _check_retention(app: App, client: Any, relay: RelayConfig) -> None:
 
 
 async def _start_resync(app: App, client: Any, relay: RelayConfig) -> None:
-    """Start what was ordered, and what nobody goes on with any more."""
+    """Order the initial snapshot of a relay that is to have one. Start what was ordered, and what nobody goes on with any more."""
+    if await in_thread(order_initial_snapshot, app, relay.name):
+        _log.info("%s: its initial snapshot is ordered", relay.name)
     await start_resync(client, app, relay)

@@ -197,6 +197,7 @@ class RelayConfig(Section, frozen=True):
 
     ``send`` is the ceiling of columns that may ever leave; ``watch`` narrows which updates count. ``name`` is the table's, and
     ``target`` the only one, unless the file says otherwise. ``on_gap``: what follows when changes may be lost, besides a notice.
+    ``initial``: whether the rows that are there at the start of the relay are sent too, once in its life.
 
     ``upsert``, ``delete`` and ``resync`` are methods and paths of its own, such as ``PUT /orders/{OrderId}``; ``query`` and
     ``headers`` are added to the target's. ``delete_success``: statuses besides 2xx that say that the row is deleted. ``body`` and
@@ -214,6 +215,7 @@ class RelayConfig(Section, frozen=True):
     watch: list[str] | None = None
     leases_table: str | None = None
     on_gap: Literal["resync", "notify"] = "resync"
+    initial: Literal["changes", "snapshot"] = "changes"
     upsert: str | None = None
     delete: str | None = None
     resync: str | None = None

@@ -1,8 +1,8 @@
-"""Resync: the order to send the present state of a whole table again, and to let the target remove what does not exist.
+"""Resync: the order to send the present state of a whole table, and to let the target remove what does not exist.
 
-It repairs what nothing else can: changes that were lost before they were handed out. A page of keys goes into the ledger as
-detached rows that are due, and recovery delivers them like any other: under a lease, at the target's pace, with rounds and dead
-letters.
+The initial snapshot of a relay is one: it gives the target what was there before the relay. A later one repairs what nothing else
+can: changes that were lost before they were handed out. A page of keys goes into the ledger as detached rows that are due, and
+recovery delivers them like any other: under a lease, at the target's pace, with rounds and dead letters.
 
 The order and its position are in the database (``rowpost.Resyncs``). Whoever makes its steps has nothing to remember: a step begins
 by asking how far the resync has come, and writes down what it did, unless another one was faster.
@@ -28,18 +28,31 @@ from rowpost.database.statements import render
 from rowpost.database.table import Table
 from rowpost.notices.channels import recipients
 from rowpost.notices.message import Notice, subject
+from rowpost.recovery.redeliver import rows_at_most
 from rowpost.rules.json_text import to_json
-from rowpost.rules.resync import ResyncState, Said, after_answer, gives_way, pause_seconds
+from rowpost.rules.resync import (
+    Cause,
+    ResyncState,
+    Said,
+    after_answer,
+    backlog_rows,
+    gives_way,
+    is_checkpoint,
+    pause_for_delivery,
+    pause_for_the_rest,
+    pause_for_trigger,
+    pause_seconds,
+)
 from rowpost.rules.row import key_hash, key_text
 from rowpost.target.event import build_resync_event
 
 _log = logging.getLogger("rowpost.resync")
 PAGE_ROWS = 500
-BACKLOG_ROWS = 1000  # no further page while more rows than these are to be delivered
-_SHARE_OF_AGE = 10  # what takes long is looked at seldom: a tenth of what it took so far is waited
 _STAY_SECONDS = 60
 _PAGES_UNCHECKED = 20  # without a look at what is hidden
 _COUNTS = 3  # of the rows: a busy table has them at different times
+_INITIAL = "the relay has initial = snapshot"
+_NOT_STARTED = "the trigger has not started yet: it is to hand out what changes while the table is sent"
 _NO_VERSION = (
     "the database's change version does not move: changes of rowpost.Ticks are not tracked; run python infra/prepare_database.py"
 )
@@ -84,6 +97,7 @@ class Step(Struct, frozen=True):
 class _Seen(Struct, frozen=True):
     """The result set of ``look_at_resync.sql``, behind the state."""
 
+    cause: Cause
     epoch: int
     since: int | None
     position: str | None
@@ -98,7 +112,9 @@ class _Seen(Struct, frozen=True):
     error: str | None
     open_seconds: int | None
     next_seconds: int | None
-    age_seconds: int | None
+    age_seconds: int
+    waited_seconds: int
+    queued: int
     begun: str | None
     now: str
 
@@ -123,9 +139,29 @@ def order_resync(app: App, relay_name: str, reason: str, *, gap: int | None = No
         DatabaseError: the database failed; the order may stand, and may be repeated.
     """
     table = app.table(relay_name)
+    return _order(app, table, reason, gap, int(alone), int(table.relay.initial == "snapshot"))
+
+
+def order_initial_snapshot(app: App, relay_name: str) -> bool:
+    """Write down the order to send a whole table at the start of its relay, if the relay is to have that and had none yet.
+
+    The database remembers it: there is one in the life of a relay, whoever asks for it and how often.
+
+    Returns:
+        Whether it was added.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; the order may stand, and may be repeated.
+    """
+    table = app.table(relay_name)
+    return table.relay.initial == "snapshot" and _order(app, table, _INITIAL, None, 1, 2)
+
+
+def _order(app: App, table: Table, reason: str, gap: int | None, alone: int, initial: int) -> bool:
     (((now, known),),) = app.database.run("SELECT CONVERT(nvarchar(40), SYSUTCDATETIME(), 126), COUNT(*) FROM rowpost.Resyncs;")
     resync = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{app.site}/{table.name}/{now}/{known}"))
-    order = (resync, reason[:400], -1 if gap is None else gap, int(alone))
+    order = (resync, reason[:400], -1 if gap is None else gap, alone, initial)
     (((added,),),) = app.database.run(table.statement("order_resync"), *order)
     return bool(added)
 
@@ -208,8 +244,8 @@ def resync_step(app: App, relay: str, resync: str, start: int) -> Step:
     (rows,) = app.database.run(table.statement("look_at_resync"), resync)
     if not rows:
         return Step(over=True)
-    state, *values = rows[0]
-    return _Resync(app, table, resync, ResyncState(state), _Seen(*values)).step(start)
+    state, cause, *values = rows[0]
+    return _Resync(app, table, resync, ResyncState(state), _Seen(Cause(cause), *values)).step(start)
 
 
 class _Resync:
@@ -218,6 +254,10 @@ class _Resync:
     def __init__(self, app: App, table: Table, resync: str, state: ResyncState, seen: _Seen) -> None:
         self._app, self._table, self._id, self._state, self._seen = app, table, resync, state, seen
         self._target, self._shape = app.config.target(table.relay.target), app.shape(table.relay)
+
+    @property
+    def _name(self) -> str:
+        return f"the {'initial snapshot' if self._seen.cause is Cause.INITIAL else 'resync'} {self._id}"
 
     def step(self, start: int) -> Step:
         seen = self._seen
@@ -236,14 +276,19 @@ class _Resync:
     def _begin(self) -> Step:
         if problem := self._hidden():
             return self._stay(problem)
-        (((begun,),),) = self._app.database.run(self._table.statement("begin_resync"), self._id)
+        (((begun, started),),) = self._app.database.run(self._table.statement("begin_resync"), self._id)
         if begun:
+            _log.info("%s: %s has begun", self._table.name, self._name)
             return Step()
+        if not started:  # soon after the start of the app it will have
+            pause = pause_for_trigger(self._seen.age_seconds)
+            self._move(self._state, pause, problem=_NOT_STARTED)
+            return Step(pause_seconds=pause)
         return self._stay(_NO_VERSION)
 
     def _again(self, problem: str) -> Step:
         """Begin anew: rows may be missing in the pages so far. The next resync begins when nothing is hidden any more."""
-        _log.error("%s: the resync %s begins anew: %s", self._table.name, self._id, problem)
+        _log.error("%s: %s begins anew: %s", self._table.name, self._name, problem)
         order_resync(self._app, self._table.name, "rows were hidden from the app's user while it was sent")
         return self._end(ResyncState.SUPERSEDED)
 
@@ -253,10 +298,16 @@ class _Resync:
 
     def _known_to_be_hidden(self) -> str | None:
         """The same, as far as the catalogue and change tracking say it for certain."""
+        return self._hidden_by_the_catalogue() or self._hidden_from_tracking()
+
+    def _hidden_by_the_catalogue(self) -> str | None:
         try:
             self._app.look_up(self._table.name)
         except ConfigError as error:
             return str(error)
+        return None
+
+    def _hidden_from_tracking(self) -> str | None:
         # The app's user may not know of a policy, and still not see what it hides.
         (((hidden,),),) = self._app.database.run(self._table.statement("count_hidden"))
         if hidden:
@@ -289,7 +340,7 @@ class _Resync:
         return Step(pause_seconds=seconds)
 
     def _stay(self, problem: str) -> Step:
-        _log.error("%s: the resync %s waits: %s", self._table.name, self._id, problem)
+        _log.error("%s: %s waits: %s", self._table.name, self._name, problem)
         self._move(self._state, _STAY_SECONDS, tries=self._seen.tries, problem=problem[:400])
         return Step(pause_seconds=_STAY_SECONDS)
 
@@ -314,19 +365,19 @@ class _Resync:
         if position is not None and json.loads(position).keys() != {column.name for column in self._table.key}:
             order_resync(self._app, self._table.name, "the table was made anew while it was sent")
             return self._end(ResyncState.SUPERSEDED)
-        if self._seen.pages and self._seen.pages % _PAGES_UNCHECKED == 0 and (problem := self._known_to_be_hidden()):
+        if problem := self._look_between_pages():
             return self._again(problem)
         name, parameters = ("resync_first_page", ()) if position is None else ("resync_next_page", (position,))
         (((live, current),), rows) = self._read_page(name, parameters)
-        if live > BACKLOG_ROWS:
-            return self._pause(pause_seconds(self._seen.next_seconds))
+        if live > backlog_rows(rows_at_most(self._target)):
+            return self._pause(pause_for_delivery(self._seen.next_seconds, self._seen.waited_seconds))
         if not rows:
             if problem := self._known_to_be_hidden():  # now, and maybe while a page was read
                 return self._again(problem)
             self._move(ResyncState.SETTLING)
             return Step()
-        texts = [key_text(self._table.key_of(row)) for row in rows]
-        keys = [{"keyHash": key_hash(text), "rowKey": text} for text in texts]
+        texts = [key_text(self._table.key_of(values)) for *values, _ in rows]
+        keys = [{"keyHash": key_hash(text), "rowKey": text, "own": row[-1]} for text, row in zip(texts, rows, strict=True)]
         page = (self._id, self._seen.pages, to_json(keys), current, texts[-1])
         (((queued,),),) = self._app.database.run(self._table.statement("queue_page"), *page)
         return Step(queued=len(keys) if queued else 0)
@@ -340,10 +391,21 @@ class _Resync:
                 raise
         return self._app.database.run(self._table.statement(name, page_rows=PAGE_ROWS, matching_of_t="1 = 1"), *parameters)
 
+    def _look_between_pages(self) -> str | None:
+        """Why the app may not see all rows. Asked, and told how far it is, now and then: a page costs the same in a large table."""
+        pages = self._seen.pages
+        if not pages or pages % _PAGES_UNCHECKED:
+            return None
+        if pages % (10 * _PAGES_UNCHECKED) == 0 or is_checkpoint(pages, _PAGES_UNCHECKED):
+            _log.info("%s: %s has %d rows in the ledger, or delivered", self._table.name, self._name, self._seen.queued)
+        if problem := self._hidden_by_the_catalogue():
+            return problem
+        return self._hidden_from_tracking() if is_checkpoint(pages, _PAGES_UNCHECKED) else None
+
     def _settle(self) -> Step:
         seen = self._seen
         if seen.left:
-            return self._pause(pause_seconds((seen.age_seconds or 0) // _SHARE_OF_AGE))
+            return self._pause(pause_for_the_rest(seen.age_seconds))
         if seen.given_up:
             told = self._tell()
             return self._end(ResyncState.INCOMPLETE, told=told)
@@ -366,7 +428,7 @@ class _Resync:
             wait = pause_seconds(self._seen.open_seconds)
             return Said("not tried: the target is known to be down", None, wait, tried=False)
         target, now = self._target, datetime.fromisoformat(self._seen.now[:26])
-        event = build_resync_event(self._shape, self._id, phase, (self._seen.epoch, self._seen.since), now)
+        event = build_resync_event(self._shape, self._id, phase, (self._seen.epoch, self._seen.since), now, self._seen.cause)
         (answer,) = self._app.deliverers[target.name].deliver([event])
         return after_answer(answer, self._seen.tries, self._app.config.retry.backoff, round(target.probe.seconds))
 
@@ -392,7 +454,7 @@ class _Resync:
         answer = (None, 0) if said is None else (said.text, int(bool(said.taken)))
         values = (self._id, self._state, to, self._seen.given_up, *answer)
         self._app.database.run(self._table.statement("end_resync"), *values)
-        _log.info("%s: the resync %s is %s", self._table.name, self._id, to)
+        _log.info("%s: %s is %s", self._table.name, self._name, to)
         return Step(over=True, told=told)
 
     def _tell(self) -> bool:

@@ -11,6 +11,7 @@ from rowpost.app import App
 from rowpost.database.connection import Row
 from rowpost.database.table import Table
 from rowpost.rules.lifecycle import State
+from rowpost.rules.resync import ResyncState, share_delivered
 
 # Where a row waits: what the trigger's leases say of rows without a live record, then the states of live records.
 PLACES = ("pending", "in_flight", "handed_back", "parked", State.RETRYING, State.EXHAUSTED, State.HELD, State.DETACHED)
@@ -25,10 +26,11 @@ def relay_status(app: App, relay: str) -> dict[str, Any]:
 
     ``circuit_breaker`` is ``open`` while the target is known to be down, ``half-open`` while it is tried again, else ``closed``.
     ``gap`` is set while changes of these versions may be lost to the change retention. ``resync`` is the one that is under way,
-    else the last one; its ``events`` are what the target said to those of its beginning and its end. ``version`` is the
-    database's newest change version. ``oldest_untouched`` is the lowest one of a change that was never handed out: whoever knows
-    since when a version exists knows how far the trigger is behind. ``warnings`` are sentences about the database or the
-    configuration.
+    else the last one; its ``events`` are what the target said to those of its beginning and its end, and its ``share`` is about
+    how much of the table is delivered. ``initial_snapshot`` is the id of the one with which the relay began, once it is ordered.
+    ``version`` is the database's newest change version. ``oldest_untouched`` is the lowest one of a change that was never handed
+    out: whoever knows since when a version exists knows how far the trigger is behind. ``warnings`` are sentences about the
+    database or the configuration.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -44,7 +46,7 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
     rows: dict[str, int] = dict.fromkeys([*PLACES, State.DEAD], 0)
     for place, count in places:
         rows[str(place)] += count
-    openings, open_until, is_open, gap_from, gap_to = target_state
+    openings, open_until, is_open, gap_from, gap_to, initial = target_state
     last_error, last_status, last_failure = failures[0] if failures else (None, None, None)
     resync = _resync(*resyncs[0]) if resyncs else None
     return {
@@ -67,6 +69,7 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
             "open_until": _utc(open_until) if openings else None,
         },
         "gap": {"first": gap_from, "last": gap_to} if gap_from else None,
+        "initial_snapshot": initial,
         "resync": resync,
         "warnings": list(table.warnings),
     }
@@ -75,11 +78,13 @@ def read_status(table: Table, sets: Sequence[Sequence[Row]]) -> dict[str, Any]:
 def _resync(
     resync: str,
     state: str,
+    cause: str,
     reason: str,
     ordered: str,
     begun: str | None,
     ended: str | None,
     since: int | None,
+    pages: int,
     queued: int,
     given_up: int | None,
     begun_said: str | None,
@@ -87,15 +92,20 @@ def _resync(
     problem: str | None,
     left: int,
     waiting: int,
+    rows: int | None,
 ) -> dict[str, Any]:
     return {
         "id": resync,
         "state": state,
+        "cause": cause,
         "reason": reason,
         "ordered_at": _utc(ordered),
         "begun_at": _utc(begun),
         "ended_at": _utc(ended),
         "since": since,
+        "pages": pages,
+        "rows_of_table": rows,
+        "share": share_delivered(ResyncState(state), queued, left, rows),
         "rows_queued": queued,
         "rows_left": left,
         "given_up": given_up or 0,

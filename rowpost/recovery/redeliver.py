@@ -45,7 +45,7 @@ def redeliver(app: App, relay: str) -> Outcome:
         return Outcome()
     known = app.life.known
     keys = numbered_keys(table, [json.loads(row[0], parse_float=Decimal) for row in rows])
-    claimed = claim_keys(app.database, table, keys, [(row[2], row[3]) for row in rows])
+    claimed = claim_keys(app.database, table, keys, [(row[2], row[3], row[4]) for row in rows])
     if claimed.masked or not app.life.goes_on(known, claimed.seen):
         return hand_back(app, table, claimed, redelivered=True)
     renamed = [row for row in claimed.rows if row.key_hash != rows[row.number][1]]

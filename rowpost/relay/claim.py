@@ -28,6 +28,9 @@ from rowpost.rules.json_text import JsonValue, to_json
 from rowpost.rules.lease import REDELIVERED_VERSION
 from rowpost.rules.row import CHANGING, ROW_BYTES_AT_MOST, ClaimedRow, key_text
 
+Redelivered = tuple[int, int, str | None]
+"""Of a row: the version of its event, the one that is tracked, and the resync for whose sake it is sent."""
+
 _READS = 3  # at most, while a row changes at each
 
 
@@ -105,7 +108,7 @@ def claim(database: Database, table: Table, changes: str) -> Claim:
 
 
 def claim_keys(
-    database: Database, table: Table, keys: list[dict[str, Any]], redelivered: Sequence[tuple[int, int]] | None = None
+    database: Database, table: Table, keys: list[dict[str, Any]], redelivered: Sequence[Redelivered] | None = None
 ) -> Claim:
     """Claim rows by numbered keys (see :func:`numbered_keys`); see :func:`claim`.
 
@@ -113,8 +116,8 @@ def claim_keys(
         database: the database.
         table: the table.
         keys: of the rows.
-        redelivered: for rows that recovery has leased, by number: the version of the event, and the one that is tracked. Rows
-            whose lease is another's, the trigger's or recovery's, are unknown here.
+        redelivered: for rows that recovery has leased, by number. Rows whose lease is another's, the trigger's or recovery's, are
+            unknown here.
     """
     return _claim(database, table, keys, _look(database, table, keys), redelivered)
 
@@ -164,7 +167,7 @@ def _claim(
     table: Table,
     keys: list[dict[str, Any]],
     look: _Look,
-    redelivered: Sequence[tuple[int, int]] | None = None,
+    redelivered: Sequence[Redelivered] | None = None,
 ) -> Claim:
     """The rows of some keys, from what a look has brought; what it could not read is read here."""
     now, newest, has_ledger, choice, epoch, mark, look_number, *breaker = look.facts
@@ -189,7 +192,7 @@ def _claim(
             continue
         row.unread, row.obstacle = bool(exists), "" if exists else obstacle(missing)
         if redelivered is not None:
-            row.version, row.tracked_version = redelivered[number]
+            row.version, row.tracked_version, row.snapshot = redelivered[number]
         if mask is not None:
             masks[number] = mask
         # One change alone is its own: the trigger would release the other's row.
@@ -220,8 +223,8 @@ def _claim(
             record = records.get(row.key_hash)
             row.recall(record)
             # A resync's version is later than the row's own. One that was not there when the values were read is another worker's.
-            if record is not None and record.live and record.version <= newest:
-                row.version = max(row.version, record.version)
+            if record is not None and record.live and row.version <= record.version <= newest:
+                row.version, row.snapshot = record.version, record.snapshot
     if masks:
         tell_changed(database, table, claimed, masks)
     return found

@@ -9,7 +9,7 @@ from itertools import pairwise
 from msgspec import Struct
 
 # What an event says of itself, as a template may name it. The last two are no texts, and stand in bodies only.
-ATTRIBUTES = ("id", "source", "type", "subject", "time", "sequence", "table", "operation", "epoch", "version")
+ATTRIBUTES = ("id", "source", "type", "subject", "time", "sequence", "table", "operation", "epoch", "version", "snapshot")
 OBJECTS = ("key", "row")
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[^{}]+|[{}]")
 _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~%]*")  # all that can stand in a value that is percent-encoded

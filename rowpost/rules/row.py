@@ -36,6 +36,7 @@ class LedgerRecord(Struct, frozen=True):
         tried_seconds: how long ago it was last posted; None if it was left out of every attempt so far.
         operation: ``D`` if the state that failed was a deletion.
         refused: whether the target said no to the row itself when it last answered.
+        snapshot: the resync or snapshot that has given the row this version; None if it is that of a change.
     """
 
     version: int
@@ -46,6 +47,7 @@ class LedgerRecord(Struct, frozen=True):
     tried_seconds: int | None
     operation: str = "U"
     refused: bool = False
+    snapshot: str | None = None
 
     @property
     def live(self) -> bool:
@@ -75,6 +77,7 @@ class ClaimedRow(Struct):
         size: of its values in bytes, if they were measured.
         former: other spellings of the key that the target may know: equal to SQL Server, but not as JSON.
         obstacle: why nothing can be said of the row to the target; empty if something can.
+        snapshot: the resync or snapshot for whose sake it is sent; None if it is sent since it has changed.
     """
 
     key: dict[str, JsonValue]
@@ -97,6 +100,7 @@ class ClaimedRow(Struct):
     size: int = 0
     changed: tuple[str, ...] | None = None
     ignored: bool = False
+    snapshot: str | None = None
 
     def __post_init__(self) -> None:
         self.lease_version = self.tracked_version = self.version

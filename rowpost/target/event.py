@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rowpost.rules.json_text import JsonValue
+from rowpost.rules.resync import Cause
 from rowpost.rules.row import ClaimedRow, key_hash, key_text
 from rowpost.target.body import CLOUD_EVENT, JSON, bare, binary_headers, filled, number_for, numbers_in, structured
 from rowpost.target.request import POST, Call, Request, Unfit, Values
@@ -58,6 +59,7 @@ def build_resync_event(
     phase: Literal["begun", "completed"],
     place: tuple[int, int],
     now: datetime,
+    cause: Cause = Cause.RESYNC,
 ) -> Event:
     """The event of the beginning or of the end of a resync. Both have the version of its beginning.
 
@@ -69,6 +71,7 @@ def build_resync_event(
         phase: which of the two.
         place: the epoch and the version with which the resync began.
         now: the time of the event, UTC.
+        cause: why the table is sent.
     """
     epoch, since = place
     operation = f"resync-{phase}"
@@ -76,16 +79,17 @@ def build_resync_event(
         "table": shape.table,
         "operation": operation,
         "resync": resync,
+        "cause": cause,
         "epoch": epoch,
         "version": since,
         "since": since,
     }
     identifier = event_id(shape.table, f"resync {resync} {phase}", since, epoch)
     attributes = _attributes(shape, identifier, f"rowpost.resync.{phase}", shape.table, place, now)
-    named = {**attributes, "table": shape.table, "operation": operation, "epoch": epoch, "version": since}
+    named = {**attributes, "table": shape.table, "operation": operation, "epoch": epoch, "version": since, "snapshot": resync}
     call = (shape.resync or Request()).to(Values({}, named))
     body, content_type, more = _body(shape, attributes, change)
-    return Event(identifier, body, content_type, {**_own_headers(identifier, place), **more}, call=call)
+    return Event(identifier, body, content_type, {**_own_headers(identifier, place, resync), **more}, call=call)
 
 
 def build_event(shape: Shape, row: ClaimedRow, epoch: int, client_columns: list[str] | None, now: datetime) -> Event:
@@ -105,7 +109,7 @@ def build_event(shape: Shape, row: ClaimedRow, epoch: int, client_columns: list[
     if values is not None and client_columns is not None:
         wanted = {name.lower() for name in client_columns} | {name.lower() for name in row.key}
         values = {name: value for name, value in values.items() if name.lower() in wanted}
-    event = _event(shape, row.key, (epoch, row.version), values, now, row.changed)
+    event = _event(shape, row.key, (epoch, row.version), values, now, changed=row.changed, snapshot=row.snapshot)
     return replace(event, before=tuple(_deletions(shape, row, epoch, now))) if row.former else event
 
 
@@ -124,6 +128,7 @@ def _event(
     values: Mapping[str, JsonValue] | None,
     now: datetime,
     changed: Sequence[str] | None = None,
+    snapshot: str | None = None,
 ) -> Event:
     epoch, version = place
     deleted = values is None
@@ -140,12 +145,15 @@ def _event(
     }
     if changed is not None and values is not None:
         change["changed"] = [name for name in changed if name in values]
+    if snapshot is not None:
+        change["snapshot"] = snapshot
     kind = f"rowpost.row.{'deleted' if deleted else 'upserted'}"
     attributes = _attributes(shape, identifier, kind, f"{shape.table}/{key_hash(text)[:16]}", place, now)
-    call = POST if request.is_plain else request.to(Values(key, attributes | change))
+    named = {"snapshot": "", **attributes, **change}
+    call = POST if request.is_plain else request.to(Values(key, named))
     more: dict[str, str] = {}
     if template is not None:
-        known = Values({**key, **(values or {})}, attributes | change, lambda value: number_for(value, shape.numbers))
+        known = Values({**key, **(values or {})}, named, lambda value: number_for(value, shape.numbers))
         body, content_type = bare(filled(template, known)), JSON
     elif call.method == "DELETE":
         # RFC 9110, 9.3.5: a body of a DELETE has no meaning, and servers may refuse the request for it.
@@ -156,7 +164,7 @@ def _event(
         body, content_type, more = _body(shape, attributes, change)
     if shape.limit is not None and len(body) > shape.limit:
         raise Unfit(f"its event has {len(body)} bytes, and at most {shape.limit} are sent (max_event_bytes)")
-    headers = {**_own_headers(identifier, place), **more}
+    headers = {**_own_headers(identifier, place, snapshot), **more}
     alone = not (request.is_plain or request.is_shared)
     return Event(identifier, body, content_type, headers, call=call, accepts=request.accepts, version=version, alone=alone)
 
@@ -174,9 +182,10 @@ def _attributes(shape: Shape, identifier: str, kind: str, subject: str, place: t
     }
 
 
-def _own_headers(identifier: str, place: tuple[int, int]) -> dict[str, str]:
+def _own_headers(identifier: str, place: tuple[int, int], snapshot: str | None) -> dict[str, str]:
     epoch, version = place
-    return {"Idempotency-Key": identifier, "Rowpost-Version": str(version), "Rowpost-Epoch": str(epoch)}
+    headers = {"Idempotency-Key": identifier, "Rowpost-Version": str(version), "Rowpost-Epoch": str(epoch)}
+    return headers if snapshot is None else {**headers, "Rowpost-Snapshot": snapshot}
 
 
 def _body(shape: Shape, attributes: Mapping[str, str], change: Mapping[str, Any]) -> tuple[bytes, str, dict[str, str]]:

@@ -52,6 +52,7 @@ def test_both_events_frame_the_rows_and_name_the_same_version(relay: Relay) -> N
         "table": "dbo.Orders",
         "operation": "resync-begun",
         "resync": relay.status()["resync"]["id"],
+        "cause": "resync",
         "epoch": begun.body["data"]["epoch"],
         "version": begun.version,
         "since": begun.version,

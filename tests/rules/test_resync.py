@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 
 from rowpost.rules.answer import Answer, Verdict, classify
 from rowpost.rules.backoff import Backoff
-from rowpost.rules.resync import OPEN, ResyncState, after_answer, gives_way, pause_seconds
+from rowpost.rules.resync import (
+    OPEN,
+    ResyncState,
+    after_answer,
+    backlog_rows,
+    gives_way,
+    is_checkpoint,
+    pause_for_delivery,
+    pause_for_the_rest,
+    pause_for_trigger,
+    pause_seconds,
+    share_delivered,
+)
 
 BACKOFFS = st.builds(Backoff, st.floats(1, 600), st.floats(1, 10), st.floats(600, 86400))
 
@@ -44,3 +56,36 @@ def test_only_what_has_queued_nothing_or_waits_for_long_gives_way(state: ResyncS
     assert not gives_way(state, None)
     expected = {ResyncState.BEGUN: True, ResyncState.SETTLING: waits >= 3600}.get(state, False)
     assert gives_way(state, waits) == expected
+
+
+@given(st.integers(1, 10**5))
+def test_the_backlog_keeps_who_delivers_busy(rows_of_a_call: int) -> None:
+    assert backlog_rows(rows_of_a_call) >= max(1000, 2 * rows_of_a_call)
+
+
+def test_large_tables_have_few_checkpoints() -> None:
+    assert [pages for pages in range(1000) if is_checkpoint(pages, 20)] == [20, 40, 80, 160, 320, 640]
+
+
+@given(st.none() | st.integers(-(10**6), 10**6), st.integers(0, 10**6))
+def test_a_page_waits_for_the_deliveries_and_no_longer(next_seconds: int | None, waited: int) -> None:
+    pause = pause_for_delivery(next_seconds, waited)
+    assert 1 <= pause <= 300
+    if next_seconds is not None and next_seconds > 0:  # nothing is delivered before
+        assert pause >= min(next_seconds, 300)
+    else:
+        assert pause <= max(1, waited)
+
+
+@given(st.integers(0, 10**9))
+def test_who_waits_for_long_looks_seldom(seconds: int) -> None:
+    for pause in (pause_for_the_rest, pause_for_trigger):
+        assert 1 <= pause(seconds) <= 300 and pause(seconds) <= pause(seconds + 1)
+
+
+@given(st.sampled_from(ResyncState), st.integers(0, 10**9), st.integers(0, 10**9), st.none() | st.integers(0, 10**9))
+def test_a_share_is_between_nothing_and_all(state: ResyncState, queued: int, left: int, rows: int | None) -> None:
+    share = share_delivered(state, queued, min(left, queued), rows)
+    assert share is None or 0 <= share <= 1
+    assert (share is None) <= (state not in OPEN or rows is None)
+    assert state is not ResyncState.COMPLETED or share == 1

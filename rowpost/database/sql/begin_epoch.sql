@@ -24,7 +24,11 @@ UPDATE rowpost.Relays
  WHERE Relay = {relay} AND @since = @found AND COALESCE(TrackedSince, N'') = @known;
 IF @@ROWCOUNT = 1 AND @anew = 1
 BEGIN
-    UPDATE rowpost.Ledger SET ChangeVersion = 0 WHERE Relay = {relay};
+    UPDATE rowpost.Ledger SET ChangeVersion = 0, ResyncVersion = NULL WHERE Relay = {relay};
+    -- An initial snapshot that has not ended is not done: another one is ordered.
+    UPDATE rowpost.Relays
+       SET InitialSnapshot = NULL
+     WHERE Relay = {relay} AND InitialSnapshot IN (SELECT Resync FROM rowpost.Resyncs WHERE State IN ({open_resyncs}));
     -- What a resync has sent is of the former epoch. Another one is ordered.
     UPDATE rowpost.Resyncs
        SET State = 'superseded', EndedAt = SYSUTCDATETIME()

@@ -58,10 +58,14 @@ BEGIN
       FROM OPENJSON(@relays) WITH (name nvarchar(261), relayed nvarchar(261), target nvarchar(100)) k
      WHERE NOT EXISTS (SELECT 1 FROM rowpost.Relays r WITH (UPDLOCK, SERIALIZABLE) WHERE r.Relay = k.name);
     UPDATE g
-       SET ChangeVersion = 0
+       SET ChangeVersion = 0, ResyncVersion = NULL
       FROM rowpost.Ledger g
       JOIN rowpost.Relays r ON r.Relay = g.Relay
      WHERE r.App = @app;
+    -- An initial snapshot that has not ended is not done: another one is ordered.
+    UPDATE rowpost.Relays
+       SET InitialSnapshot = NULL
+     WHERE App = @app AND InitialSnapshot IN (SELECT Resync FROM rowpost.Resyncs WHERE State IN ({open_resyncs}));
     -- What a resync has sent is of the former epoch. Another one is ordered.
     UPDATE s
        SET State = 'superseded', EndedAt = SYSUTCDATETIME()

@@ -10,6 +10,7 @@ SELECT g.KeyHash, g.ChangeVersion, g.State, g.Attempts, g.Rounds,
        DATEDIFF(second, SYSUTCDATETIME(), g.NextAttempt),
        DATEDIFF(second, g.LastTried, SYSUTCDATETIME()),
        g.Operation,
-       CAST(CASE WHEN {about_the_target} THEN 0 ELSE 1 END AS bit)
+       CAST(CASE WHEN {about_the_target} THEN 0 ELSE 1 END AS bit),
+       CASE WHEN g.ResyncVersion = g.ChangeVersion THEN g.Resync END
   FROM OPENJSON(@hashes) WITH (keyHash char(64) '$') s
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = s.keyHash;

@@ -5,8 +5,8 @@ Only the version in such a lease is one that no advance of the trigger's cursor 
 take a lease of its version away.
 
 Parameters: 1. @lease, the length of the leases in seconds.
-Result set: for each row: its key as JSON, its key hash, the version for its event, the tracked version for its lease. First those that
-are due for longest: they are read first.
+Result set: for each row: its key as JSON, its key hash, the version for its event, the tracked version for its lease, and the resync for
+whose sake it is sent, NULL if it is sent for its own. First those that are due for longest: they are read first.
 Locks: the trigger's lock, the leases and the records, until COMMIT.
 If the connection dies: nothing was written, or the leases lapse; the rows are redelivered later.
 */
@@ -60,7 +60,8 @@ SELECT {key_of_k}, {redelivered_version}, 1, DATEADD(second, @lease, @now)
  CROSS APPLY {key_of_record} k
  WHERE NOT EXISTS (SELECT 1 FROM {leases} l WHERE {same_key_l_k});
 -- The version of the event is that of the last change of the row, or the later one that a resync has given it.
-SELECT g.RowKey, g.KeyHash, CASE WHEN d.Tracked > g.ChangeVersion THEN d.Tracked ELSE g.ChangeVersion END, COALESCE(d.Tracked, 0)
+SELECT g.RowKey, g.KeyHash, CASE WHEN d.Tracked > g.ChangeVersion THEN d.Tracked ELSE g.ChangeVersion END, COALESCE(d.Tracked, 0),
+       CASE WHEN g.ResyncVersion = g.ChangeVersion THEN g.Resync END
   FROM @due d
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = d.KeyHash
  ORDER BY g.NextAttempt, g.KeyHash;

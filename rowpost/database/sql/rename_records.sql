@@ -11,6 +11,7 @@ BEGIN TRANSACTION;
 -- The record that stays belongs to the resync of the one that goes, and is sent under its version or a later one.
 UPDATE n
    SET Resync = COALESCE(g.Resync, n.Resync),
+       ResyncVersion = CASE WHEN g.ChangeVersion > n.ChangeVersion THEN g.ResyncVersion ELSE n.ResyncVersion END,
        ChangeVersion = CASE WHEN g.ChangeVersion > n.ChangeVersion THEN g.ChangeVersion ELSE n.ChangeVersion END
   FROM rowpost.Ledger n
   JOIN OPENJSON(@renamed) WITH (oldHash char(64) '$.oldHash', keyHash char(64) '$.keyHash') s ON n.KeyHash = s.keyHash

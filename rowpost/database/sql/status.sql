@@ -3,8 +3,10 @@ What an operator asks first of a relay: what waits and where, what fails, why, a
 
 Result sets: 1. rows that wait, and dead letters, by where they are: the state of the record, or what the lease says of rows without a
 live record; each row once, but a dead letter whose row has changed again; 2. the lowest version of a change that was never handed
-out, the newest version; 3. the highest round, the oldest failure, the next attempt (UTC); 4. the circuit breaker and the gap; 5. the
-last failure; 6. the resync that is under way, else the last one: its record, and its rows that are left.
+out, the newest version; 3. the highest round, the oldest failure, the next attempt (UTC); 4. the circuit breaker, the gap,
+and the initial snapshot, if it was ordered; 5. the
+last failure; 6. the resync that is under way, else the last one: its record, its rows that are left, and about
+how many rows the table has, by the catalogue.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -73,7 +75,8 @@ SELECT t.Openings,
        CONVERT(nvarchar(40), t.OpenUntil, 126),
        CASE WHEN t.OpenUntil > SYSUTCDATETIME() THEN 1 ELSE 0 END,
        s.GapFrom,
-       s.GapTo
+       s.GapTo,
+       s.InitialSnapshot
   FROM (SELECT 1 AS One) o
   LEFT JOIN rowpost.Relays s ON s.Relay = {relay}
   LEFT JOIN rowpost.Targets t ON t.App = {app} AND t.Target = {target};
@@ -81,10 +84,11 @@ SELECT TOP (1) g.LastError, g.LastStatus, CONVERT(nvarchar(40), g.LastFailure, 1
   FROM rowpost.Ledger g
  WHERE g.Relay = {relay}
  ORDER BY g.LastFailure DESC;
-SELECT TOP (1) r.Resync, r.State, r.Reason, CONVERT(nvarchar(40), r.OrderedAt, 126), CONVERT(nvarchar(40), r.BegunAt, 126),
-       CONVERT(nvarchar(40), r.EndedAt, 126), r.Since, r.Queued, r.GivenUp, r.BegunSaid, r.CompletedSaid, r.Problem,
+SELECT TOP (1) r.Resync, r.State, r.Cause, r.Reason, CONVERT(nvarchar(40), r.OrderedAt, 126), CONVERT(nvarchar(40), r.BegunAt, 126),
+       CONVERT(nvarchar(40), r.EndedAt, 126), r.Since, r.Pages, r.Queued, r.GivenUp, r.BegunSaid, r.CompletedSaid, r.Problem,
        (SELECT COUNT(*) FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.Resync = r.Resync AND g.State <> 'dead'),
-       (SELECT COUNT(*) FROM rowpost.Resyncs o WHERE o.Relay = {relay} AND o.State = 'ordered' AND o.Resync <> r.Resync)
+       (SELECT COUNT(*) FROM rowpost.Resyncs o WHERE o.Relay = {relay} AND o.State = 'ordered' AND o.Resync <> r.Resync),
+       {rows_of_table}
   FROM rowpost.Resyncs r
  WHERE r.Relay = {relay}
  ORDER BY CASE WHEN r.State IN ({open_resyncs}) THEN 0 ELSE 1 END,
