@@ -90,6 +90,8 @@ def lock_commands(args: list[str]) -> list[list[str]]:
 SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "init": ("write relay.toml, with the tables of a database", from_here("devtools.init_config")),
     "check-config": ("explain relay.toml, and find its mistakes", from_here("devtools.check_config")),
+    "schema": ("print the JSON Schema of a relay's events", from_here("devtools.schema")),
+    "asyncapi": ("print the AsyncAPI document of all relays", lambda args: from_here("devtools.schema")(["--asyncapi", *args])),
     "demo": ("watch an outage, poison rows and the recovery: no Azure, no SQL Server", module("devtools.demo")),
     "start": ("run the app and all that it talks to on this machine", from_here("devtools.start")),
     "sql": ("run T-SQL scripts on the database of start, as sqlcmd does", sql_commands),

@@ -16,7 +16,7 @@ from rowpost.config.requests import column_mistakes, column_warnings
 from rowpost.config.sections import Config, RelayConfig
 from rowpost.config.transport_security import insecure
 from rowpost.database.connection import Database, odbc_driver
-from rowpost.database.describe import load_table
+from rowpost.database.describe import describe_table, load_table
 from rowpost.database.table import Table
 from rowpost.rules.epoch import Seen, Verified
 from rowpost.target.delivery import Deliverer
@@ -108,6 +108,16 @@ class App:
             DatabaseError: the database cannot be reached.
         """
         return self._checked(load_table(self.database, self._relay(name), self.site, self.config, self.batch_rows))
+
+    def describe(self, name: str) -> Table:
+        """The relay's table as the catalogue has it now. Nothing is written: it is not taken, and no relay is registered.
+
+        Raises:
+            ConfigError: it is not configured, or its columns cannot be relayed.
+            DatabaseError: the database cannot be reached.
+        """
+        found, _ = describe_table(self.database, self._relay(name), self.site, self.config, self.batch_rows)
+        return self._checked(found)
 
     def take(self, table: Table) -> None:
         """From now on the table is this one; what is under way goes on with the one that it began with."""

@@ -33,9 +33,13 @@ def make_relay(tmp_path: Path) -> Iterator[Callable[..., Relay]]:
         return relay
 
     yield make
-    for relay in reversed(running):
-        relay.stack.stop()
-        relay.time.close()
+    try:
+        for relay in running:
+            relay.contract.check()
+    finally:
+        for relay in reversed(running):
+            relay.stack.stop()
+            relay.time.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The operator's HTTP API: status, dead letters, retry now, resync, and the client's choice of columns."""
+"""The operator's HTTP API: status, dead letters, retry now, resync, the client's choice of columns, and the contract."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
 from rowpost.log_lines import in_thread
 from rowpost.operations.columns import ColumnsRefused, check_choice, choose, chosen_columns, column_names, effective_columns
+from rowpost.operations.contract import asyncapi_of, schema_of
 from rowpost.operations.orders import replay_dead_letters, retry_now
 from rowpost.operations.resync import cancel_resyncs, order_resync
 from rowpost.operations.status import dead_letters, relay_status, target_status
@@ -91,6 +92,19 @@ def blueprint(app: App) -> df.Blueprint:
             return await _choose(app, client, relay, None)
 
         return await _answer(app, req, handle)
+
+    @functions.function_name("get_schema")
+    @functions.route(route="relays/{relay}/schema", methods=["GET"])
+    async def get_schema(req: func.HttpRequest) -> func.HttpResponse:
+        async def handle(relay: RelayConfig) -> func.HttpResponse:
+            return _json(await in_thread(schema_of, app, relay.name), mimetype="application/schema+json")
+
+        return await _answer(app, req, handle)
+
+    @functions.function_name("get_asyncapi")
+    @functions.route(route="asyncapi", methods=["GET"])
+    async def get_asyncapi(req: func.HttpRequest) -> func.HttpResponse:
+        return await _told(_asyncapi(app))
 
     @functions.function_name("get_dead_letters")
     @functions.route(route="relays/{relay}/dead-letters", methods=["GET"])
@@ -213,8 +227,17 @@ async def _answer(
     relay = app.config.relay(name)
     if relay is None:
         return _error(404, f"there is no relay {name!r}; configured are {', '.join(each.name for each in app.config.relays)}")
+    return await _told(handle(relay))
+
+
+async def _asyncapi(app: App) -> func.HttpResponse:
+    return _json(await in_thread(asyncapi_of, app))
+
+
+async def _told(answer: Awaitable[func.HttpResponse]) -> func.HttpResponse:
+    """The answer, or why there is none."""
     try:
-        return await handle(relay)
+        return await answer
     except ColumnsRefused as error:
         return _error(400, str(error))
     except ConfigError as error:
@@ -236,8 +259,8 @@ def _body(req: func.HttpRequest) -> dict[str, Any]:
     return document
 
 
-def _json(document: dict[str, Any], status: int = 200) -> func.HttpResponse:
-    return func.HttpResponse(to_json(document), status_code=status, mimetype="application/json")
+def _json(document: dict[str, Any], status: int = 200, mimetype: str = "application/json") -> func.HttpResponse:
+    return func.HttpResponse(to_json(document), status_code=status, mimetype=mimetype)
 
 
 def _error(status: int, message: str) -> func.HttpResponse:

@@ -61,12 +61,28 @@ def one_content(record: Record) -> Iterator[Violation]:
 def same_as_the_database(record: Record) -> Iterator[Violation]:
     """(1) In the end a consumer that keeps the greatest sequence of each row has what the database has. Left out are dead letters,
     and rows that were not removed since people were told that the resync is incomplete."""
-    consumer, incomplete = Consumer(), _ended_incomplete(record)
-    for _, attempt in _taken(record):
-        consumer.take(attempt.body)
+    consumer = Consumer()
+    for event in taken_events(record):
+        consumer.take(event)
+    yield from differences(record, consumer.rows)
+
+
+def taken_events(record: Record) -> list[dict[str, Any]]:
+    """The events that were not refused, in the order in which they came."""
+    return [attempt.body for _, attempt in _taken(record)]
+
+
+def differences(record: Record, rows: dict[str, dict[str, Any] | None]) -> Iterator[Violation]:
+    """What a consumer does not have as the database has it.
+
+    Args:
+        record: of the run.
+        rows: what the consumer has, by key; None for a row that it knows to be deleted.
+    """
+    incomplete = _ended_incomplete(record)
     dead = {entry["RowKey"] for entry in record.ledger if entry["State"] == "dead"}
-    for text in sorted((set(record.rows) | set(consumer.rows)) - dead):
-        row, known = record.rows.get(text), consumer.rows.get(text)
+    for text in sorted((set(record.rows) | set(rows)) - dead):
+        row, known = record.rows.get(text), rows.get(text)
         if row is None and known is not None and incomplete:
             continue
         if (row is None) != (known is None):

@@ -269,6 +269,8 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "unable-untold": lambda: _say_nothing("_tell_of_problem"),  # nobody is told of a relay that cannot run
     "rest-untold": lambda: _say_nothing("_tell_what_is_left"),  # nor of one that is not configured, nor does anybody tell again
     "epoch-ignored": _without_epochs,  # change versions that begin again are taken for those that were before
+    # decimals go out as numbers, whatever ``numbers`` says
+    "decimals-as-numbers": lambda: [(rowpost.target.event, "numbers_in", lambda data, numbers: data)],
     "wrong-place": lambda: [_rewritten("fragments/place_of_lease", (r"[\s\S]+", "'pending'"))],  # all leases count as one kind
     "records-only": lambda: [_rewritten("status", (r"WHERE k\.UpTo IS NULL", "WHERE 1 = 0"))],  # status counts records alone
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive

@@ -47,13 +47,18 @@ _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(?:Z|([+-])(\d\d
 
 
 class TableColumn(Struct, frozen=True):
-    """A column and how its values travel."""
+    """A column and how its values travel.
+
+    Attributes:
+        nullable: whether a row may have no value of it.
+    """
 
     name: str
     type: str
     max_length: int
     precision: int
     scale: int
+    nullable: bool = True
 
     @property
     def declaration(self) -> str:

@@ -35,9 +35,29 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     MaxBatchSize of host.json.
 
     Raises:
+        ConfigError: as :func:`describe_table`; or SQL Server does not take the condition, a security policy can hide rows, or the relay belongs to another app.
+        DatabaseError: the database cannot be reached.
+    """
+    table, policies = describe_table(database, config, site, app, batch_rows)
+    _try_condition(database, table)
+    _check_policies(database, table, policies)
+    ((row,),) = database.run(table.statement("register_relay"), to_json([relay.name for relay in app.relays]))
+    *owner, former = row
+    _check_owner(table, *owner)
+    if former is not None:
+        _log.warning("%s: its table was renamed; what was known of the relay %s is this one's now", config.name, former)
+    return table
+
+
+def describe_table(
+    database: Database, config: RelayConfig, site: str, app: Config, batch_rows: int = 0
+) -> tuple[Table, Sequence[Row]]:
+    """A relay's table as the catalogue has it, and the policies that filter its rows. Nothing is written.
+
+    Raises:
         ConfigError: the table is missing or may not be read, has no primary key, change tracking is off, a configured column does
-            not exist, a column that is sent cannot be relayed, the trigger's extension cannot handle the table, a security policy
-            can hide rows, the app's own tables are missing, or the relay belongs to another app.
+            not exist, a column that is sent cannot be relayed, the trigger's extension cannot handle the table, or the app's own
+            tables are missing.
         DatabaseError: the database cannot be reached.
     """
     name = config.table
@@ -46,7 +66,7 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     rows, facts, policies, leased, ((version,),) = database.run(render("describe_table", names))
     _check_table(config, rows, facts[0] if facts else None)
     _check_schema(version)
-    columns = [Found(TableColumn(*row[:5]), *row[5:]) for row in rows]
+    columns = [Found(TableColumn(*(*row[:5], bool(row[14]))), *row[5:14]) for row in rows]
     key = tuple(found.column for found in sorted((c for c in columns if c.place), key=lambda c: c.place or 0))
     of_database = trigger_limits.Database(*facts[0][6:])
     texts = [(found.column, found.collation) for found in columns]
@@ -66,7 +86,7 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     warnings += trigger_limits.renewal_warnings(config, app.target(config.target), key)
     found = tuple(c.column for c in sent)
     masks = frozenset(c.column.name for c in columns if c.masked)
-    table = Table(
+    return Table(
         config,
         site,
         key,
@@ -80,15 +100,7 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
         tracked=tuple(c.column.name for c in columns if tracks_columns and not (c.place or c.changes_unseen)),
         mattering=mattering_columns(columns, [*sent, *conditioned], watch),
         unseen=tuple(c.column.name for c in sent if c.changes_unseen),
-    )
-    _try_condition(database, table)
-    _check_policies(database, table, policies)
-    ((row,),) = database.run(table.statement("register_relay"), to_json([relay.name for relay in app.relays]))
-    *owner, former = row
-    _check_owner(table, *owner)
-    if former is not None:
-        _log.warning("%s: its table was renamed; what was known of the relay %s is this one's now", config.name, former)
-    return table
+    ), policies
 
 
 class Found(Struct, frozen=True):

@@ -17,6 +17,7 @@ from devtools.stack import Stack
 from emulators.clock import VirtualTime
 from emulators.downstream.attempt import Attempt
 from rowpost.config.sections import RelayConfig
+from tests.harness.contract import KeptContract
 
 LEASES = f"az_func.{RelayConfig(table='dbo.Orders').lease_table('rowpost-local')}"
 PAUSED = "AzureWebJobs.relay_dbo_Orders.Disabled"  # the setting that keeps the trigger from being listened to
@@ -50,7 +51,8 @@ class Relay:
         script = directory / "tables.sql"
         script.write_text(tables)
         self.stack = Stack(directory, self.time.spec, config=self.config_file, tables_sql=script, **options)
-        self.directory = directory
+        self.directory, self.tables = directory, tables
+        self.contract = KeptContract(self.stack, self.config_file)
         self._prepared = _PREPARED / hashlib.sha256(f"{self.config_file.read_text()}\0{tables}".encode()).hexdigest()
 
     # --- the world ---
@@ -65,6 +67,7 @@ class Relay:
             self.stack.prepare()
             if self.stack.owns_sql:
                 self.stack.sql.backup(self._prepared)
+        self.contract.note_tables(self.tables)
         self.stack.start_host()
 
     def advance(self, seconds: float = 0, *, hours: float = 0, until: Callable[[], bool] | None = None) -> bool:
@@ -72,6 +75,7 @@ class Relay:
         return self.time.advance_to(self.time.now() + timedelta(seconds=seconds, hours=hours), until=until)
 
     def execute(self, sql: str, *parameters: Any) -> list[Any]:
+        self.contract.note_statement(sql)
         return self.stack.execute(sql, *parameters)
 
     def insert(self, *ids: int, total: str = "10.5") -> None:

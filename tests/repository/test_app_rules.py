@@ -135,6 +135,8 @@ def test_the_app_is_indexed_from_what_is_deployed_with_no_database_in_reach(copy
         "put_columns": "httpTrigger",
         "delete_columns": "httpTrigger",
         "get_dead_letters": "httpTrigger",
+        "get_schema": "httpTrigger",
+        "get_asyncapi": "httpTrigger",
         "replay_dead_letters": "httpTrigger",
         "resync": "orchestrationTrigger",
         "resync_step": "activityTrigger",

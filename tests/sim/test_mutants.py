@@ -90,6 +90,7 @@ BY_SEED = {
     "no-dead-letter-notice": 8008,
     "no-recovered-notice": 8002,
     "new-id-each-time": 8000,
+    "decimals-as-numbers": 8000,
 }
 BY_DIMENSION = {  # seeds that have the dimension in which the defect shows; restores alone shows that of epochs
     "breaker-by-relay": 20001,

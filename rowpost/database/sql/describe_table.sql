@@ -2,9 +2,9 @@
 What the app must know of a table before it relays it: its columns and key, its change tracking, and the rights of the app's user.
 
 Result sets: 1. a row for each column: shape, place in the key, whether it is computed, whether the app's user sees a mask, whether it
-is encrypted, hidden, generated, a column set, its formula and its collation; 2. one row of facts; 3. the policies that filter rows,
-each with its predicate: only those that the app's user may know of; 4. the key columns of the trigger's lease table, if there is one;
-5. the version of the app's own tables, 0 if there are none.
+is encrypted, hidden, generated, a column set, its formula, its collation, and whether it can be NULL; 2. one row of facts; 3. the
+policies that filter rows, each with its predicate: only those that the app's user may know of; 4. the key columns of the trigger's
+lease table, if there is one; 5. the version of the app's own tables, 0 if there are none.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -18,7 +18,9 @@ SELECT c.name, t.name, c.max_length, c.[precision], c.scale, k.key_ordinal, c.is
        CASE WHEN c.generated_always_type = 0 THEN 0 ELSE 1 END,
        c.is_column_set,
        f.[definition],
-       c.collation_name
+       c.collation_name,
+       -- What a computed column gives can be NULL whatever the catalogue says of it: its settings are those of the session.
+       CASE WHEN c.is_nullable = 0 AND c.is_computed = 0 THEN 0 ELSE 1 END
   FROM sys.columns c
   LEFT JOIN sys.types t ON t.user_type_id = c.system_type_id
   LEFT JOIN (SELECT ic.object_id, ic.column_id, ic.key_ordinal
