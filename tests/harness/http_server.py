@@ -67,7 +67,7 @@ class HttpServer:
                 self.end_headers()
                 self.wfile.write(given.body)
 
-            do_GET = do_POST = _answer
+            do_GET = do_POST = do_PUT = do_DELETE = _answer
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
