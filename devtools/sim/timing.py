@@ -27,6 +27,7 @@ _BATCH_SECONDS = 45  # batch_budget of the plans, and an answer that is waited f
 _ROWS_OF_A_QUIET_TARGET = 2  # that open the breaker if one of them has used up the built-in attempts
 _PROTECT_SECONDS = 300  # how long an exhausted row is held until it is planned
 _PROTECTED_SECONDS = _PROTECT_SECONDS - _SLACK_SECONDS
+_ASK_FOR_A_PAUSE = frozenset({429, 503})
 _TRANSIENT = frozenset({401, 403, 408, 425, 429, 307})
 
 
@@ -37,10 +38,22 @@ def transient(record: Record, attempt: Attempt) -> bool:
 
 
 def shielded(record: Record, begin: float, end: float) -> bool:
-    """Whether the table's circuit breaker was open at any time between two instants, or just before."""
-    return any(
+    """Whether the table's circuit breaker was open at any time between two instants, or just before; or the target had asked for a
+    pause."""
+    return _paused(record, begin, end) or any(
         look.open_seconds is not None and begin - 60 <= look.at <= end or _open_during(look, begin, end) for look in record.looks
     )
+
+
+def _paused(record: Record, begin: float, end: float) -> bool:
+    """Whether a worker may have kept a pause then for which the target had asked, or had handed rows back for it just before."""
+    for fellow in record.of_target or [record]:
+        for attempt in fellow.attempts:
+            if attempt.status in _ASK_FOR_A_PAUSE and (at := record.at(attempt.at)) <= end:
+                asked = max(_retry_after(fellow, at, attempt), default=0.0)
+                if asked and at + min(asked, record.plan.settings.probe) + BUILT_IN_SECONDS + _LATE_SECONDS >= begin:
+                    return True
+    return False
 
 
 def _target_worked(record: Record, begin: float, end: float) -> bool:

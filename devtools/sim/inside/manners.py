@@ -84,6 +84,7 @@ class Manners:
     def _body(self, found: Bytes, answer: Answer) -> None:
         kind = self._rng.choice(["gzip", "redirect", "until the end", "chunks", "long"])
         found.what.append(f"odd body: {kind}")
+        found.broken = isinstance(answer.body, dict) and "results" in answer.body  # what became of each event stood there
         if kind == "redirect":
             fields = ("Location: //[", "Content-Encoding: gzip", f"Content-Length: {len(_GZIP)}")
             found.parts = [(0.0, self._head(answer, *fields) + _GZIP)]
