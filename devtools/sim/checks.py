@@ -14,6 +14,7 @@ from devtools.sim.consumer import one_content, same_as_the_database
 from devtools.sim.contents import fresh, same_value
 from devtools.sim.contract import contract
 from devtools.sim.judging import Violation, lapsed, posts_by_row
+from devtools.sim.pausing import pauses
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
 from devtools.sim.telling import alarms, dead_letters, notices
@@ -28,7 +29,7 @@ def check(record: Record) -> list[Violation]:
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
-        rules += [patience, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, harness]
+        rules += [patience, pauses, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, harness]
         rules += [fresh, overdue, repeats, unreadable, told_of_trouble, contract]
     found = [violation for rule in rules for violation in rule(record)]
     for other in record.others:

@@ -14,9 +14,11 @@ import orchestrators.instances
 import rowpost.http.answers
 import rowpost.notices.channels
 import rowpost.recovery.survey
+import rowpost.relay.batch
 import rowpost.relay.claim
 import rowpost.relay.reading
 import rowpost.rules.answer
+import rowpost.rules.batch_answer
 import rowpost.target.event
 import triggers.watchdog
 from orchestrators.recoveries import ensure_recovery
@@ -26,11 +28,13 @@ from rowpost.database.connection import DatabaseError
 from rowpost.database.names import literal
 from rowpost.database.table import Table
 from rowpost.notices.channel import SENT
-from rowpost.rules.answer import Answer, classify
+from rowpost.rules.answer import Answer, Verdict, classify
 from rowpost.rules.backoff import Backoff
 from rowpost.rules.circuit_breaker import CircuitBreaker
 from rowpost.rules.fate import Fate
+from rowpost.target.batches import Batches
 from rowpost.target.delivery import Deliverer
+from rowpost.target.pacer import Pacer
 
 Replacement = tuple[Any, str, Any]  # object, attribute, what stands there instead
 
@@ -237,6 +241,38 @@ def _without_epochs() -> list[Replacement]:
     ]
 
 
+def _missing_is_delivered() -> list[Replacement]:
+    module = rowpost.rules.batch_answer
+    original = module._answer
+
+    def answer(status: int, entry: Any, accepts: frozenset[int]) -> Answer:
+        return Answer(Verdict.DELIVERED, status) if entry is None else original(status, entry, accepts)
+
+    return [(module, "_answer", answer)]
+
+
+def _rest_is_not_sent() -> list[Replacement]:
+    original = Batches._search
+
+    def search(self: Any, numbers: list[int], said: Any, answer: Answer, batch: Any) -> bool:
+        """Once a bad row is found, the others are taken for delivered."""
+        found = original(self, numbers[: len(numbers) // 2 + 1], said, answer, batch)
+        for number in numbers[len(numbers) // 2 + 1 :]:
+            batch.answers[number] = Answer(Verdict.DELIVERED, 200)
+        return found
+
+    return [(Batches, "_search", search)]
+
+
+def _no_search() -> list[Replacement]:
+    def search(self: Any, numbers: list[int], said: Any, answer: Answer, batch: Any) -> bool:
+        for number in numbers:
+            batch.answers[number] = answer
+        return True
+
+    return [(Batches, "_search", search)]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -273,5 +309,12 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "decimals-as-numbers": lambda: [(rowpost.target.event, "numbers_in", lambda data, numbers: data)],
     "wrong-place": lambda: [_rewritten("fragments/place_of_lease", (r"[\s\S]+", "'pending'"))],  # all leases count as one kind
     "records-only": lambda: [_rewritten("status", (r"WHERE k\.UpTo IS NULL", "WHERE 1 = 0"))],  # status counts records alone
+    "missing-is-delivered": _missing_is_delivered,  # an id that an answer with statuses does not name counts as delivered
+    "rest-is-not-sent": _rest_is_not_sent,  # the rest of a batch in which a bad row is looked for is released without being sent
+    "no-search": _no_search,  # all rows of a request that is refused are taken for bad
+    "refused-by-inference": lambda: [  # a row is given up that was never refused alone
+        (rowpost.relay.batch, "refusal_is_final", lambda row, policy: False)
+    ],
+    "deaf-to-pauses": lambda: [(Pacer, "heard", lambda self, answer, begun: None)],  # what the target asks for is for one row only
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

@@ -27,6 +27,7 @@ _BATCH_SECONDS = 45  # batch_budget of the plans, and an answer that is waited f
 _ROWS_OF_A_QUIET_TARGET = 2  # that open the breaker if one of them has used up the built-in attempts
 _PROTECT_SECONDS = 300  # how long an exhausted row is held until it is planned
 _PROTECTED_SECONDS = _PROTECT_SECONDS - _SLACK_SECONDS
+_ASK_FOR_A_PAUSE = frozenset({429, 503})
 _TRANSIENT = frozenset({401, 403, 408, 425, 429, 307})
 
 
@@ -37,10 +38,27 @@ def transient(record: Record, attempt: Attempt) -> bool:
 
 
 def shielded(record: Record, begin: float, end: float) -> bool:
-    """Whether the table's circuit breaker was open at any time between two instants, or just before."""
-    return any(
+    """Whether the table's circuit breaker was open at any time between two instants, or just before; or the target had asked for a
+    pause."""
+    return _paused(record, begin, end) or any(
         look.open_seconds is not None and begin - 60 <= look.at <= end or _open_during(look, begin, end) for look in record.looks
     )
+
+
+def asked_for_a_pause(attempt: Attempt) -> bool:
+    """Whether an answer is one with which the whole target may ask for a pause."""
+    return attempt.status in _ASK_FOR_A_PAUSE
+
+
+def _paused(record: Record, begin: float, end: float) -> bool:
+    """Whether a worker may have kept a pause then for which the target had asked, or had handed rows back for it just before."""
+    for fellow in record.of_target or [record]:
+        for attempt in fellow.attempts:
+            if asked_for_a_pause(attempt) and (at := record.at(attempt.at)) <= end:
+                asked = max(retry_after(fellow, at, attempt), default=0.0)
+                if asked and at + min(asked, record.plan.settings.probe) + BUILT_IN_SECONDS + _LATE_SECONDS >= begin:
+                    return True
+    return False
 
 
 def _target_worked(record: Record, begin: float, end: float) -> bool:
@@ -162,7 +180,7 @@ def _as_promised(record: Record, failed: int, before: float, first: Attempt) -> 
         most = BUILT_IN_SECONDS
     elif failed >= _UNKNOWN or not patient:
         least, most = min(least, settings.first_delay), float("inf")
-    asked = _retry_after(record, before, first)
+    asked = retry_after(record, before, first)
     if asked:
         least, most = max(least, min(asked)), max(most, *asked)
     return least - _in_batch(record, before), most
@@ -180,7 +198,7 @@ def patience(record: Record) -> Iterator[Violation]:
         return
     for text, posts in posts_by_row(record).items():
         for (before, first), (at, second) in pairwise(posts):
-            asked = min(_retry_after(record, before, first), default=0.0)
+            asked = min(retry_after(record, before, first), default=0.0)
             if at - before >= asked - _SLACK_SECONDS or unknown(record, first) or first.version != second.version:
                 continue
             ordered = any(before <= when <= at for when in [*record.commands, *(when for when, _ in record.shifts)])
@@ -189,7 +207,7 @@ def patience(record: Record) -> Iterator[Violation]:
                 yield Violation("patience", f"{text}: asked to wait {asked:.0f} s, but tried again at {clock_text(at)}", text)
 
 
-def _retry_after(record: Record, at: float, attempt: Attempt) -> list[float]:
+def retry_after(record: Record, at: float, attempt: Attempt) -> list[float]:
     """The Retry-After that the API may have sent with this answer."""
     if attempt.status not in (408, 425, 429) and (attempt.status or 0) < 500:
         return []

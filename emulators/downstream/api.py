@@ -298,13 +298,13 @@ class Downstream:
         batch = _is_batch(request)
         refusal = next((rule for rule in rules if rule and not rule.accept), None)
         spoiled = refusal if batch and self.settings.batch == "all_or_nothing" else None
-        results, hang_up = [], mode.answer == "reset_after_accept"
+        lost = any(rule is not None and rule.accept and rule.answer == "reset_after_accept" for rule in rules)
+        results, hang_up = [], mode.answer == "reset_after_accept" or (lost and spoiled is None)
         for index, (change, rule) in enumerate(zip(changes, rules, strict=True)):
             status = rule.status if rule else self.settings.accepted_status
             if spoiled is not None:
                 outcome, status = "spoiled" if rule is None or rule.accept else "refused", spoiled.status
             elif rule is None or rule.accept:
-                hang_up = hang_up or (rule is not None and rule.answer == "reset_after_accept")
                 outcome = self.store.apply(change, self.clock.now().isoformat())
             else:
                 outcome = "refused"

@@ -3,9 +3,9 @@
 A failure of the target counts if the row had not failed before, and any answer about a row, good or bad, starts the count anew. At
 a given number of them the breaker opens for a given time. So it does when at least two different rows have failed since the last
 sign of life, and one of them has used up the built-in attempts: a target with little traffic is down as well. One row alone never
-opens it, however often it fails. A request with several rows is one failure: one of them may be what the target fails on. A target
-with little traffic may have had no other. So there it counts too whether at least two requests fail in the batch in which a row
-has used up its attempts.
+opens it, however often it fails. A request with several rows is one failure: one of them may be what the target fails on. But its
+rows are tried with few others then. So after such a failure all requests of a batch count that fail, if none is answered, though
+their rows had failed before.
 
 When its time is over it is half-open: batches are posted again. The first answer about a row closes it, and makes every row due
 that waited for the target, in every relay. A batch without such an answer opens it again. So an outage costs the target a few posts
@@ -111,11 +111,9 @@ def next_breaker(
         return None
     added = _requests(answer for fate, answer in answers if not fate.failed_before)
     failures = breaker.failures + added
-    several = failures >= _ROWS_OF_A_QUIET_TARGET
-    if batches and failures:
-        several = several or _requests(answer for _, answer in answers) >= _ROWS_OF_A_QUIET_TARGET
-    used_up = several and any(fate.state is State.EXHAUSTED for fate, _ in answers)
-    if breaker.openings == 0 and failures < threshold and not used_up:
+    known = max(failures, _requests(answer for _, answer in answers)) if batches and failures else failures
+    used_up = known >= _ROWS_OF_A_QUIET_TARGET and any(fate.state is State.EXHAUSTED for fate, _ in answers)
+    if breaker.openings == 0 and known < threshold and not used_up:
         return BreakerChange(CircuitBreaker(failures), 0, added) if added else None
     openings = breaker.openings + 1
     if used_up:

@@ -44,6 +44,11 @@ def test_a_row_of_a_failed_request_does_not_count_again() -> None:
     assert after(CircuitBreaker(1), *(failed(n, attempts=1) for n in range(4))) == CircuitBreaker(1)
 
 
+def test_rows_that_are_tried_alone_after_a_failed_request_show_that_the_target_is_down() -> None:
+    assert after(CircuitBreaker(1), *(failed(n, attempts=1) for n in range(5))).open
+    assert after(CircuitBreaker(0), *(failed(n, attempts=1) for n in range(5))) == CircuitBreaker(), "but not after a sign of life"
+
+
 def test_a_quiet_target_opens_it_when_rows_have_used_up_their_attempts() -> None:
     """One request with all rows of the table failed; since then rows were tried alone, one after the other."""
     used_up = [failed(n, attempts=4) for n in range(2)]

@@ -34,6 +34,11 @@ class Bytes:
     what: list[str] = field(default_factory=list)
 
 
+def _has_statuses(answer: Answer) -> bool:
+    """Whether its body says what became of each event of a batch."""
+    return isinstance(answer.body, dict) and "results" in answer.body
+
+
 class Manners:
     """Draws what becomes of each answer.
 
@@ -55,7 +60,7 @@ class Manners:
         chance = rng.random()
         if chance < 0.25:
             self._interim(found)
-        elif chance < 0.4:
+        elif chance < 0.4 and (not _has_statuses(answer) or answer.status == 207):  # of another success nobody could know it
             self._body(found, answer)
         elif chance < 0.48:
             found.parts = [(0.0, found.parts[0][1] + _STRAY)]  # if it came later, nobody could know it from the answer to come
@@ -84,6 +89,7 @@ class Manners:
     def _body(self, found: Bytes, answer: Answer) -> None:
         kind = self._rng.choice(["gzip", "redirect", "until the end", "chunks", "long"])
         found.what.append(f"odd body: {kind}")
+        found.broken = _has_statuses(answer)
         if kind == "redirect":
             fields = ("Location: //[", "Content-Encoding: gzip", f"Content-Length: {len(_GZIP)}")
             found.parts = [(0.0, self._head(answer, *fields) + _GZIP)]
