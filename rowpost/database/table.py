@@ -49,6 +49,7 @@ class Table:
         tracked: the columns that change tracking lists when they change; empty if it lists none.
         mattering: those of them whose change must reach the target.
         unseen: the columns that may leave of which it does not say when they change.
+        lost: names in `send` and `watch` that the table has no column for, if it is relayed all the same.
     """
 
     relay: RelayConfig
@@ -64,6 +65,7 @@ class Table:
     tracked: tuple[str, ...] = ()
     mattering: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
     def statement(self, name: str, **values: object) -> str:
         """The statement ``sql/<name>.sql`` for this relay; rendered once.

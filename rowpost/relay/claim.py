@@ -126,6 +126,8 @@ def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubt
         results = database.run(statement, to_json(keys), int(doubtful), READ_BYTES, ROW_BYTES_AT_MOST)
     except DatabaseError as error:
         failed, results = True, error.results
+        if not results and not error.lost:
+            database.run(table.statement("guard"))
         if len(results) < _BEFORE_VALUES:
             keys = _true_keys(database, table, keys, error)
             results = database.run(statement, to_json(keys), int(doubtful), NOTHING, ROW_BYTES_AT_MOST)
