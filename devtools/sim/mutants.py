@@ -237,6 +237,16 @@ def _without_epochs() -> list[Replacement]:
     ]
 
 
+def _leave_unsaid() -> list[Replacement]:
+    original = rowpost.relay.reading.take_values
+
+    def take(table: Any, row: Any, reading: Any) -> None:
+        original(table, row, reading)
+        row.ignored = row.ignored or row.number in reading.left
+
+    return [(rowpost.relay.claim, "take_values", take)]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -271,5 +281,12 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "epoch-ignored": _without_epochs,  # change versions that begin again are taken for those that were before
     "wrong-place": lambda: [_rewritten("fragments/place_of_lease", (r"[\s\S]+", "'pending'"))],  # all leases count as one kind
     "records-only": lambda: [_rewritten("status", (r"WHERE k\.UpTo IS NULL", "WHERE 1 = 0"))],  # status counts records alone
+    "leaves-unsaid": _leave_unsaid,  # a row that does not meet the condition any more is left out instead of deleted
+    "base-unproved": lambda: [  # the base of the masks moves on while changes are not delivered yet
+        _rewritten("move_watch_base", (r"AND NOT EXISTS[\s\S]*?IS NOT NULL\)", ""))
+    ],
+    "echo-unproved": lambda: [  # a change of the other side is left out whatever somebody else changed just before
+        _rewritten("fragments/echoes", (r"AND \(w\.SYS_CHANGE_COLUMNS IS NULL[^;]*;", ";"))
+    ],
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

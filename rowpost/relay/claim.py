@@ -173,7 +173,7 @@ def _claim(
     by_number = {key["number"]: key for key in keys}
     rows: dict[str, ClaimedRow] = {}
     masks: dict[int, bytes] = {}
-    for number, exists, counts, mask, *values in look.rows:
+    for number, exists, counts, mask, new, *values in look.rows:
         lease_version, attempt_count, leased, tracked_version, in_other_hands, *lease_key = look.leases[number]
         gone = lease_version is None and tracked_version is None and not exists
         if number not in by_number or gone or in_other_hands:
@@ -189,6 +189,7 @@ def _claim(
             row.rename(claimed_key, former)
         except Exception:  # a key that cannot be written as JSON names no row to anybody
             continue
+        row.new = bool(new)
         row.unread, row.obstacle = bool(exists), "" if exists else obstacle(missing)
         if redelivered is not None:
             row.version, row.tracked_version = redelivered[number]

@@ -161,3 +161,15 @@ def test_the_server_looks_at_the_condition_at_start(make_relay: Callable[..., Re
     log = start_with(make_relay, [], changed_config(table=f'"dbo.Orders"\nwhere = "{where}"'))
     assert "relays.where of dbo.Orders: SQL Server does not take it" in log
     assert all(word in log for word in said)
+
+
+def test_a_row_that_the_target_never_had_is_not_deleted_there(make_relay: Callable[..., Relay]) -> None:
+    relay = filtered(make_relay)
+    relay.advance(400)  # the base is set
+    relay.insert(1, 2, total="9")
+    relay.advance(10)
+    assert relay.posts() == []
+    relay.execute("UPDATE dbo.Orders SET Total = 8 WHERE OrderId = 1")
+    relay.advance(10)
+    assert kinds(relay, 1) == ["delete"], "nobody knows what it was in between"
+    assert relay.posts(2) == [] and relay.ledger() == []
