@@ -52,6 +52,7 @@ _ANY = (_UNKNOWN_ADDRESS, "unknown")
 HIDDEN = "(hidden)"
 _SENDING = ("upsert", "delete", "resync", "delete_success", "query", "headers", "body", "delete_body")
 _SENDING += ("format", "numbers", "max_event_bytes")
+_SENDING += ("where", "leaving", "operations", "ignore_context", "lost_columns")
 
 
 # --- reading the file, with or without the values of its settings ---
@@ -347,11 +348,15 @@ def _ask_relay(relay: RelayConfig, config: Config, catalogue: Catalogue, site: s
         wrong.append("change tracking is off for the table; run infra/prepare_database.py")
     elif relay.watch is not None and not table.tracks_columns:
         wrong.append("watch: the table does not track which columns change; enable it WITH (TRACK_COLUMNS_UPDATED = ON)")
+    if relay.ignore_context is not None and table.tracks_columns is False:
+        wrong.append("ignore_context: the table does not track which columns change; enable it WITH (TRACK_COLUMNS_UPDATED = ON)")
     for permission, given in (("SELECT", table.may_select), ("VIEW CHANGE TRACKING", table.may_view)):
         if not given:
             wrong.append(f"{catalogue.user} lacks the permission {permission} on the table; run infra/prepare_database.py")
     for what in ("send", "watch"):
         for column in getattr(relay, what) or []:
+            if column.lower() not in names and relay.lost_columns == "continue":
+                continue
             if column.lower() not in names:
                 wrong.append(f"{what}: there is no column {column!r}; the table has {', '.join(c.name for c in table.columns)}")
             elif what == "watch" and names[column.lower()].computed:

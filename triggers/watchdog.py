@@ -36,9 +36,18 @@ from rowpost.recovery.survey import survey
 from rowpost.relay.batch import Outcome
 from rowpost.relay.rows_line import Doer, rows_line
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
+from rowpost.watchdog.altered import Altered, altered_notice
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
-from rowpost.watchdog.unable import Problem, check_relay, problem, unable_notice, unconfigured, unconfigured_notice
+from rowpost.watchdog.unable import (
+    Problem,
+    check_relay,
+    problem,
+    take_altered,
+    unable_notice,
+    unconfigured,
+    unconfigured_notice,
+)
 
 _log = logging.getLogger("rowpost.watchdog")
 _REDELIVERIES = 20  # of one run, each of many rows: a run stays well below the time limit of a function
@@ -65,7 +74,7 @@ def blueprint(app: App) -> df.Blueprint:
         await _look_at_database(app, client)
         away: Problem | None = None  # then one look is enough: it takes long, and all relays have the same database
         for relay in app.config.relays:
-            found = away or await in_thread(check_relay, app, relay)
+            found = away or await _check(app, client, relay)
             if found is not None and away is None and not found.reachable and await _is_away(app):
                 away = found
             if found is not None:
@@ -108,6 +117,24 @@ async def _look_at_database(app: App, client: Any) -> None:
         _log.error("%s; the next run tries again", error)
     except Exception:  # of the durable client
         _log.exception("what the database is could not be looked at; the next run tries again")
+
+
+async def _check(app: App, client: Any, relay: RelayConfig) -> Problem | None:
+    """Why the relay cannot run, if it cannot. If its table has changed, first people are told, then it is taken as it is now."""
+    found = await in_thread(check_relay, app, relay)
+    if not isinstance(found, Altered):
+        return found
+    try:
+        try:
+            await tell(client, app, altered_notice(relay, found, await in_thread(database_now, app)))
+        except DatabaseError:
+            raise
+        except Exception:  # of the durable client: it is written down, and the end of the run looks after it
+            _log.exception("%s: people could not be told of changed columns yet", relay.name)
+        await in_thread(take_altered, app, relay, found)
+    except (ConfigError, DatabaseError) as error:
+        return problem(error)
+    return None
 
 
 async def _tell_whether_it_runs(

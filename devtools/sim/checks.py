@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from devtools.sim.besides import overdue, repeats, strangers, told_of_trouble, unreadable
-from devtools.sim.consumer import one_content, same_as_the_database
+from devtools.sim.consumer import one_content, same_as_the_database, same_as_the_filtered_source
 from devtools.sim.contents import fresh, same_value
 from devtools.sim.contract import contract
 from devtools.sim.judging import Violation, lapsed, posts_by_row
@@ -26,6 +26,9 @@ def check(record: Record) -> list[Violation]:
     """All violations of a run: each relay is judged on its own."""
     if record.restores:  # versions have begun again: what counts is what a consumer has in the end
         return [violation for rule in (one_content, same_as_the_database, contract, harness) for violation in rule(record)]
+    if record.plan.settings.filter:  # what arrives is not what has changed
+        own = (one_content, same_as_the_filtered_source, transitions, quiet, contract, harness)
+        return [*(violation for rule in own for violation in rule(record)), *strangers(record)]
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]

@@ -13,7 +13,7 @@ from typing import Any
 from devtools.sim.contents import same_value
 from devtools.sim.judging import Violation
 from devtools.sim.plan import clock_text
-from devtools.sim.record import Record, key_text
+from devtools.sim.record import Record, key_text, parsed_key
 from emulators.downstream.attempt import Attempt
 
 _TAKEN = ("accepted", "repeated", "stale", "conflicting", "resynced")  # whatever became of it, it was not refused
@@ -42,7 +42,8 @@ class Consumer:
                 self.rows[text] = None
         elif sequence >= max(self._floor, self._sequences.get(key_text(data["key"]), "")):
             self._sequences[key_text(data["key"])] = sequence
-            self.rows[key_text(data["key"])] = data["row"]
+            known = (self.rows.get(key_text(data["key"])) or {}) if data.get("partly") else {}
+            self.rows[key_text(data["key"])] = None if data["row"] is None else {**known, **data["row"]}
 
 
 def one_content(record: Record) -> Iterator[Violation]:
@@ -94,6 +95,42 @@ def differences(record: Record, rows: dict[str, dict[str, Any] | None]) -> Itera
             wrong = [name for name in wrong if name in (record.plan.settings.watch or record.plan.settings.ceiling)]
             if wrong:
                 yield Violation("same", f"{text}: the consumer has other values of {wrong}", text)
+
+
+def same_as_the_filtered_source(record: Record) -> Iterator[Violation]:
+    """(1) In the end a consumer has of the source what the filter lets through, and what it wrote itself; and nothing that does not
+    meet the condition was ever sent. As above, dead letters and an incomplete resync are left out."""
+    kind, incomplete = record.plan.settings.filter, _ended_incomplete(record)
+    consumer, life = Consumer(), ""
+    events = [(at, attempt.body) for at, attempt in _taken(record)]
+    for _, event in events:
+        life = str(event.get("sequence", "")).rpartition(".")[0] or life
+        row = event["data"].get("row")
+        if kind in ("where", "ignored") and row is not None and row.get("Extra", 0) % 2:
+            yield Violation("same", f"a row was sent that does not meet the condition: {event['data']['key']}")
+    own = [(at, _own_event(text, values, version, life)) for at, text, values, version in record.own]
+    for _, event in sorted(events + own, key=lambda each: each[0]):
+        consumer.take(event)
+    dead = {entry["RowKey"] for entry in record.ledger if entry["State"] == "dead"}
+    for text in sorted((set(record.rows) | set(consumer.rows)) - dead):
+        row, known = record.rows.get(text), consumer.rows.get(text)
+        left = row is not None and kind in ("where", "ignored") and row["Extra"] % 2 == 1
+        if (left and kind == "ignored") or (row is None and (kind == "kept" or incomplete)):
+            continue  # it may have any state of before
+        if (row is None or left) != (known is None):
+            said = "no row" if row is None else "a row that left" if left else "a row"
+            yield Violation("same", f"{text}: the database has {said}, the consumer the contrary", text)
+        elif row is not None and known is not None:
+            wrong = [name for name, value in known.items() if name in row and not same_value(value, row[name])]
+            wrong = [name for name in wrong if name in (record.plan.settings.watch or record.plan.settings.ceiling)]
+            if wrong:
+                yield Violation("same", f"{text}: the consumer has other values of {wrong}", text)
+
+
+def _own_event(text: str, values: dict[str, Any] | None, version: int, life: str) -> dict[str, Any]:
+    """What the consumer knows of its own write, as if it had been sent; only the columns that it wrote."""
+    sequence = f"{life}.{version:020d}" if life else f"{version:020d}"
+    return {"type": "own", "sequence": sequence, "data": {"key": parsed_key(text), "row": values, "partly": True}}
 
 
 def _ended_incomplete(record: Record) -> bool:

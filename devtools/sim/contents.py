@@ -35,6 +35,11 @@ class Contents:
             else:
                 self._note(text, version, _values(op["stamp"], "Note", "Total", "Extra", "Secret"))
 
+    def written(self, op: dict[str, Any]) -> tuple[str, State]:
+        """The key of a row, and the values that a change of it wrote."""
+        names = ("Extra", "Secret") if op["do"] == "unwatched" else ("Note", "Total", "Extra", "Secret")
+        return self._text(op["id"]), None if op["do"] == "delete" else _values(op["stamp"], *names)
+
     def _text(self, number: int) -> str:
         return key_text(key_of(self._settings, number))
 

@@ -68,6 +68,13 @@ class Maker:
             do = "insert"
         self.add(at, "change", ops=[{"do": do, "id": number, "stamp": self.stamp}])
 
+    def own(self, at: float, number: int, do: str) -> None:
+        """Plan a change of a row that the other side makes itself, if the row is there."""
+        self.stamp += 1
+        if self._is_there(number, at):
+            op = {"do": do, "id": number, "own": True}
+            self.add(at, "change", ops=[op if do == "delete" else {**op, "stamp": self.stamp}])
+
     def add(self, at: float, kind: str, /, **values: Any) -> None:
         """Plan an action."""
         self.actions.append(Action(round(at, 1), kind, values))

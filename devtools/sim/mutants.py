@@ -273,6 +273,16 @@ def _no_search() -> list[Replacement]:
     return [(Batches, "_search", search)]
 
 
+def _leave_unsaid() -> list[Replacement]:
+    original = rowpost.relay.reading.take_values
+
+    def take(table: Any, row: Any, reading: Any) -> None:
+        original(table, row, reading)
+        row.ignored = row.ignored or row.number in reading.left
+
+    return [(rowpost.relay.claim, "take_values", take)]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -316,5 +326,12 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
         (rowpost.relay.batch, "refusal_is_final", lambda row, policy: False)
     ],
     "deaf-to-pauses": lambda: [(Pacer, "heard", lambda self, answer, begun: None)],  # what the target asks for is for one row only
+    "leaves-unsaid": _leave_unsaid,  # a row that does not meet the condition any more is left out instead of deleted
+    "base-unproved": lambda: [  # the base of the masks moves on while changes are not delivered yet
+        _rewritten("move_watch_base", (r"AND NOT EXISTS[\s\S]*?IS NOT NULL\)", ""))
+    ],
+    "echo-unproved": lambda: [  # a change of the other side is left out whatever somebody else changed just before
+        _rewritten("fragments/echoes", (r"AND \(w\.SYS_CHANGE_COLUMNS IS NULL[^;]*;", ";"))
+    ],
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

@@ -60,6 +60,7 @@ class Observer:
         """Note a transaction: what the API must know of its rows in the end."""
         record, now = self.record, self.now()
         self._contents.apply(ops, version)
+        record.own += [(now, *self._contents.written(op), version) for op in ops if op.get("own")]
         for text, deleted, counts in touched:
             record.changes.append((now, text, version, counts))
             self.latest[text] = version

@@ -40,6 +40,7 @@ class Settings:
     detach_after_rounds: int = 5
     probe: int = 300
     timeout: int = 5
+    filter: str = ""  # which filter the relay has, see devtools/sim/dimensions/filters.py
     computed: bool = False  # whether the table has a computed column that can fail
     batch: int = 1
     rate: str = ""
@@ -146,7 +147,7 @@ class Plan:
             if action.kind == "rules":
                 values["rules"] = [rule for rule in values["rules"] if rule.get("status") != 207]
             actions.append(replace(action, values=values))
-        settings = replace(self.settings, computed=False, batch=1, rate="", answers_each=0, api_events=None)
+        settings = replace(self.settings, computed=False, filter="", batch=1, rate="", answers_each=0, api_events=None)
         alone = {"lanes": (MAIN,), "dimensions": frozenset(), "starts": (0.0, 0.0)}
         return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0, settings=settings, **alone)
 

@@ -122,6 +122,8 @@ class Record:
     spoiled: list[tuple[float, str]] = field(default_factory=list)  # when rows became such that nobody can read them
     troubles: list[Trouble] = field(default_factory=list)
     restores: list[float] = field(default_factory=list)  # when the database went back to a backup
+    own: list[tuple[float, str, dict[str, Any] | None, int]] = field(default_factory=list)
+    """What the other side wrote itself: when, the key, the values (None: it deleted the row), and the version."""
     hung: dict[str, float] = field(default_factory=dict)  # orchestrations that were made to hang: since when
 
     def at(self, instant: str) -> float:

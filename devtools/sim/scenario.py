@@ -13,6 +13,13 @@ from rowpost.config.sections import RetryConfig, TargetConfig
 APP_USER = """CREATE LOGIN relay WITH PASSWORD = N'Relay!2026'; CREATE USER relay FOR LOGIN relay;
 ALTER ROLE rowpost_app ADD MEMBER relay;"""  # who the app is while rights are withdrawn
 RECIPIENTS = ("a@example.com", "b@example.com")
+OWN = "0x6F776E"  # the context of what the other side writes itself
+FILTERS = {  # lines of relay.toml, by what Settings call it
+    "where": ['where = "Extra % 2 = 0"'],
+    "ignored": ['where = "Extra % 2 = 0"', 'leaving = "ignore"'],
+    "own": ['ignore_context = "own"'],
+    "kept": ['operations = ["insert", "update"]'],
+}
 STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can meet: application, pattern
     "claim": ("rowpost", r"-- rowpost: claim\.sql"),
     "settle": ("rowpost", r"-- rowpost: settle\.sql"),
@@ -70,6 +77,7 @@ def relay_toml(settings: Settings, lanes: tuple[Lane, ...] = (MAIN,)) -> str:
         lines += ["[[relays]]", f'table = "{lane.table}"', f'target = "{lane.target}"']
         lines += [f'name = "{lane.name}"'] if lane.name else []
         lines += [f"send = {json.dumps(keys + list(settings.send))}"] if settings.send is not None else []
+        lines += FILTERS.get(settings.filter, [])
         lines += [f"watch = {json.dumps(list(settings.watch))}"] if settings.watch is not None else []
     return "\n".join(lines) + "\n"
 
@@ -100,10 +108,11 @@ def change_sql(
         key = key_of(settings, op["id"])
         where = " AND ".join(f"{name} = ?" for name in key)
         text = key_text(key)
+        under = f"WITH CHANGE_TRACKING_CONTEXT ({OWN}) " if op.get("own") else ""
         if op["do"] == "insert":
             values = {**key, **_values(op["stamp"])}
             statements.append(
-                (f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(map(_mark, values))});", [*values.values()])
+                (f"{under}INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(map(_mark, values))});", [*values.values()])
             )
             touched.append((text, False, True))
         elif op["do"] in ("update", "unwatched", "spoil"):
@@ -113,10 +122,10 @@ def change_sql(
             if settings.computed and op["do"] != "unwatched":
                 assignments += f", Divisor = {0 if op['do'] == 'spoil' else 1}"
             parameters = [*(values[name] for name in names), *key.values()]
-            statements.append((f"UPDATE {table} SET {assignments} WHERE {where};", parameters))
+            statements.append((f"{under}UPDATE {table} SET {assignments} WHERE {where};", parameters))
             touched.append((text, False, op["do"] != "unwatched" or settings.watch is None))
         elif op["do"] == "delete":
-            statements.append((f"DELETE FROM {table} WHERE {where};", [*key.values()]))
+            statements.append((f"{under}DELETE FROM {table} WHERE {where};", [*key.values()]))
             touched.append((text, True, True))
         else:
             other = key_of(settings, op["to"])

@@ -38,6 +38,7 @@ from rowpost.config.vault import RE_READABLE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")  # of a target or a relay: fits an address
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"(?![ \t])[\t\x20-\x7e\x80-\xff]*")
+_OF_SQL = re.compile(r"relays\[\d+\]\.where")  # a percent sign of LIKE stands for itself
 _OWN_HEADERS = frozenset(
     ("accept-encoding", "connection", "content-length", "content-type", "expect", "host", "idempotency-key", "transfer-encoding")
 )
@@ -125,7 +126,7 @@ def _resolve(value: Any, settings: Mapping[str, str], file: str, field: str) -> 
         return {key: _resolve(item, settings, file, f"{field}.{key}".lstrip(".")) for key, item in value.items()}
     if isinstance(value, list):
         return [_resolve(item, settings, file, f"{field}[{index}]") for index, item in enumerate(value)]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or _OF_SQL.fullmatch(field):
         return value
 
     parts, end = [], 0
@@ -172,10 +173,15 @@ def _explain(message: str) -> str:
         return f"{f'{field}.' if field else ''}{missing[1]}: missing; add it"
     if text.startswith("Invalid enum value"):  # msgspec quotes the value, which may be a setting's
         section, _, name = field.rpartition(".")
-        hints = get_args(get_type_hints(_section(section))[name])
-        choices = [choice for each in hints for choice in get_args(each) or (each,) if choice is not type(None)]
+        choices = _choices(get_type_hints(_section(section))[name.partition("[")[0]])
         return f"{field}: expected one of {', '.join(map(repr, choices))}"
     return f"{field}: {text[:1].lower()}{text[1:]}"
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The values that a type allows, whether they stand alone, in a list, or with None."""
+    parts = get_args(hint)
+    return [choice for part in parts for choice in _choices(part)] if parts else [hint] if isinstance(hint, str) else []
 
 
 def _section(field: str) -> Any:

@@ -72,8 +72,7 @@ def describe_table(
     texts = [(found.column, found.collation) for found in columns]
     trigger_limits.check_table(config, of_database, texts, [column.name for column in key], batch_rows)
     trigger_limits.check_leases(config, leases, [TableColumn(*row) for row in leased], key)
-    for what in ("send", "watch"):
-        _check_names(config, what, columns)
+    lost = [name for what in ("send", "watch") for name in lost_names(config, what, columns)]
     sent = [c for c in columns if c.place or (not c.hidden if config.send is None else c.is_in(config.send))]
     check_sent(config, columns, sent)
     tracks_columns = bool(facts[0][2])
@@ -100,6 +99,7 @@ def describe_table(
         tracked=tuple(c.column.name for c in columns if tracks_columns and not (c.place or c.changes_unseen)),
         mattering=mattering_columns(columns, [*sent, *conditioned], watch),
         unseen=tuple(c.column.name for c in sent if c.changes_unseen),
+        lost=tuple(dict.fromkeys(lost)),
     ), policies
 
 
@@ -142,11 +142,14 @@ def _names(columns: Iterable[Found]) -> str:
     return ", ".join(found.column.name for found in columns)
 
 
-def _check_names(config: RelayConfig, what: str, columns: Sequence[Found]) -> None:
+def lost_names(config: RelayConfig, what: str, columns: Sequence[Found]) -> list[str]:
+    """The names of ``send`` or ``watch`` that are no columns. Only some of them may be lost, and only if that is allowed."""
     known = {found.column.name.lower() for found in columns} | ({ALL} if what == "watch" else set())
-    for name in getattr(config, what) or []:
-        if name.lower() not in known:
-            raise ConfigError(f"relays.{what} of {config.name}: there is no column {name!r}; the table has {_names(columns)}")
+    named = getattr(config, what) or []
+    lost = [name for name in named if name.lower() not in known]
+    if lost and (config.lost_columns == "stop" or len(lost) == len(named)):
+        raise ConfigError(f"relays.{what} of {config.name}: there is no column {lost[0]!r}; the table has {_names(columns)}")
+    return lost
 
 
 def check_sent(config: RelayConfig, columns: Sequence[Found], sent: Sequence[Found]) -> None:

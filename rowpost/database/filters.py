@@ -27,6 +27,11 @@ def filters_changes(relay: RelayConfig) -> bool:
     return relay.ignore_context is not None or operations_of(relay) is not None
 
 
+def deletes_what_leaves(relay: RelayConfig) -> bool:
+    """Whether a deletion is sent of a row that does not meet the condition."""
+    return relay.where is not None and relay.leaving == "delete"
+
+
 def matching(relay: RelayConfig, columns: Sequence[str]) -> str:
     """Whether the row of t meets the condition of the relay.
 
@@ -100,6 +105,14 @@ def mask(table: str) -> str:
     return (
         f"CASE WHEN @known >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table)})) AND w.SYS_CHANGE_OPERATION = 'U' "
         f"THEN w.SYS_CHANGE_COLUMNS END"
+    )
+
+
+def new(table: str) -> str:
+    """1 if the row was made since the base and has not changed since: the target never had it. In doubt 0."""
+    return (
+        f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table)})) AND w.SYS_CHANGE_OPERATION = 'I' "
+        f"AND w.SYS_CHANGE_VERSION = w.SYS_CHANGE_CREATION_VERSION THEN 1 ELSE 0 END"
     )
 
 

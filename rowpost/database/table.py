@@ -49,6 +49,7 @@ class Table:
         tracked: the columns that change tracking lists when they change; empty if it lists none.
         mattering: those of them whose change must reach the target.
         unseen: the columns that may leave of which it does not say when they change.
+        lost: names in `send` and `watch` that the table has no column for, if it is relayed all the same.
     """
 
     relay: RelayConfig
@@ -64,6 +65,7 @@ class Table:
     tracked: tuple[str, ...] = ()
     mattering: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
     def statement(self, name: str, **values: object) -> str:
         """The statement ``sql/<name>.sql`` for this relay; rendered once.
@@ -93,7 +95,8 @@ class Table:
     @property
     def has_base(self) -> bool:
         """Whether anything is told by what changed since the base of the masks."""
-        return self.watch is not None or bool(self.tracked) or filters.filters_changes(self.relay)
+        filtered = filters.filters_changes(self.relay) or filters.deletes_what_leaves(self.relay)
+        return self.watch is not None or bool(self.tracked) or filtered
 
     @cached_property
     def known_masks(self) -> dict[bytes, tuple[str, ...]]:
@@ -186,13 +189,15 @@ class Table:
         changes = f"LEFT JOIN CHANGETABLE(CHANGES {table}, @base) w ON "
         found: dict[str, object] = {"watch_base": "", "claim_base": "", "join_watched_c": "", "join_claimed": ""}
         found |= {"watched": "1", "claimed": "1", "mask_of_w": filters.mask(table) if self.tracked else "NULL"}
+        near = bool(self.tracked) or filters.deletes_what_leaves(relay)
+        found["new_row"] = filters.new(table) if filters.deletes_what_leaves(relay) else "0"
         if skipped:
             found["watched"] = found["claimed"] = filters.counts(table, skipped)
             found["watch_base"] = found["claim_base"] = filters.base(relay.name, table)
             found["join_watched_c"] = f"{changes}{known['same_key_w_c']}"
-        elif self.tracked:
+        elif near:
             found["claim_base"] = filters.near_base(relay.name, table)
-        if skipped or self.tracked:
+        if skipped or near:
             found["join_claimed"] = f"{changes}{known['same_key_w_k']}"
         # These fragments are files that most tables do not need.
         if relay.ignore_context is None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 Kind = Literal[
-    "alarm", "dead_letter", "recovered", "gap", "retention", "stalled", "unable", "unconfigured", "epoch", "resync", "resync_waits"
+    "alarm",
+    "columns",
+    "dead_letter",
+    "epoch",
+    "gap",
+    "recovered",
+    "resync",
+    "resync_waits",
+    "retention",
+    "stalled",
+    "unable",
+    "unconfigured",
 ]
 About = Literal["target", "row"]
 
@@ -61,6 +72,7 @@ def subject(notice: Notice) -> str:
         "resync_waits": "a resync waits",
         "unconfigured": f"{rows} wait, and the relay is not in relay.toml",
         "epoch": "change versions have begun again",
+        "columns": "columns have changed, relaying goes on",
     }[notice["kind"]]
     return f"[Rowpost] {notice['relay']}: {said}"
 
@@ -145,6 +157,8 @@ def body(notice: Notice) -> str:
         f"more, and may lack others. Changes are relayed meanwhile. Rowpost goes on trying, and tells this once a day.",
         "unconfigured": f"Rows of {relay} wait, and the relay is not in relay.toml any more: nobody delivers them. Put it back "
         f"into relay.toml, and delivery goes on; or, if they are not needed, remove its rows from rowpost.Ledger.",
+        "columns": f"Columns of {relay} that are sent have changed: {reason}. Rows are relayed as they are now, without what "
+        f"is gone. See to it that the API takes them so. Nothing is lost: what the API refuses is tried again. This is told once.",
         "epoch": f"The change versions of {relay} have begun again: {reason}. They are now of the epoch "
         f"{notice.get('epoch', 0)}. A consumer takes an event with a greater epoch for newer, whatever its version is; `sequence` "
         f"says so as text. {_repair(notice)}",
@@ -159,7 +173,7 @@ def body(notice: Notice) -> str:
         lines += [f"Failing since: {_moment(notice['since'])}"]
     elif notice["kind"] == "epoch":
         lines += [f"Epoch: {notice.get('epoch', 0)}"]
-    elif notice["kind"] not in ("unable", "resync_waits"):
+    elif notice["kind"] not in ("columns", "unable", "resync_waits"):
         lines += [f"Rows: {notice['rows']}", f"Failing since: {_moment(notice['since'])}"]
     lines += [f"As of: {_moment(notice['at'])}", f"Last error: {reason}", f"Notice: {notice['id']}"]
     return "\n".join(lines)

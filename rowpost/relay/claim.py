@@ -129,6 +129,8 @@ def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubt
         results = database.run(statement, to_json(keys), int(doubtful), READ_BYTES, ROW_BYTES_AT_MOST)
     except DatabaseError as error:
         failed, results = True, error.results
+        if not results and not error.lost:
+            database.run(table.statement("guard"))
         if len(results) < _BEFORE_VALUES:
             keys = _true_keys(database, table, keys, error)
             results = database.run(statement, to_json(keys), int(doubtful), NOTHING, ROW_BYTES_AT_MOST)
@@ -174,7 +176,7 @@ def _claim(
     by_number = {key["number"]: key for key in keys}
     rows: dict[str, ClaimedRow] = {}
     masks: dict[int, bytes] = {}
-    for number, exists, counts, mask, *values in look.rows:
+    for number, exists, counts, mask, new, *values in look.rows:
         lease_version, attempt_count, leased, tracked_version, in_other_hands, *lease_key = look.leases[number]
         gone = lease_version is None and tracked_version is None and not exists
         if number not in by_number or gone or in_other_hands:
@@ -190,6 +192,7 @@ def _claim(
             row.rename(claimed_key, former)
         except Exception:  # a key that cannot be written as JSON names no row to anybody
             continue
+        row.new = bool(new)
         row.unread, row.obstacle = bool(exists), "" if exists else obstacle(missing)
         if redelivered is not None:
             row.version, row.tracked_version, row.snapshot = redelivered[number]

@@ -131,7 +131,7 @@ def halve(read: Callable[[Sequence[Key]], None], keys: Sequence[Key], into: Read
 def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
     """Give a row that was not read yet what was read of it: values, a size, why it cannot be read, or what became of it.
 
-    One that does not meet the condition of the relay is one that was deleted, to the target.
+    To the target, one that does not meet the condition of the relay is one that was deleted; or nothing, if it never had the row.
     """
     number = row.number
     if not row.unread:
@@ -149,7 +149,7 @@ def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
     elif number in reading.sizes:
         row.size = reading.sizes[number]
     elif number in reading.left:
-        row.values, row.unread, row.ignored = None, False, table.relay.leaving == "ignore"
+        row.values, row.unread, row.ignored = None, False, row.new or table.relay.leaving == "ignore"
     elif number in reading.asked:
         found = reading.missing.get(number)
         row.values, row.unread, row.obstacle = None, False, obstacle(found)

@@ -102,7 +102,8 @@ def fate_of_values(row: ClaimedRow, policy: RetryPolicy, *, redelivered: bool = 
 
     What cannot be read may be mended, so it is tried again like any row. This says nothing of the target.
     """
-    if row.ignored:  # an older state that was not delivered is not either
+    # An older state that was not delivered is not either. A row that failed before may have been delivered all the same.
+    if row.ignored and not (row.new and row.record is not None):
         return Fate(row, Event.LEFT_OUT)
     if row.too_large:
         size = f"the row has {row.size} bytes, and at most {ROW_BYTES_AT_MOST} are sent"

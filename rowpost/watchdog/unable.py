@@ -13,10 +13,13 @@ from rowpost.database.connection import DatabaseError
 from rowpost.database.statements import render
 from rowpost.notices.message import Notice
 from rowpost.rules.json_text import to_json
+from rowpost.watchdog.adopt import inspect_table
+from rowpost.watchdog.altered import Altered, altered
 
 # What the database says for good, and what mends it. All else may be over in a moment: two looks must find it.
 _REMEDIES = {
-    207: "a column that the app read at its start is gone: restart the function app, or put the column back",
+    207: "a column that the app read at its start is gone: put it back, restart the function app, or let the relay go on by "
+    'lost_columns = "continue"',
     208: "a table that the app read at its start is gone: put it back, or run python infra/prepare_database.py",
     229: "the app's user lacks a permission: run infra/sql/40-grant-table.sql for the table, or python infra/prepare_database.py",
     230: "the app's user lacks a permission on a column: run infra/sql/40-grant-table.sql for the table",
@@ -58,22 +61,38 @@ class Unconfigured(Struct, frozen=True):
     error: str | None
 
 
-def check_relay(app: App, relay: RelayConfig) -> Problem | None:
+def check_relay(app: App, relay: RelayConfig) -> Problem | Altered | None:
     """Try what every batch needs; None if the relay can run.
 
     The catalogue is read anew: it may have changed since the start. A table that cannot be relayed any more is relayed no longer.
-    One that has changed is taken as it is now, unless a column is gone: people are to know of that.
+    One that has changed is taken as it is now. If people are to know of that, it is not taken yet: see :func:`take_altered`.
     """
     try:
         found = app.look_up(relay.name)
-        app.database.run(app.table(relay.name).statement("check_relay"))
-        app.take(found)
+        before = app.table(relay.name)
+        changed = altered(before, found)
+        if changed is None or (changed.lost and relay.lost_columns == "stop"):
+            app.database.run(before.statement("check_relay"))
+            app.take(found)
+            return None
+        app.database.run(found.statement("check_relay"))
+        return changed
     except ConfigError as error:
         app.forget(relay.name)
         return problem(error)
     except DatabaseError as error:
         return problem(error)
-    return None
+
+
+def take_altered(app: App, relay: RelayConfig, changed: Altered) -> None:
+    """Go on with a table as it is now. First rows that failed meanwhile are adopted: a success of others must not sweep them away.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed; the next look tries again.
+    """
+    inspect_table(app, relay.name)
+    app.take(changed.table)
 
 
 def problem(error: ConfigError | DatabaseError) -> Problem:

@@ -306,7 +306,20 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("relays.2.watch", [], "relays[2].watch", "mean all"),
     ("relays.2.send", ["Dest", "dest"], "relays[2].send", "twice"),
     ("relays.2.watch", ["Dest", "DEST"], "relays[2].watch", "twice"),
+    ("relays.2.operations", [], "relays[2].operations", "remove the key to mean all"),
+    ("relays.2.operations", ["insert", "insert"], "relays[2].operations", "twice"),
+    ("relays.2.operations", ["insert", "truncate"], "relays[2].operations[1]", "expected one of 'insert', 'update', 'delete'"),
+    ("relays.2.where", "Dest = 'JFK'; DROP TABLE dbo.Flights", "relays[2].where", "one condition"),
+    ("relays.2.where", "(Dest = 'JFK'", "relays[2].where", "parentheses"),
+    ("relays.2.leaving", "ignore", "relays[2].leaving", "without where"),
+    ("relays.2.leaving", "keep", "relays[2].leaving", "expected one of 'delete', 'ignore'"),
+    ("relays.2.ignore_context", "0x0", "relays[2].ignore_context", "hexadecimal"),
+    ("relays.2.lost_columns", "ignore", "relays[2].lost_columns", "expected one of 'continue', 'stop'"),
 ]
+
+
+def test_percent_signs_of_a_condition_are_no_settings(tmp_path: Path) -> None:
+    assert load(changed("relays.2.where", "Dest LIKE '%J_K%'"), tmp_path).relays[2].where == "Dest LIKE '%J_K%'"
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,23 @@ TABLES = {
     "composite": table(TableColumn("Region", "nvarchar", 40, 0, 0), KEY_TYPES[0], watch=("Total", "Id0")),
     "quoted": table(TableColumn('the "l\'eau"', "nvarchar", 40, 0, 0), name="my schema.Orders & more", watch=("Total",)),
     "every type of key": table(*KEY_TYPES),
+    "filtered": Table(
+        RelayConfig(
+            table="dbo.Orders",
+            target="api",
+            operations=["insert"],
+            where="Total > 1 -- of those",
+            ignore_context="erp",
+            leaving="ignore",
+        ),
+        "site",
+        (KEY_TYPES[0],),
+        (KEY_TYPES[0], TableColumn("Total", "decimal", 9, 10, 2)),
+        ("Total",),
+        conditioned=(KEY_TYPES[0].name, "Total"),
+        tracked=("Total",),
+        mattering=("Total",),
+    ),
 }
 # What the parser cannot read, though SQL Server can: by name, with the reason.
 UNREADABLE = {

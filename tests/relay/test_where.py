@@ -9,6 +9,7 @@ import pytest
 
 from tests.harness.running_relay import ORDERS, Relay, changed_config
 from tests.whole_app.test_bad_input import start_with
+from tests.whole_app.test_truth import as_app
 
 WHERE = 'where = "Total > 10 -- of those that matter"'
 
@@ -97,7 +98,7 @@ DIVIDES = ['where = "100 / Total > 1"']
 
 
 def test_a_condition_that_fails_at_one_row_spares_its_neighbours(make_relay: Callable[..., Relay]) -> None:
-    relay = filtered(make_relay, *DIVIDES)
+    relay = filtered(make_relay, DIVIDES)
     relay.insert(1, 3, total="11")
     relay.insert(2, total="0")
     relay.advance(30)
@@ -114,18 +115,15 @@ def test_a_condition_that_fails_at_one_row_spares_its_neighbours(make_relay: Cal
 
 def test_names_of_the_statement_are_not_in_the_way(make_relay: Callable[..., Relay]) -> None:
     """The statements of the app have columns called number, bytes and fits, and aliases k, t and l."""
-    table = ORDERS.replace("Secret nvarchar(40) NULL", "Secret nvarchar(40) NULL, number int NULL, [k] int NULL, [a]]b] int NULL")
-    relay = filtered(
-        make_relay, "where = '''number = 1 AND Orders.k = 2 AND [a]]b] = 3 AND N'a?(''--' <> [Customer]'''", tables=table
-    )
+    more = "Secret nvarchar(40) NULL, number int NULL, [k] int NULL, [a]]b] int NULL"
+    where = "number = 1 AND Orders.k = 2 AND [a]]b] = 3 AND N'a?(''--' <> [Customer]"
+    relay = filtered(make_relay, f"where = '''{where}'''", tables=ORDERS.replace("Secret nvarchar(40) NULL", more))
     relay.execute("INSERT INTO dbo.Orders VALUES (1, N'x', 1, N'y', 1, 2, 3), (7, N'x', 1, N'y', 7, 2, 3)")
     relay.advance(10)
     assert relay.accepted(1) and relay.accepted(7) is None
 
 
 def test_a_hidden_row_is_not_one_that_left(make_relay: Callable[..., Relay]) -> None:
-    from tests.whole_app.test_truth import as_app
-
     relay = as_app(make_relay, changed_config(table=f'"dbo.Orders"\n{WHERE}'))
     relay.insert(1, 2, total="11")
     relay.advance(10)
@@ -163,3 +161,15 @@ def test_the_server_looks_at_the_condition_at_start(make_relay: Callable[..., Re
     log = start_with(make_relay, [], changed_config(table=f'"dbo.Orders"\nwhere = "{where}"'))
     assert "relays.where of dbo.Orders: SQL Server does not take it" in log
     assert all(word in log for word in said)
+
+
+def test_a_row_that_the_target_never_had_is_not_deleted_there(make_relay: Callable[..., Relay]) -> None:
+    relay = filtered(make_relay)
+    relay.advance(400)  # the base is set
+    relay.insert(1, 2, total="9")
+    relay.advance(10)
+    assert relay.posts() == []
+    relay.execute("UPDATE dbo.Orders SET Total = 8 WHERE OrderId = 1")
+    relay.advance(10)
+    assert kinds(relay, 1) == ["delete"], "nobody knows what it was in between"
+    assert relay.posts(2) == [] and relay.ledger() == []

@@ -105,6 +105,7 @@ BY_DIMENSION = {  # seeds that have the dimension in which the defect shows; res
     "rest-untold": 20122,
     "epoch-ignored": 20051,
 }
+OF_FILTERS = {"leaves-unsaid": 62, "echo-unproved": 175, "base-unproved": 175}
 OF_NUMBERS = {"wrong-place": 700001, "records-only": 700001}  # rows are in flight, retrying, detached and pending at some look
 PLAIN = FEATURES - set(DIMENSIONS)
 
@@ -139,12 +140,21 @@ def test_a_seed_finds_the_defect(runner: Runner, mutant: str) -> None:
 
 @pytest.mark.parametrize("mutant", sorted(BY_DIMENSION))
 def test_a_dimension_finds_the_defect_and_nothing_else(runner: Runner, mutant: str) -> None:
-    others = FEATURES - {"restores"}
+    others = FEATURES - {"restores", "filters"}
     plan = make_plan(BY_DIMENSION[mutant], features=FEATURES if mutant == "epoch-ignored" else others)
     runner.mutant = None
     assert runner.run(plan)[1] == []
     runner.mutant = mutant
     assert runner.run(plan)[1]
+
+
+@pytest.mark.parametrize("mutant", sorted(OF_FILTERS))
+def test_a_filter_shows_the_defect_and_nothing_else(runner: Runner, mutant: str) -> None:
+    plan = make_plan(OF_FILTERS[mutant], features=PLAIN | {"filters"})
+    runner.mutant = None
+    assert runner.run(plan)[1] == []
+    runner.mutant = mutant
+    assert {violation.rule for violation in runner.run(plan)[1]} == {"same"}
 
 
 @pytest.mark.parametrize("mutant", sorted(OF_NUMBERS))
@@ -157,4 +167,4 @@ def test_numbers_that_are_wrong_are_found(runner: Runner, mutant: str) -> None:
 
 
 def test_each_defect_is_looked_for() -> None:
-    assert set(MUTANTS) == set(SCENARIOS) | set(BY_SEED) | set(BY_DIMENSION) | set(OF_NUMBERS) | SURVIVES
+    assert set(MUTANTS) == set(SCENARIOS) | set(BY_SEED) | set(BY_DIMENSION) | set(OF_FILTERS) | set(OF_NUMBERS) | SURVIVES

@@ -67,4 +67,68 @@ def test_a_new_column_is_sent_and_a_new_type_is_read_as_such(relay: Relay) -> No
     relay.advance(30)
     found = relay.accepted(1)
     assert found is not None and (found["Paid"], str(found["Total"])) == ("2026-01-02T03:04:05.1234567", "1.0000000001")
-    assert relay.alerts() == []
+    (notice,) = relay.alerts()
+    assert (notice["kind"], notice["last_error"]) == ("columns", "Total was decimal(20, 4) and is decimal(38, 10)")
+    relay.advance(hours=2)
+    assert len(relay.alerts()) == 1, "once"
+
+
+CONTINUE = '"dbo.Orders"\nlost_columns = "continue"'
+
+
+def test_a_column_that_is_gone_is_told_and_the_rest_is_sent(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(table=CONTINUE))
+    relay.insert(1)
+    relay.reject(1, 503)
+    relay.advance(30)
+    relay.execute("ALTER TABLE dbo.Orders DROP COLUMN Secret")
+    relay.accept_all()
+    relay.execute("INSERT INTO dbo.Orders VALUES (2, N'a', 1), (3, N'b', 2)")
+    assert relay.advance(hours=1, until=lambda: relay.ledger() == [] and all(relay.accepted(order) for order in (1, 2, 3)))
+    assert set(relay.accepted(2)) == {"OrderId", "Customer", "Total"}  # type: ignore[arg-type]
+    relay.advance(hours=2)
+    assert [notice["last_error"] for notice in relay.alerts("columns")] == ["Secret is gone"], "once"
+    assert relay.alerts("stalled"), "the trigger's extension read the columns at its start; recovery does its work"
+
+
+def test_a_relay_stops_at_a_column_that_is_gone_unless_it_may_go_on(relay: Relay) -> None:
+    relay.insert(1)
+    relay.advance(30)
+    relay.execute("ALTER TABLE dbo.Orders DROP COLUMN Secret")
+    relay.execute("INSERT INTO dbo.Orders VALUES (2, N'a', 1)")
+    relay.advance(hours=1)
+    assert relay.accepted(2) is None
+    (notice,) = relay.alerts("unable")
+    assert "a column that the app read at its start is gone" in notice["last_error"]
+    relay.execute("ALTER TABLE dbo.Orders ADD Secret nvarchar(40) NULL")
+    assert relay.advance(hours=2, until=lambda: relay.accepted(2) is not None and relay.ledger() == [])
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_named_column_that_is_gone(make_relay: Callable[..., Relay], restarted: bool) -> None:
+    relay = make_relay(changed_config(table=f'{CONTINUE}\nsend = ["OrderId", "Total", "Secret"]'))
+    relay.insert(1)
+    relay.advance(30)
+    if restarted:
+        relay.stack.host.kill()  # type: ignore[union-attr]
+    relay.execute("ALTER TABLE dbo.Orders DROP COLUMN Secret")
+    relay.execute("UPDATE dbo.Orders SET Total = 7")
+    if restarted:
+        relay.stack.host.start()  # type: ignore[union-attr]
+    assert relay.advance(hours=1, until=lambda: relay.ledger() == [] and str((relay.accepted(1) or {}).get("Total")) == "7.0000")
+    relay.advance(hours=2)
+    assert set(relay.accepted(1)) == {"OrderId", "Total"}  # type: ignore[arg-type]
+    assert [notice["last_error"] for notice in relay.alerts("columns")] == ["Secret is gone"], "once"
+
+
+def test_what_is_made_of_a_column_that_is_gone_stops_the_relay(make_relay: Callable[..., Relay]) -> None:
+    relay = make_relay(changed_config(table=f'{CONTINUE}\nwhere = "Secret IS NOT NULL"'))
+    relay.insert(1)
+    relay.advance(30)
+    relay.execute("ALTER TABLE dbo.Orders DROP COLUMN Secret")
+    relay.execute("UPDATE dbo.Orders SET Total = 7")
+    relay.advance(hours=1)
+    (notice,) = relay.alerts("unable")
+    assert "relays.where of dbo.Orders" in notice["last_error"] and "Secret" in notice["last_error"]
+    relay.execute("ALTER TABLE dbo.Orders ADD Secret nvarchar(40) NOT NULL DEFAULT N'back'")
+    assert relay.advance(hours=2, until=lambda: str((relay.accepted(1) or {}).get("Total")) == "7.0000")

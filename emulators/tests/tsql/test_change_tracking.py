@@ -145,6 +145,18 @@ def test_no_mask_without_column_tracking(client: Client) -> None:
     assert client.rows("SELECT is_track_columns_updated_on FROM sys.change_tracking_tables") == [(0,)]
 
 
+def test_masks_of_two_changes_are_told_apart_by_the_version(tracked: Client) -> None:
+    """What one transaction wrote is what has changed since the version before it."""
+    tracked.rows(THREE)
+    tracked.rows("UPDATE dbo.T SET A = 5 WHERE Id = 1; WITH CHANGE_TRACKING_CONTEXT (0x01) UPDATE dbo.T SET B = 5 WHERE Id = 1")
+    in_mask = ", ".join(
+        f"CHANGE_TRACKING_IS_COLUMN_IN_MASK(COLUMNPROPERTY(OBJECT_ID(N'dbo.T'), '{name}', 'ColumnId'), c.SYS_CHANGE_COLUMNS)"
+        for name in "AB"
+    )
+    text = f"SELECT c.SYS_CHANGE_VERSION, c.SYS_CHANGE_CONTEXT, {in_mask} FROM CHANGETABLE(CHANGES dbo.T, {{}}) c"
+    assert tracked.rows(text.format(1)) == [(3, b"\x01", 1, 1)] and tracked.rows(text.format(2)) == [(3, b"\x01", 0, 1)]
+
+
 def test_context_is_that_of_the_last_statement(tracked: Client) -> None:
     tracked.rows(THREE)
     tracked.rows(
