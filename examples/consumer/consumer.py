@@ -17,7 +17,7 @@ from changes import Change, NoChange, read
 from signatures import signed_by_one_of
 from store import Store, open_store
 
-_BATCH = "application/cloudevents-batch+json"
+_LINES = "application/x-ndjson"
 _LARGEST_BODY_BYTES = 64 * 2**20
 _RETRY_SECONDS = "5"
 _log = logging.getLogger("consumer")
@@ -40,11 +40,11 @@ class Consumer:
         if self._secrets and not signed_by_one_of(self._secrets, request.headers, body):
             return _answer(401, {"error": "the signature is missing or wrong"})
         try:
-            document = json.loads(_plain(body, request.headers.get("Content-Encoding")), parse_float=Decimal)
+            document = _document(_plain(body, request.headers.get("Content-Encoding")), request.content_type)
         except (ValueError, RecursionError, zlib.error):
             return _answer(400, {"error": "the body is not JSON"})
         try:
-            if request.content_type == _BATCH:
+            if isinstance(document, list):
                 return await self._batch(document)
             change = read(document)
             await asyncio.to_thread(self._store.apply, [change])
@@ -55,18 +55,18 @@ class Consumer:
             return _answer(503, {"error": "try again"}, {"Retry-After": _RETRY_SECONDS})
         return _answer(200, {"id": change.id})
 
-    async def _batch(self, document: Any) -> web.Response:
-        """All that can be read is one transaction; each event has a status of its own."""
-        if not isinstance(document, list):
-            return _answer(400, {"error": "a batch is a JSON array"})
+    async def _batch(self, documents: list[Any]) -> web.Response:
+        """All that can be read is one transaction; each event has a status of its own, by its id or else by its place."""
         good: list[Change] = []
         results: list[dict[str, Any]] = []
-        for item in document:
+        for index, document in enumerate(documents):
+            named = isinstance(document, dict) and isinstance(document.get("id"), str)
+            results.append({"id": document["id"]} if named else {"index": index})
             try:
-                good.append(read(item))
-                results.append({"id": item.get("id"), "status": 200})
+                good.append(read(document))
+                results[-1]["status"] = 200
             except NoChange:
-                results.append({"id": item.get("id") if isinstance(item, dict) else None, "status": 422})
+                results[-1]["status"] = 422
         await asyncio.to_thread(self._store.apply, good)
         return _answer(207, {"results": results})
 
@@ -84,6 +84,13 @@ async def serve(store: Store, port: int, secrets: Sequence[str] = (), host: str 
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     return runner
+
+
+def _document(text: bytes, content_type: str) -> Any:
+    """One event, or a list of them: a JSON array, or one JSON text a line."""
+    if content_type == _LINES:
+        return [json.loads(line, parse_float=Decimal) for line in text.splitlines() if line.strip()]
+    return json.loads(text, parse_float=Decimal)
 
 
 def _plain(body: bytes, encoding: str | None) -> bytes:

@@ -35,7 +35,8 @@ def load_table(database: Database, config: RelayConfig, site: str, app: Config, 
     MaxBatchSize of host.json.
 
     Raises:
-        ConfigError: as :func:`describe_table`; or SQL Server does not take the condition, a security policy can hide rows, or the relay belongs to another app.
+        ConfigError: as :func:`describe_table`; or SQL Server does not take the condition, a security policy can hide rows, or the
+            relay belongs to another app.
         DatabaseError: the database cannot be reached.
     """
     table, policies = describe_table(database, config, site, app, batch_rows)

@@ -31,6 +31,7 @@ TOTAL = TableColumn("Total", "decimal", 9, 10, 2)
 NOTE = TableColumn("Note", "nvarchar", 80, 0, 0, nullable=False)
 ORDERS = table((KEY,), TOTAL, NOTE)
 TARGET = TargetConfig(name="api", url="https://api.example/rows")
+GUID = "00000000-0000-0000-0000-00000000000a"
 DELETE_PATH = "DELETE /{OrderId}"
 RELAYS = {
     "cloudevents": {},
@@ -191,9 +192,10 @@ def _one(value: TableColumn) -> Table:
         (column("V", "varbinary", 4), ["", "AP/7", "AP/7AA=="], ["AP/7AP/7AP/7", "AP", "A-_="]),
         (column("V", "binary", 4), ["AP/7AA=="], ["AP/7", ""]),
         (column("V", "timestamp", 8), ["AAAAAAAAB9E="], ["AAAA"]),
-        (column("V", "uniqueidentifier", 16), ["00000000-0000-0000-0000-00000000000a"], ["00000000-0000-0000-0000-00000000000A", "x"]),
+        (column("V", "uniqueidentifier", 16), [GUID], [GUID.upper(), "x"]),
         (column("V", "date", 3), ["2026-02-28", "0001-01-01"], ["2026-13-01", "2026-02-28T00:00:00"]),
-        (column("V", "datetime", 8, 23, 3), ["2026-02-28T23:59:59", "2026-02-28T23:59:59.997"], ["2026-02-28T23:59:59.9", "2026-02-28 23:59:59"]),
+        (column("V", "datetime", 8, 23, 3), ["2026-02-28T23:59:59", "2026-02-28T23:59:59.997"], ["2026-02-28T23:59:59.9"]),
+        (column("V", "datetime", 8, 23, 3), [], ["2026-02-28 23:59:59"]),
         (column("V", "datetime2", 8, 27, 7), ["2026-02-28T23:59:59.0000001"], ["2026-02-28T23:59:59.1", "2026-02-28T24:00:00"]),
         (column("V", "datetime2", 6, 19, 0), ["2026-02-28T23:59:59"], ["2026-02-28T23:59:59.1"]),
         (column("V", "smalldatetime", 4), ["2026-02-28T23:59:00"], ["2026-02-28T23:59:59"]),

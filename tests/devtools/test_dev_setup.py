@@ -181,12 +181,32 @@ def test_files_of_init_and_check_config_lie_where_the_caller_is(
     dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, program in (("init", "devtools.init_config"), ("check-config", "devtools.check_config")):
+    for name, program in (
+        ("init", "devtools.init_config"),
+        ("check-config", "devtools.check_config"),
+        ("schema", "devtools.schema"),
+    ):
         assert dev.SUBCOMMANDS[name][1](["mine.toml"]) == [["-m", program, "--from", str(tmp_path), "mine.toml"]]
 
 
 @pytest.mark.parametrize(
-    "name", ["init", "check-config", "demo", "start", "sql", "sim", "chaos", "test", "check", "bench", "lock", "setup"]
+    "name",
+    [
+        "init",
+        "check-config",
+        "schema",
+        "asyncapi",
+        "demo",
+        "start",
+        "sql",
+        "sim",
+        "chaos",
+        "test",
+        "check",
+        "bench",
+        "lock",
+        "setup",
+    ],
 )
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_installs_nothing(tmp_path: Path, name: str, flag: str) -> None:

@@ -63,9 +63,19 @@ def test_a_batch_has_a_status_for_each_event(consumer: RunningConsumer) -> None:
     assert known(consumer) == {1, 3}
 
 
+@pytest.mark.parametrize("lines", [False, True], ids=["array", "lines"])
+def test_a_batch_of_events_without_ids_has_places(consumer: RunningConsumer, lines: bool) -> None:
+    bodies = [event(number, form="plain")[0].decode() for number in (1, 2)]
+    bodies.insert(1, '{"table": "dbo.Orders"}')
+    body, kind = ("\n".join(bodies), "application/x-ndjson") if lines else (f"[{','.join(bodies)}]", "application/json")
+    answer = requests.post(consumer.url, body, headers={"Content-Type": kind}, timeout=10)
+    assert answer.status_code == 207 and known(consumer) == {1, 2}
+    assert answer.json()["results"] == [{"index": 0, "status": 200}, {"index": 1, "status": 422}, {"index": 2, "status": 200}]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
-    [("{", 400), ("[" * 100_000, 400), ("[]", 422), ('{"a": 1}', 422), ('{"table": 1, "operation": "upsert"}', 422)],
+    [("{", 400), ("[" * 100_000, 400), ("1", 422), ('{"a": 1}', 422), ('{"table": 1, "operation": "upsert"}', 422)],
 )
 def test_what_can_never_be_taken_is_refused(consumer: RunningConsumer, body: str, status: int) -> None:
     assert requests.post(consumer.url, body, headers={"Content-Type": EVENT}, timeout=10).status_code == status

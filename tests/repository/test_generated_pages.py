@@ -18,5 +18,18 @@ def test_a_stale_drawing_is_noticed() -> None:
 
 def test_the_drawing_of_the_rooms_points_down_only() -> None:
     arrows = [tuple(line.split(" --> ")) for line in pages.rooms().splitlines() if " --> " in line]
-    order = ["watchdog", "operations", "recovery", "relay", "app", "notices", "database", "target", "http", "config", "rules"]
+    order = [
+        "watchdog",
+        "operations",
+        "recovery",
+        "relay",
+        "app",
+        "contract",
+        "notices",
+        "database",
+        "target",
+        "http",
+        "config",
+        "rules",
+    ]
     assert arrows and all(order.index(upper.strip()) < order.index(lower.strip()) for upper, lower in arrows)

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from rowpost.config.sections import TargetConfig
 from tests.harness.example_consumer import RunningConsumer, open_store
 from tests.harness.running_relay import Relay, changed_config
 
 SECRET = "whsec_" + "c2VjcmV0" * 5
+BATCHES = [["batch = 5"], ["batch = 5", 'format = "plain"', 'batch_format = "ndjson"']]
+MANNERS = [[], *(BATCHES if "batch" in TargetConfig.__struct_fields__ else [])]
 
 
 @pytest.fixture
@@ -30,8 +33,11 @@ def table(relay: Relay) -> dict[int, tuple[str, Decimal]]:
     return {row[0]: (row[1], row[2]) for row in relay.execute("SELECT OrderId, Customer, Total FROM dbo.Orders")}
 
 
-def test_the_copy_is_the_table_after_an_outage(make_relay: Callable[..., Relay], consumer: RunningConsumer) -> None:
-    relay = make_relay(with_signatures(), downstream_url=consumer.url)
+@pytest.mark.parametrize("lines", MANNERS, ids=["single", "batch", "lines"][: len(MANNERS)])
+def test_the_copy_is_the_table_after_an_outage(
+    make_relay: Callable[..., Relay], consumer: RunningConsumer, lines: list[str]
+) -> None:
+    relay = make_relay(with_signatures(*lines), downstream_url=consumer.url)
     relay.insert(*range(1, 9))
     relay.advance(60, until=lambda: len(copy(consumer)) == 8)
     assert copy(consumer) == table(relay)
@@ -62,7 +68,7 @@ def test_a_resync_removes_what_does_not_exist(make_relay: Callable[..., Relay], 
     assert set(copy(consumer)) == {2}
 
 
-def with_signatures() -> str:
-    """CONFIG with a signature and compression of what is sent."""
-    text = changed_config(timeout='"5s"\ngzip = 200')
+def with_signatures(*lines: str) -> str:
+    """CONFIG with a signature and compression of what is sent, and further lines of the target."""
+    text = changed_config(timeout="\n".join(['"5s"', "gzip = 200", *lines]))
     return text.replace("[notifications]", f'[targets.signature]\nsecrets = ["{SECRET}"]\n[notifications]', 1)

@@ -35,8 +35,9 @@ SELECT @source, ''
  WHERE NOT EXISTS (SELECT 1 FROM dbo.rowpost_sources WITH (UPDLOCK, HOLDLOCK) WHERE source = @source);
 
 -- name: floor
--- The lock lasts to the end of the transaction: no resync is completed between this look and what is put.
-SELECT floor FROM dbo.rowpost_sources WITH (REPEATABLEREAD) WHERE source = :source;
+-- The lock lasts to the end of the transaction: no resync is completed between this look and what is put. Who puts rows of the same
+-- table waits too, so that no two of them can wait for each other in a circle.
+SELECT floor FROM dbo.rowpost_sources WITH (UPDLOCK, HOLDLOCK) WHERE source = :source;
 
 -- name: put
 -- UPDLOCK and HOLDLOCK hold the row, or the gap where it will be: of two who put the same new row one waits. That is safer than
