@@ -81,15 +81,14 @@ def test_an_erp_with_paths_and_oauth_2(make_relay: Make, servers: ExitStack, tmp
     order(relay, 1)
     order(relay, 2, "draft")
     relay.advance(5)
-    put, delete = sorted(erp.api.asked, key=lambda asked: asked.path)
+    (put,) = erp.api.asked  # a draft that was never sent needs no deletion
     assert (put.method, put.path) == ("PUT", "/api/v2/orders/1")
-    assert (delete.method, delete.path) == ("DELETE", "/api/v2/orders/2")  # the ERP may hold what is a draft now
     assert json.loads(put.body) == {"OrderId": 1, "Customer": "Ada", "Total": "10.5000", "Status": "open"}
     assert put.headers["Authorization"].startswith("Bearer token-")
     relay.execute("UPDATE sales.Orders SET Status = N'draft' WHERE OrderId = 1")
     relay.execute("UPDATE sales.Orders SET Status = N'open' WHERE OrderId = 2")
     relay.advance(5)
-    assert sorted((asked.method, asked.path) for asked in erp.api.asked[2:]) == [
+    assert sorted((asked.method, asked.path) for asked in erp.api.asked[1:]) == [
         ("DELETE", "/api/v2/orders/1"),
         ("PUT", "/api/v2/orders/2"),
     ]
