@@ -28,7 +28,7 @@ def pauses(record: Record) -> Iterator[Violation]:
         at = record.at(attempt.at)
         if record.plan.settings.answers_each and attempt.outcome != "down":
             continue  # that was said of this event only
-        asked = max(retry_after(record, at, attempt), default=0.0) if asked_for_a_pause(attempt) else 0.0
+        asked = min(retry_after(record, at, attempt), default=0.0) if asked_for_a_pause(attempt) else 0.0
         if not asked or attempt.number in record.unanswered or attempt.status is None:
             continue
         key = attempt.headers["Idempotency-Key"]

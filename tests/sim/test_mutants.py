@@ -104,6 +104,32 @@ BY_DIMENSION = {  # seeds that have the dimension in which the defect shows; res
     "unable-untold": 20024,
     "rest-untold": 20122,
     "epoch-ignored": 20051,
+    "rest-is-not-sent": 20228,
+    "no-search": 20228,
+    "deaf-to-pauses": 20285,
+}
+OF_BATCHES = {  # a scenario, and the rule that finds the defect
+    "missing-is-delivered": (
+        plan(
+            1,
+            200,
+            Action(0.5, "rules", {"rules": [{"match": {"path": "/rows", "key": {"Id": 1}}, "status": 422, "omit": True}]}),
+            change(1, r1="insert", r2="insert"),
+            rules(100),
+            settings=replace(SETTINGS, batch=10, answers_each=207),
+        ),
+        "delivered",
+    ),
+    "refused-by-inference": (
+        plan(
+            1,
+            200,
+            rules(0.5, (4, 422, None)),
+            change(1, r1="insert", r2="insert", r3="insert", r4="insert"),
+            settings=replace(SETTINGS, batch=10, rejected="dead_letter"),
+        ),
+        "deaths",
+    ),
 }
 OF_FILTERS = {"leaves-unsaid": 62, "echo-unproved": 175, "base-unproved": 175}
 OF_NUMBERS = {"wrong-place": 700001, "records-only": 700001}  # rows are in flight, retrying, detached and pending at some look
@@ -130,6 +156,13 @@ def broken(runner: Runner, mutant: str | None, scenario: Plan, seeds: range) -> 
 def test_a_scenario_finds_the_defect_and_nothing_else(runner: Runner, mutant: str) -> None:
     assert broken(runner, None, SCENARIOS[mutant], range(3)) == set()
     assert broken(runner, mutant, SCENARIOS[mutant], SEEDS) & {"delivered", "cursor", "order"}
+
+
+@pytest.mark.parametrize("mutant", sorted(OF_BATCHES))
+def test_a_scenario_with_batches_finds_the_defect(runner: Runner, mutant: str) -> None:
+    scenario, rule = OF_BATCHES[mutant]
+    assert broken(runner, None, scenario, range(3)) == set()
+    assert rule in broken(runner, mutant, scenario, SEEDS)
 
 
 @pytest.mark.parametrize("mutant", sorted(BY_SEED))
@@ -167,4 +200,5 @@ def test_numbers_that_are_wrong_are_found(runner: Runner, mutant: str) -> None:
 
 
 def test_each_defect_is_looked_for() -> None:
-    assert set(MUTANTS) == set(SCENARIOS) | set(BY_SEED) | set(BY_DIMENSION) | set(OF_FILTERS) | set(OF_NUMBERS) | SURVIVES
+    known = (SCENARIOS, OF_BATCHES, BY_SEED, BY_DIMENSION, OF_FILTERS, OF_NUMBERS, SURVIVES)
+    assert set(MUTANTS) == {name for names in known for name in names}
