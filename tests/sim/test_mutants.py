@@ -104,7 +104,7 @@ BY_DIMENSION = {  # seeds that have the dimension in which the defect shows; res
     "rest-untold": 20122,
     "epoch-ignored": 20051,
 }
-OF_FILTERS = {"leaves-unsaid": 62, "echo-unproved": 175, "base-unproved": 175}
+OF_FILTERS = {"leaves-unsaid": 62, "echo-unproved": 26, "base-unproved": 26}
 OF_NUMBERS = {"wrong-place": 700001, "records-only": 700001}  # rows are in flight, retrying, detached and pending at some look
 PLAIN = FEATURES - set(DIMENSIONS)
 
