@@ -328,7 +328,7 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "deaf-to-pauses": lambda: [(Pacer, "heard", lambda self, answer, begun: None)],  # what the target asks for is for one row only
     "leaves-unsaid": _leave_unsaid,  # a row that does not meet the condition any more is left out instead of deleted
     "base-unproved": lambda: [  # the base of the masks moves on while changes are not delivered yet
-        _rewritten("move_watch_base", (r"AND NOT EXISTS[\s\S]*?IS NOT NULL\)", ""))
+        _rewritten("move_watch_base", (r"IF NOT EXISTS", "IF 1 = 1 OR NOT EXISTS"))
     ],
     "echo-unproved": lambda: [  # a change of the other side is left out whatever somebody else changed just before
         _rewritten("fragments/echoes", (r"AND \(w\.SYS_CHANGE_COLUMNS IS NULL[^;]*;", ";"))

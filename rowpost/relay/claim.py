@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -129,8 +130,9 @@ def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubt
         results = database.run(statement, to_json(keys), int(doubtful), READ_BYTES, ROW_BYTES_AT_MOST)
     except DatabaseError as error:
         failed, results = True, error.results
-        if not results and not error.lost:
-            database.run(table.statement("guard"))
+        if not results and not error.lost:  # the statement as a whole: it has not looked after the leases
+            with suppress(DatabaseError):
+                database.run(table.statement("guard"))
         if len(results) < _BEFORE_VALUES:
             keys = _true_keys(database, table, keys, error)
             results = database.run(statement, to_json(keys), int(doubtful), NOTHING, ROW_BYTES_AT_MOST)

@@ -146,10 +146,10 @@ def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
         except Exception as error:
             row.unreadable = type(error).__name__
         row.unread = False
-    elif number in reading.sizes:
-        row.size = reading.sizes[number]
     elif number in reading.left:
         row.values, row.unread, row.ignored = None, False, row.new or table.relay.leaving == "ignore"
+    elif number in reading.sizes:
+        row.size = reading.sizes[number]
     elif number in reading.asked:
         found = reading.missing.get(number)
         row.values, row.unread, row.obstacle = None, False, obstacle(found)

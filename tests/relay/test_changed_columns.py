@@ -100,3 +100,20 @@ def test_rows_of_a_resync_say_nothing(relay: Relay) -> None:
     assert said(relay, 1) == ["Total"]
     relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").raise_for_status()  # type: ignore[union-attr]
     assert relay.advance(hours=1, until=lambda: said(relay, 1) == "unknown")
+
+
+def test_the_base_follows_though_a_row_waits(relay: Relay) -> None:
+    """Its change lies behind the cursor, and nothing that is known of it is lost."""
+    relay.insert(1, 2)
+    settled(relay)
+    relay.execute("UPDATE dbo.Orders SET Secret = N'x' WHERE OrderId = 1")
+    relay.advance(5)
+    relay.execute("UPDATE dbo.Orders SET Secret = N'y' WHERE OrderId = 2")
+    relay.advance(5)
+    relay.reject(3, 503)
+    relay.insert(3)
+    relay.advance(330)
+    assert relay.ledger(), "it waits"
+    relay.execute("UPDATE dbo.Orders SET Total = 3 WHERE OrderId = 1")
+    relay.advance(5)
+    assert said(relay, 1) == ["Total"]

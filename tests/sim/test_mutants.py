@@ -131,7 +131,7 @@ OF_BATCHES = {  # a scenario, and the rule that finds the defect
         "deaths",
     ),
 }
-OF_FILTERS = {"leaves-unsaid": 62, "echo-unproved": 175, "base-unproved": 175}
+OF_FILTERS = {"leaves-unsaid": 62, "echo-unproved": 26, "base-unproved": 26}
 OF_NUMBERS = {"wrong-place": 700001, "records-only": 700001}  # rows are in flight, retrying, detached and pending at some look
 PLAIN = FEATURES - set(DIMENSIONS)
 

@@ -10,9 +10,9 @@ hands, and the key as the lease spells it; 2. the clock, the newest version, whe
 client's columns, the relay's epoch, the database's mark, the number of the last look at its life, and the circuit breaker; 3. if keys
 are doubtful, the leases in hand: the number of the key that names it, if any,
 its end, its key; 4. for each key: whether the row is there, whether its change counts, the mask of its
-changed columns if that is known, whether it is new and has not changed since, the key, and the row's own spelling of it; 5. what change tracking says of rows that are not there,
-as missing_rows.sql has it; 6. and 7. as read_rows.sql has them, and a third one if the relay has a condition; 8. the columns that are
-masked.
+changed columns if that is known, whether it is new and has not changed since, the key, and the row's own spelling of it; 5. what change
+tracking says of rows that are not there, as missing_rows.sql has it; 6. and 7. as read_rows.sql has them, and a third one if the relay
+has a condition; 8. the columns that are masked.
 Locks: none that last; if a lease is at four hand-outs, the trigger's lock for one update.
 If the connection dies: the leases lapse within a minute and the rows come again.
 */
