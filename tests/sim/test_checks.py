@@ -91,7 +91,7 @@ def test_a_hold_that_is_not_in_the_lease_is_seen(healthy: Record) -> None:
 
 def test_a_column_above_the_ceiling_is_seen(healthy: Record) -> None:
     settings = replace(SETTINGS, send=("Note", "Total", "Extra"))
-    assert broken(healthy, plan=replace(PLAN, settings=settings)) == {"columns"}
+    assert broken(healthy, plan=replace(PLAN, settings=settings)) == {"columns", "contract"}
 
 
 def test_a_choice_that_is_not_the_one_in_force_is_seen(healthy: Record) -> None:

@@ -128,6 +128,8 @@ REQUESTS = {
     "get_columns": ("GET", "/api/relays/dbo.Orders/columns"),
     "put_columns": ("PUT", "/api/relays/dbo.Orders/columns"),
     "delete_columns": ("DELETE", "/api/relays/dbo.Orders/columns"),
+    "get_schema": ("GET", "/api/relays/dbo.Orders/schema"),
+    "get_asyncapi": ("GET", "/api/asyncapi"),
     "get_dead_letters": ("GET", "/api/relays/dbo.Orders/dead-letters"),
     "replay_dead_letters": ("POST", "/api/relays/dbo.Orders/dead-letters/replay"),
     "retry_now": ("POST", "/api/relays/dbo.Orders/retry"),
