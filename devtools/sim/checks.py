@@ -13,6 +13,7 @@ from devtools.sim.besides import overdue, repeats, strangers, told_of_trouble, u
 from devtools.sim.consumer import one_content, same_as_the_database
 from devtools.sim.contents import fresh, same_value
 from devtools.sim.judging import Violation, lapsed, posts_by_row
+from devtools.sim.marks import as_wanted, marked, once
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
 from devtools.sim.telling import alarms, dead_letters, notices
@@ -23,12 +24,12 @@ from rowpost.rules.lifecycle import allowed
 def check(record: Record) -> list[Violation]:
     """All violations of a run: each relay is judged on its own."""
     if record.restores:  # versions have begun again: what counts is what a consumer has in the end
-        return [violation for rule in (one_content, same_as_the_database, harness) for violation in rule(record)]
+        return [violation for rule in (one_content, same_as_the_database, marked, once, harness) for violation in rule(record)]
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
         rules += [patience, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, harness]
-        rules += [fresh, overdue, repeats, unreadable, told_of_trouble]
+        rules += [fresh, overdue, repeats, unreadable, told_of_trouble, marked, once, as_wanted]
     found = [violation for rule in rules for violation in rule(record)]
     for other in record.others:
         found += [replace(v, text=f"{other.lane}: {v.text}", lane=other.lane) for rule in rules for v in rule(other)]

@@ -41,6 +41,7 @@ class Settings:
     probe: int = 300
     timeout: int = 5
     computed: bool = False  # whether the table has a computed column that can fail
+    initial: bool = False  # whether each relay begins with a snapshot
 
     @property
     def ceiling(self) -> tuple[str, ...]:
@@ -142,7 +143,7 @@ class Plan:
             if action.kind == "rules":
                 values["rules"] = [rule for rule in values["rules"] if rule.get("status") != 207]
             actions.append(replace(action, values=values))
-        settings = replace(self.settings, computed=False)
+        settings = replace(self.settings, computed=False, initial=False)
         alone = {"lanes": (MAIN,), "dimensions": frozenset(), "starts": (0.0, 0.0)}
         return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0, settings=settings, **alone)
 
