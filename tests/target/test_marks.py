@@ -49,7 +49,8 @@ def test_a_bare_row_and_a_request_without_a_body_have_it_in_the_header(raw: RawS
 
 def test_a_template_can_name_it_and_it_is_an_empty_text_without(raw: RawServer, tmp_path: Path) -> None:
     body = '{"id": "{OrderId}", "load": "{$snapshot}"}'
-    more = f'upsert = "PUT /orders/{{OrderId}}"\nbody = \'{body}\'\nquery = {{s = "{{$snapshot}}"}}\n'
+    more = 'delete = "DELETE /orders/{OrderId}"\n'
+    more += f'upsert = "PUT /orders/{{OrderId}}"\nbody = \'{body}\'\nquery = {{s = "{{$snapshot}}"}}\n'
     api = sender(raw, tmp_path, more)
     (with_mark,), (without,) = sent(api, SNAPSHOT), sent(api, None)
     assert with_mark.json == {"id": 7, "load": SNAPSHOT} and with_mark.query == f"s={SNAPSHOT}"
