@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from typing import Any
 
 import azure.durable_functions as df
@@ -22,7 +21,6 @@ from rowpost.relay.batch import Outcome
 from rowpost.relay.rows_line import Doer, rows_line
 
 _log = logging.getLogger("rowpost.recovery")
-_LONG_SECONDS = 5  # after a redelivery that took so long the next survey comes first
 _PAUSE_SECONDS = 60  # at least, after a redelivery in which nothing succeeded; less if the first round comes sooner
 
 
@@ -49,9 +47,7 @@ def blueprint(app: App) -> df.Blueprint:
         if not await in_thread(goes_on, app, request["relay"], request.get("number", 0)):
             return {"pause_seconds": 0, "more": False}  # the next survey ends it
         await verify_first(client, app)
-        begun = time.monotonic()
         outcome = await in_thread(redeliver, app, request["relay"])
-        took = time.monotonic() - begun
         if outcome.doubted:
             await doubt(client, app)
         if outcome.closed:
@@ -65,7 +61,7 @@ def blueprint(app: App) -> df.Blueprint:
             await in_thread(looks_again, app, request["relay"], request.get("number", 0), pause)
         # Rows that have failed now, or meanwhile, are planned by the survey: thousands of others do not come first.
         full = outcome.rows >= rows_at_most(app.config.target(app.table(request["relay"]).relay.target))
-        more = outcome.settled > 0 and full and not outcome.failed and took < _LONG_SECONDS
+        more = outcome.settled > 0 and full and not outcome.failed and not outcome.slow
         return {"pause_seconds": pause, "more": more}
 
     @functions.function_name("resync_step")

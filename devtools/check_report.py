@@ -13,6 +13,7 @@ from msgspec import Struct
 from devtools.retry_schedule import RetrySchedule
 
 _EXAMPLE_START = datetime(2026, 1, 5, 8)  # a Monday: when the row of the example fails first
+_INITIAL = {"changes": "changes from now on", "snapshot": "the rows that are there, once, and changes from now on"}
 _ON_GAP = {"resync": "people are told, and a resync is ordered", "notify": "people are told, and nothing else is done"}
 
 
@@ -106,6 +107,7 @@ def as_text(report: Report) -> str:
             lines.append(f"    lease table       {relay['lease_table']}")
             lines.append(f"    sends             {', '.join(relay['send']) if relay['send'] else 'all columns, also later ones'}")
             lines.append(f"    updates count     {', '.join(relay['watch']) if relay['watch'] else 'of any column'}")
+            lines.append(f"    begins with       {_INITIAL[relay['initial']]}")
             lines.append(f"    after a gap       {_ON_GAP[relay['on_gap']]}")
             for name, value in relay["sending"].items():
                 lines.append(f"    {name:17} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")

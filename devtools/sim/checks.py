@@ -14,6 +14,7 @@ from devtools.sim.consumer import one_content, same_as_the_database, same_as_the
 from devtools.sim.contents import fresh, same_value
 from devtools.sim.contract import contract
 from devtools.sim.judging import Violation, lapsed, posts_by_row
+from devtools.sim.marks import as_wanted, marked, once
 from devtools.sim.pausing import pauses
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
@@ -25,15 +26,17 @@ from rowpost.rules.lifecycle import allowed
 def check(record: Record) -> list[Violation]:
     """All violations of a run: each relay is judged on its own."""
     if record.restores:  # versions have begun again: what counts is what a consumer has in the end
-        return [violation for rule in (one_content, same_as_the_database, contract, harness) for violation in rule(record)]
+        return [
+            violation for rule in (one_content, same_as_the_database, marked, once, contract, harness) for violation in rule(record)
+        ]
     if record.plan.settings.filter:  # what arrives is not what has changed
-        own = (one_content, same_as_the_filtered_source, transitions, quiet, contract, harness)
+        own = (one_content, same_as_the_filtered_source, transitions, quiet, marked, once, contract, harness)
         return [*(violation for rule in own for violation in rule(record)), *strangers(record)]
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
         rules += [patience, pauses, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, harness]
-        rules += [fresh, overdue, repeats, unreadable, told_of_trouble, contract]
+        rules += [fresh, overdue, repeats, unreadable, told_of_trouble, marked, once, as_wanted, contract]
     found = [violation for rule in rules for violation in rule(record)]
     for other in record.others:
         found += [replace(v, text=f"{other.lane}: {v.text}", lane=other.lane) for rule in rules for v in rule(other)]

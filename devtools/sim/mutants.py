@@ -24,7 +24,7 @@ import triggers.watchdog
 from orchestrators.recoveries import ensure_recovery
 from rowpost.app import KnownLife
 from rowpost.database import statements
-from rowpost.database.connection import DatabaseError
+from rowpost.database.connection import Database, DatabaseError
 from rowpost.database.names import literal
 from rowpost.database.table import Table
 from rowpost.notices.channel import SENT
@@ -283,6 +283,24 @@ def _leave_unsaid() -> list[Replacement]:
     return [(rowpost.relay.claim, "take_values", take)]
 
 
+def _position_first() -> list[Replacement]:
+    original = Database.run
+
+    def run(self: Database, sql: str, *parameters: Any) -> Any:
+        if sql.startswith("-- rowpost: queue_page.sql"):
+            resync, pages, _, _, position = parameters
+            original(self, "UPDATE rowpost.Resyncs SET Position = ? WHERE Resync = ? AND Pages = ?;", position, resync, pages)
+        return original(self, sql, *parameters)
+
+    return [(Database, "run", run)]
+
+
+def _in_both(files: tuple[str, str], pattern: str, replacement: str) -> list[Replacement]:
+    """Two statements of the app, with the same replaced in each."""
+    one, other = (_rewritten(file, (pattern, replacement))[2] for file in files)
+    return [(statements, "body", lambda name: other(name) if name == files[1] else one(name))]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -317,6 +335,16 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "epoch-ignored": _without_epochs,  # change versions that begin again are taken for those that were before
     # decimals go out as numbers, whatever ``numbers`` says
     "decimals-as-numbers": lambda: [(rowpost.target.event, "numbers_in", lambda data, numbers: data)],
+    "position-first": _position_first,  # the position of a snapshot is moved before its page is in the ledger
+    "page-of-the-future": lambda: _in_both(  # rows of a snapshot get a version that is later than they are
+        ("resync_first_page", "resync_next_page"),
+        r"= CHANGE_TRACKING_CURRENT_VERSION\(\)",
+        "= CHANGE_TRACKING_CURRENT_VERSION() + 3",
+    ),
+    "mark-by-record": lambda: _in_both(  # a newer change of a row that a snapshot has queued is marked as well
+        ("lease_for_redelivery", "fetch_records"), r"CASE WHEN g\.ResyncVersion = g\.ChangeVersion THEN g\.Resync END", "g.Resync"
+    ),
+    "snapshot-each-time": lambda: [_rewritten("order_resync", (r"AND InitialSnapshot IS NULL", ""))],  # it is not remembered
     "wrong-place": lambda: [_rewritten("fragments/place_of_lease", (r"[\s\S]+", "'pending'"))],  # all leases count as one kind
     "records-only": lambda: [_rewritten("status", (r"WHERE k\.UpTo IS NULL", "WHERE 1 = 0"))],  # status counts records alone
     "missing-is-delivered": _missing_is_delivered,  # an id that an answer with statuses does not name counts as delivered

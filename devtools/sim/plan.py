@@ -46,6 +46,7 @@ class Settings:
     rate: str = ""
     answers_each: int = 0  # the status of the API's answers to batches if they have one for each event; 0: one for all
     api_events: int | None = None  # the API takes no more in a request
+    initial: bool = False  # whether each relay begins with a snapshot
 
     @property
     def ceiling(self) -> tuple[str, ...]:
@@ -147,7 +148,9 @@ class Plan:
             if action.kind == "rules":
                 values["rules"] = [rule for rule in values["rules"] if rule.get("status") != 207]
             actions.append(replace(action, values=values))
-        settings = replace(self.settings, computed=False, filter="", batch=1, rate="", answers_each=0, api_events=None)
+        settings = replace(
+            self.settings, computed=False, filter="", initial=False, batch=1, rate="", answers_each=0, api_events=None
+        )
         alone = {"lanes": (MAIN,), "dimensions": frozenset(), "starts": (0.0, 0.0)}
         return replace(self, actions=tuple(actions), hosts=min(self.hosts, 2), pace=0.0, settings=settings, **alone)
 

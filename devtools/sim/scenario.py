@@ -25,6 +25,8 @@ STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can 
     "settle": ("rowpost", r"-- rowpost: settle\.sql"),
     "survey": ("rowpost", r"-- rowpost: plan\.sql"),
     "redeliver": ("rowpost", r"-- rowpost: lease_for_redelivery\.sql"),
+    "order": ("rowpost", r"-- rowpost: order_resync\.sql"),
+    "page": ("rowpost", r"-- rowpost: queue_page\.sql"),
     "release": ("functions-host", r"SELECT @unprocessed = COUNT"),
     "renew": ("functions-host", r"UPDATE l SET \[_az_func_LeaseExpirationTime\] = "),
 }
@@ -79,6 +81,7 @@ def relay_toml(settings: Settings, lanes: tuple[Lane, ...] = (MAIN,)) -> str:
         lines += [f"send = {json.dumps(keys + list(settings.send))}"] if settings.send is not None else []
         lines += FILTERS.get(settings.filter, [])
         lines += [f"watch = {json.dumps(list(settings.watch))}"] if settings.watch is not None else []
+        lines += ['initial = "snapshot"'] if settings.initial else []
     return "\n".join(lines) + "\n"
 
 

@@ -14,10 +14,12 @@ from rowpost.recovery.plan import LAPSED_SECONDS, plan
 from rowpost.relay.batch import Outcome, hand_back, post, summarize
 from rowpost.relay.claim import claim_keys, numbered_keys
 from rowpost.relay.settle import settle
+from rowpost.target.time_budget import TimeBudget
 
 REDELIVER_AT_MOST = 100  # rows that one call leases and posts,
 _REDELIVER_IN_BATCHES_AT_MOST = 1000  # and more if its target takes more in a request
 _LEASE_MARGIN_SECONDS = 30
+_LONG_SECONDS = 5  # after a redelivery that took so long the next survey comes first
 
 
 def rows_at_most(target: TargetConfig) -> int:
@@ -36,7 +38,7 @@ def redeliver(app: App, relay: str) -> Outcome:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; what was leased lapses and is redelivered later.
     """
-    table = app.table(relay)
+    table, soon = app.table(relay), TimeBudget(_LONG_SECONDS)
     target = app.config.target(table.relay.target)
     lease = round(target.batch_budget.seconds + 2 * target.timeout.seconds + _LEASE_MARGIN_SECONDS)
     take = table.statement("lease_for_redelivery", at_most=rows_at_most(target), lapsed_seconds=LAPSED_SECONDS)
@@ -60,4 +62,5 @@ def redeliver(app: App, relay: str) -> Outcome:
     expired = 0
     if all(fate.failed for fate in fates):
         expired = plan(app, relay).expired  # the next look is not at once, and their next round begins now
-    return replace(summarize(fates, claimed.unknown), closed=change is not None and change.closes, expired=expired)
+    closed, slow = change is not None and change.closes, soon.spent
+    return replace(summarize(fates, claimed.unknown), closed=closed, expired=expired, slow=slow)

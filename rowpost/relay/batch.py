@@ -57,6 +57,7 @@ class Outcome(Struct, frozen=True):
         breaker_open: whether nothing was posted, since the circuit breaker is open: recovery knows when to look.
         emptied: whether nothing is left for recovery to look after.
         closed: whether the batch has shown that the target works: rows that waited for it are due, in all its relays.
+        slow: whether a redelivery took so long that rows which failed meanwhile are to be planned before the next one.
         doubted: whether nothing was posted, since the database may be another one than before: its life is to be looked at.
     """
 
@@ -73,6 +74,7 @@ class Outcome(Struct, frozen=True):
     emptied: bool = False
     closed: bool = False
     breaker_open: bool = False
+    slow: bool = False
     doubted: bool = False
 
     @property

@@ -83,5 +83,6 @@ def _row_json(fate: Fate) -> dict[str, Any]:
         "status": answer.status if answer else None,
         "error": answer.error if answer else None,
         "clears": int(fate.clears),
+        "snapshot": row.snapshot,
         "tried": int(answer is not None and answer.tried),
     }

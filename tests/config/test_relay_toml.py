@@ -192,6 +192,7 @@ MISTAKES: list[tuple[str, Any, str, str]] = [
     ("targets.0.format", "%WRONG%", "targets[0].format", "'cloudevents-binary', 'plain', 'row'"),
     ("targets.0.resync_events", "yes", "targets[0].resync_events", "expected `bool`"),
     ("relays.0.on_gap", "%WRONG%", "relays[0].on_gap", "'resync', 'notify'"),
+    ("relays.0.initial", "%WRONG%", "relays[0].initial", "'changes', 'snapshot'"),
     ("retry.strategy", "linear", "retry.strategy", "'exponential', 'fixed'"),
     ("retry.rejected", "drop", "retry.rejected", "'retry', 'dead_letter'"),
     # rules between values

@@ -231,14 +231,14 @@ def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays
     odbc = translate(relay.stack.settings["SqlConnectionString"], "SqlConnectionString", relay.stack.settings["ODBC_DRIVER"])
     app = App(relay.stack.config, Database(odbc), relay.stack.settings["WEBSITE_SITE_NAME"])
     relay.stack.host.kill()  # type: ignore[union-attr]
-    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 9 WHERE Version = ?", SCHEMA_VERSION)
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = 999 WHERE Version = ?", SCHEMA_VERSION)
     config = app.config.relays[0]
     found = check_relay(app, config)
     assert found is not None
     asyncio.run(_tell_whether_it_runs(app, Broken(), config, found, TimerRequest(), set()))
     asyncio.run(_look_after(app, Broken(), config, set(), set()))
     asyncio.run(_tell_what_is_left(app, Broken()))
-    relay.execute("UPDATE rowpost.SchemaVersion SET Version = ? WHERE Version = 9", SCHEMA_VERSION)
+    relay.execute("UPDATE rowpost.SchemaVersion SET Version = ? WHERE Version = 999", SCHEMA_VERSION)
     asyncio.run(_look_after(app, Broken(), config, set(), set()))
 
 

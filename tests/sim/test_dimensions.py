@@ -19,6 +19,7 @@ from devtools.sim.record import Look, Record, Trouble
 from devtools.sim.runner import Runner, Tally
 from devtools.sim.seeds import FEATURES, make_plan
 from devtools.sim.trace import story
+from emulators.downstream.attempt import Attempt
 from tests.sim.test_checks import PLAN, SETTINGS, broken
 
 PLAIN = FEATURES - set(DIMENSIONS)
@@ -31,6 +32,7 @@ EFFECTS = {  # a seed of each dimension, and what really happened in it
     20: "interim answer 102",
     62: "a stop of more than an hour",
     34: "a late start that rows waited for",
+    1026: "an initial snapshot with rows",
 }
 
 
@@ -121,6 +123,25 @@ def test_an_unreadable_rows_error_on_another_one_is_seen(healthy: Record) -> Non
     blocked = [Trouble("unreadable", 200.0, 300.0)]
     assert "unreadable" in broken(healthy, looks=[*healthy.looks, look], troubles=blocked)
     assert "unreadable" not in broken(healthy, looks=[*healthy.looks, look], troubles=blocked, spoiled=[(200.0, ROW)])
+
+
+def test_a_mark_that_does_not_belong_to_its_event_is_seen(healthy: Record) -> None:
+    first = next(attempt for attempt in healthy.attempts if attempt.key == {"Id": 1})
+
+    def with_mark(mark: str, header: str) -> Attempt:
+        body = {**first.body, "data": {**first.body["data"], "snapshot": mark}}
+        return replace(first, number=901, outcome="repeated", body=body, headers={**first.headers, "Rowpost-Snapshot": header})
+
+    for attempt in (with_mark("a", "a"), with_mark("a", "b")):
+        assert "marked" in broken(healthy, attempts=[*healthy.attempts, attempt])
+
+
+def test_a_row_from_before_that_does_not_arrive_is_seen(runner: Runner) -> None:
+    record, violations = runner.run(make_plan(1056))
+    assert record.took["an initial snapshot with rows"] and not violations, story(record, violations)
+    number = next(row["Id"] for row in record.rows.values() if row["Id"] > 100)
+    missing = [attempt for attempt in record.attempts if attempt.key != {"Id": number}]
+    assert "same" in {violation.rule for violation in check(replace(record, attempts=missing))}
 
 
 def restored(*changes: Action) -> Plan:

@@ -132,6 +132,7 @@ OF_BATCHES = {  # a scenario, and the rule that finds the defect
     ),
 }
 OF_FILTERS = {"leaves-unsaid": 62, "echo-unproved": 26, "base-unproved": 26}
+OF_SNAPSHOTS = {"position-first": 1018, "page-of-the-future": 1056, "mark-by-record": 1018, "snapshot-each-time": 1056}
 OF_NUMBERS = {"wrong-place": 700001, "records-only": 700001}  # rows are in flight, retrying, detached and pending at some look
 PLAIN = FEATURES - set(DIMENSIONS)
 
@@ -171,10 +172,10 @@ def test_a_seed_finds_the_defect(runner: Runner, mutant: str) -> None:
     assert runner.run(make_plan(BY_SEED[mutant], features=PLAIN))[1]
 
 
-@pytest.mark.parametrize("mutant", sorted(BY_DIMENSION))
+@pytest.mark.parametrize("mutant", sorted(BY_DIMENSION | OF_SNAPSHOTS))
 def test_a_dimension_finds_the_defect_and_nothing_else(runner: Runner, mutant: str) -> None:
-    others = FEATURES - {"restores", "filters"}
-    plan = make_plan(BY_DIMENSION[mutant], features=FEATURES if mutant == "epoch-ignored" else others)
+    own = {"epoch-ignored": "restores", **dict.fromkeys(OF_SNAPSHOTS, "snapshots")}.get(mutant)
+    plan = make_plan((BY_DIMENSION | OF_SNAPSHOTS)[mutant], features=FEATURES - ({"restores", "filters", "snapshots"} - {own}))
     runner.mutant = None
     assert runner.run(plan)[1] == []
     runner.mutant = mutant
@@ -192,7 +193,7 @@ def test_a_filter_shows_the_defect_and_nothing_else(runner: Runner, mutant: str)
 
 @pytest.mark.parametrize("mutant", sorted(OF_NUMBERS))
 def test_numbers_that_are_wrong_are_found(runner: Runner, mutant: str) -> None:
-    plan = make_plan(OF_NUMBERS[mutant])
+    plan = make_plan(OF_NUMBERS[mutant], features=FEATURES - {"snapshots"})
     runner.mutant = None
     assert runner.run(plan)[1] == []
     runner.mutant = mutant
@@ -200,5 +201,5 @@ def test_numbers_that_are_wrong_are_found(runner: Runner, mutant: str) -> None:
 
 
 def test_each_defect_is_looked_for() -> None:
-    known = (SCENARIOS, OF_BATCHES, BY_SEED, BY_DIMENSION, OF_FILTERS, OF_NUMBERS, SURVIVES)
+    known = (SCENARIOS, OF_BATCHES, BY_SEED, BY_DIMENSION, OF_FILTERS, OF_SNAPSHOTS, OF_NUMBERS, SURVIVES)
     assert set(MUTANTS) == {name for names in known for name in names}

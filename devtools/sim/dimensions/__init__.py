@@ -10,7 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devtools.sim.dimensions import answers, apps, batches, filters, hangs, relays, restores, rights, starts, unreadable
+from devtools.sim.dimensions import (
+    answers,
+    apps,
+    batches,
+    filters,
+    hangs,
+    relays,
+    restores,
+    rights,
+    snapshots,
+    starts,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from devtools.sim.maker import Maker
@@ -40,6 +52,7 @@ DIMENSIONS = {  # in the order in which they are drawn; the last ones move what 
     "batches": Dimension(0.15, batches.add, "requests with several events, statuses for each, and a target that asks for less"),
     "rights": Dimension(0.08, rights.add, "rights withdrawn, rows hidden, a read-only database, refused logins"),
     "starts": Dimension(0.08, starts.add, "an app that starts late, or is stopped for more than an hour"),
+    "snapshots": Dimension(0.1, snapshots.add, "relays that begin with a snapshot of rows that were there before"),
     "restores": Dimension(0.1, restores.add, "the database goes back to a backup"),
     "filters": Dimension(0.1, filters.add, "a condition that rows come and go with, and changes that are not sent"),
 }

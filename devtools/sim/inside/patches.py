@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 import emulators.functions_host.app.failures as failures
 import rowpost.http.connections
 import rowpost.http.exchange
+import rowpost.operations.resync
 import rowpost.target.delivery
 from devtools.sim.inside.scheduler import Scheduler
 from devtools.sim.inside.sockets import Sockets
@@ -46,6 +47,7 @@ class Running(Protocol):
     send: Callable[..., Any]
     sockets: Sockets | None  # of a seed whose HTTP goes through sockets; else what the app's adapters send is answered directly
     durable_request: Callable[..., Any]
+    page_rows: int  # of a resync: few, so that there are several pages
 
 
 class _Patches:
@@ -96,6 +98,7 @@ def _put(patches: _Patches, running: Running) -> None:
     patches.put(uuid, "uuid4", lambda: uuid.UUID(int=noise.getrandbits(128), version=4))
     patches.put(os, "urandom", noise.randbytes)
     patches.put(pyodbc, "connect", running.connect)
+    patches.put(rowpost.operations.resync, "PAGE_ROWS", running.page_rows)
     if running.sockets is None:
         patches.put(HTTPAdapter, "send", lambda adapter, request, **options: running.send(adapter, request, **options))
     else:

@@ -36,6 +36,7 @@ from emulators.sql_server.engine.database import Database
 from emulators.sql_server.storage.locks import LockManager
 from infra.prepare_database import prepare
 from rowpost.config.loading import load_config
+from rowpost.operations.resync import PAGE_ROWS
 
 _TOLD_ERRORS = (229, 3906, 8134, 18456)  # that only dimensions bring
 _COLD_START_SECONDS = (0.5, 4.0)
@@ -74,6 +75,7 @@ class InsideWorld:
         self.network.numbered = self._numbered
         self.send = self.network.send
         manners = Manners(random.Random(f"manners/{plan.seed}"), scheduler)
+        self.page_rows = 5 if plan.settings.initial else PAGE_ROWS
         through_sockets = "answers" in plan.dimensions
         self.sockets = Sockets(self.network, scheduler, self.pause, manners, self._took) if through_sockets else None
         self.sites = [Site(arena, plan, number, scheduler, self.pause) for number in sorted({lane.app for lane in plan.lanes})]
@@ -153,6 +155,7 @@ class InsideWorld:
             observer.collect(self.instances(self.site_of(observer.lane.app)))
             self._note_choice(observer)
             hub = self.site_of(observer.lane.app).hub
+            self._note_snapshots(observer)
             observer.record.open_timers = hub.store._db.execute("SELECT COUNT(*) FROM timers").fetchone()[0]
         for (name,) in self.execute("SELECT DISTINCT Relay FROM rowpost.Ledger") if self.plan.policy == "rowpost" else ():
             if name not in relays:
@@ -308,6 +311,13 @@ class InsideWorld:
         states = dict(self.site_of(observer.lane.app).hub.store._db.execute(entities).fetchall())
         own = [state for name, state in states.items() if name.rpartition("@")[2].lower() == relay.slug.lower()]
         record.known = json.loads(own[0])["columns"] if own else None
+
+    def _note_snapshots(self, observer: Observer) -> None:
+        sent = (
+            f"SELECT Queued FROM rowpost.Resyncs WHERE Relay = N'{observer.lane.relay.name}' AND Cause = 'initial' AND Queued > 0"
+        )
+        if self.plan.settings.initial and self.execute(sent):
+            self._took("an initial snapshot with rows")
 
     def _note_deaf(self, worker: Worker | None) -> None:
         if worker is not None and worker.deaf_since is not None:

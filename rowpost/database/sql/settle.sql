@@ -7,7 +7,8 @@ is left to it.
 
 Parameters: 1. @rows, a JSON array of objects, one for each row: key; keyHash and rowKey; version, of the event; leaseVersion and
 attemptCount, as the claim saw them; trackedVersion, for the lease; lease, the action, and waitSeconds; operation; state, attempts;
-retryAfterSeconds; status, error; clears, whether its record is to go; tried, whether the target was asked. 2. @redelivered: 1 if
+retryAfterSeconds; status, error; clears, whether its record is to go; tried, whether the target was asked;
+snapshot, the resync for whose sake it was sent. 2. @redelivered: 1 if
 recovery posted the rows, under leases of its own. 3. @epoch, as the claim saw it. 4. to 8. the circuit breaker; the first is -1 if it
 stays as it is.
 Locks: the trigger's lock, the leases and records of the batch, and the target's row of rowpost.Targets, until COMMIT: a few
@@ -54,6 +55,8 @@ UPDATE g
        Rounds = CASE WHEN g.State = 'dead' OR (g.LastFailure < @closed_at AND {about_the_target}) THEN 0 ELSE g.Rounds END,
        ChangeVersion = s.version,
        Operation = s.operation,
+       Resync = COALESCE(s.snapshot, g.Resync),
+       ResyncVersion = CASE WHEN s.snapshot IS NULL THEN g.ResyncVersion ELSE s.version END,
        State = s.state,
        Attempts = s.attempts,
        LastFailure = @utc,
@@ -73,10 +76,11 @@ UPDATE g
    -- Fewer attempts than are known: others have gone on with the row while this worker stood still.
    AND (g.ChangeVersion < s.version OR (g.State <> 'dead' AND g.ChangeVersion = s.version AND g.Attempts <= s.attempts));
 INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
-                            LastFailure, LastTried, NextAttempt, NotBefore, LastStatus, LastError, Noticed)
+                            LastFailure, LastTried, NextAttempt, NotBefore, LastStatus, LastError, Noticed, Resync, ResyncVersion)
 SELECT {relay}, s.keyHash, s.rowKey, s.version, s.operation, s.state, s.attempts, 0, @utc,
        @utc, CASE WHEN s.tried = 1 THEN @utc END, DATEADD(second, s.waitSeconds, @utc),
-       DATEADD(second, s.retryAfterSeconds, @utc), s.status, s.error, 0
+       DATEADD(second, s.retryAfterSeconds, @utc), s.status, s.error, 0,
+       s.snapshot, CASE WHEN s.snapshot IS NOT NULL THEN s.version END
   FROM OPENJSON(@rows) WITH ({failure_fields}) s
  WHERE s.state IS NOT NULL
    AND NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.KeyHash = s.keyHash);
