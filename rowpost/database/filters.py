@@ -2,6 +2,9 @@
 
 The alias w is that of the changes since ``@base``, up to which all is delivered. All that these fragments say of a change is
 relative to it: so nothing is lost when a change is left out whose row had changed before. In doubt a change counts.
+
+The base may be minutes old. A row that was made, delivered, deleted and made again since then is new to w. So n has the changes
+since ``@recent``, the trigger's cursor: a row that was delivered before is not new to it, unless the cursor stands still.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ _NEAR = 1000  # versions: a claim that only wants to know which columns changed 
 # An insert that is not the last change may have been sent. A row that was deleted and made anew is an update to change tracking.
 _POSSIBLE = {
     "insert": "w.SYS_CHANGE_OPERATION = 'I' OR w.SYS_CHANGE_OPERATION = 'U' AND COALESCE(w.SYS_CHANGE_CREATION_VERSION, 0) > @base",
-    "update": "w.SYS_CHANGE_OPERATION = 'U' "
-    "OR w.SYS_CHANGE_OPERATION = 'I' AND w.SYS_CHANGE_VERSION > w.SYS_CHANGE_CREATION_VERSION",
+    "update": "w.SYS_CHANGE_OPERATION = 'U' OR w.SYS_CHANGE_OPERATION = 'I' "
+    "AND (w.SYS_CHANGE_VERSION > w.SYS_CHANGE_CREATION_VERSION OR COALESCE(n.SYS_CHANGE_OPERATION, 'U') <> 'I')",
     "delete": "w.SYS_CHANGE_OPERATION = 'D'",
 }
 
@@ -30,6 +33,11 @@ def filters_changes(relay: RelayConfig) -> bool:
 def deletes_what_leaves(relay: RelayConfig) -> bool:
     """Whether a deletion is sent of a row that does not meet the condition."""
     return relay.where is not None and relay.leaving == "delete"
+
+
+def tells_what_is_new(relay: RelayConfig) -> bool:
+    """Whether it makes a difference that the target never had a row."""
+    return operations_of(relay) is not None or deletes_what_leaves(relay)
 
 
 def matching(relay: RelayConfig, columns: Sequence[str]) -> str:
@@ -112,7 +120,8 @@ def new(table: str) -> str:
     """1 if the row was made since the base and has not changed since: the target never had it. In doubt 0."""
     return (
         f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table)})) AND w.SYS_CHANGE_OPERATION = 'I' "
-        f"AND w.SYS_CHANGE_VERSION = w.SYS_CHANGE_CREATION_VERSION THEN 1 ELSE 0 END"
+        f"AND w.SYS_CHANGE_VERSION = w.SYS_CHANGE_CREATION_VERSION AND n.SYS_CHANGE_OPERATION = 'I' AND @doubt = 0 "
+        f"THEN 1 ELSE 0 END"
     )
 
 

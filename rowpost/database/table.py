@@ -145,7 +145,7 @@ class Table:
             names = self._names(alias)
             found[f"key_of_{alias}"] = ", ".join(names)
             found[f"read_key_of_{alias}"] = ", ".join(c.read(name) for c, name in zip(self.key, names, strict=True))
-        for left, right in ("lk", "tk", "lc", "tc", "cl", "ck", "wk", "wc"):
+        for left, right in ("lk", "tk", "lc", "tc", "cl", "ck", "wk", "wc", "nk", "nc"):
             pairs = zip(self._names(left), self._names(right), strict=True)
             found[f"same_key_{left}_{right}"] = " AND ".join(f"{a} = {b}" for a, b in pairs)
         return found | self._watching(found)
@@ -199,6 +199,13 @@ class Table:
             found["claim_base"] = filters.near_base(relay.name, table)
         if skipped or near:
             found["join_claimed"] = f"{changes}{known['same_key_w_k']}"
+        if filters.tells_what_is_new(relay):
+            recent = f"\n  LEFT JOIN CHANGETABLE(CHANGES {table}, @recent) n ON "
+            found["watch_base"] = filters.base(relay.name, table)
+            found["join_watched_c"] = f"{found['join_watched_c']}{recent}{known['same_key_n_c']}"
+            found["join_claimed"] = f"{found['join_claimed']}{recent}{known['same_key_n_k']}"
+        else:
+            found["recent"] = ""
         # These fragments are files that most tables do not need.
         if relay.ignore_context is None:
             found |= {"echoes": "", "context": "", "marks_of_w": "", "all_marks": ""}

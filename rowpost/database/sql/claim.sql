@@ -21,6 +21,7 @@ SET XACT_ABORT ON;
 DECLARE @keys nvarchar(max) = ?, @doubtful int = ?, @budget bigint = ?, @row_bytes bigint = ?, @lock int, @last bigint = {cursor};
 DECLARE @current bigint = CHANGE_TRACKING_CURRENT_VERSION();
 {claim_base}
+{recent}
 {database_mark}
 SELECT k.number,
        l._az_func_ChangeVersion,

@@ -10,6 +10,7 @@ SET NOCOUNT ON;
 SET XACT_ABORT ON;
 DECLARE @to bigint = ?, @lock int, @rows int;
 {watch_base}
+{recent}
 BEGIN TRANSACTION;
 {take_trigger_lock}
 DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint = {cursor};
