@@ -94,7 +94,7 @@ def test_a_resync_sends_the_rows_that_meet_it(make_relay: Callable[..., Relay], 
     assert sorted(change["key"]["OrderId"] for change in again if "key" in change) == [1, 2, 3, 4]
 
 
-DIVIDES = ['where = "100 / Total > 1"']
+DIVIDES = 'where = "100 / Total > 1"'
 
 
 def test_a_condition_that_fails_at_one_row_spares_its_neighbours(make_relay: Callable[..., Relay]) -> None:

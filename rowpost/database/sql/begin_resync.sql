@@ -3,7 +3,9 @@ Begin a resync under a version that is later than all that were sent before it w
 own. Without a new version it begins all the same if no other one of this epoch has begun under the present one.
 
 An initial snapshot does not begin before the trigger has a cursor of its own: from there on it hands out what changes meanwhile. Without
-the name of a site the trigger names itself by its host, which is not known here: then its leases say that it has started.
+the name of a site the trigger names itself by its host, which is not known here: then its leases say that it has started. So they do if
+it has lost its cursor: the database was restored to a time before the first start, and the host still runs. That is waited for ten
+minutes.
 
 Parameters: 1. @resync, its id.
 Result set: 1 if it has begun, 0 if the database's version has not moved since it was ordered; 1 if the trigger has started.
@@ -19,7 +21,11 @@ BEGIN
         SET @started = CASE WHEN EXISTS (SELECT 1
                                            FROM az_func.GlobalState
                                           WHERE UserTableID = OBJECT_ID({table_literal})
-                                            AND ({app} = N'' OR UserFunctionID = {trigger_id})) THEN 1 ELSE 0 END;
+                                            AND ({app} = N'' OR UserFunctionID = {trigger_id}))
+                              OR EXISTS (SELECT 1
+                                           FROM rowpost.Resyncs
+                                          WHERE Resync = @resync AND DATEDIFF(second, OrderedAt, SYSUTCDATETIME()) > 600)
+                            THEN 1 ELSE 0 END;
 END;
 IF @started = 1
 BEGIN
