@@ -112,9 +112,9 @@ class _Document:
         self._say(channel, message)
         operation = self._operation(f"{slug}.{request.method.lower()}", channel, request)
         self._mean(operation, channel, message)
-        if getattr(relay.target, "batch", 1) > 1 and has_body and request.method != "DELETE" and kind in (UPSERT, DELETE):
+        if relay.target.batch > 1 and has_body and request.method != "DELETE" and kind in (UPSERT, DELETE):
             batch = f"{slug}.batch"
-            form = "cloudevents" if relay.shape.form == "cloudevents" else getattr(relay.target, "batch_format", "array")
+            form = "cloudevents" if relay.shape.form == "cloudevents" else relay.target.batch_format
             self._messages[batch] = {
                 "name": "batch",
                 "title": f"Several events: {relay.table.name}",

@@ -147,7 +147,8 @@ def take_values(table: Table, row: ClaimedRow, reading: Reading) -> None:
             row.unreadable = type(error).__name__
         row.unread = False
     elif number in reading.left:
-        row.values, row.unread, row.ignored = None, False, row.new or table.relay.leaving == "ignore"
+        row.values, row.unread, row.left = None, False, True
+        row.ignored = row.new or table.relay.leaving == "ignore"
     elif number in reading.sizes:
         row.size = reading.sizes[number]
     elif number in reading.asked:

@@ -69,6 +69,7 @@ class ClaimedRow(Struct):
         watched: whether the change counts: whether it touches a watched column, and no filter leaves it out.
         changed: the columns that may have changed since the target last took the row; None if that is not known.
         new: whether it was made with this very change, so that the target never had it.
+        left: whether it exists and does not meet the condition of the relay: the target may not have it.
         ignored: whether nothing is to be sent, since the row does not meet the condition of the relay.
         record: what the ledger knows of the row, if it failed before.
         number: the number of the row's key among those that were claimed.
@@ -101,6 +102,7 @@ class ClaimedRow(Struct):
     size: int = 0
     changed: tuple[str, ...] | None = None
     new: bool = False
+    left: bool = False
     ignored: bool = False
     snapshot: str | None = None
 

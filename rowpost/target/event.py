@@ -10,6 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rowpost.config.requests import NOT_THERE
 from rowpost.rules.json_text import JsonValue
 from rowpost.rules.resync import Cause
 from rowpost.rules.row import ClaimedRow, key_hash, key_text
@@ -110,6 +111,8 @@ def build_event(shape: Shape, row: ClaimedRow, epoch: int, client_columns: list[
         wanted = {name.lower() for name in client_columns} | {name.lower() for name in row.key}
         values = {name: value for name, value in values.items() if name.lower() in wanted}
     event = _event(shape, row.key, (epoch, row.version), values, now, changed=row.changed, snapshot=row.snapshot)
+    if row.left and values is None:  # the target may not have it
+        event = replace(event, accepts=event.accepts | frozenset(NOT_THERE))
     return replace(event, before=tuple(_deletions(shape, row, epoch, now))) if row.former else event
 
 

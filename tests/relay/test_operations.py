@@ -65,3 +65,21 @@ def test_a_row_that_leaves_the_condition_is_an_update_of_the_source(make_relay: 
     relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 2")
     relay.advance(10)
     assert sent(relay, 1) == ["upsert"] and sent(relay, 2) == ["upsert", "delete"]
+
+
+@pytest.mark.parametrize("operations", [["update", "delete"], ["update"], ["insert"]])
+def test_a_row_that_was_deleted_and_made_again_may_be_each(make_relay: Callable[..., Relay], operations: list[str]) -> None:
+    """Also soon after it was made, when it is new since the base: the target may have the former one."""
+    relay = only(make_relay, *operations)
+    relay.advance(400)
+    relay.insert(1)
+    relay.advance(10)
+    before = len(sent(relay, 1))
+    assert before == ("insert" in operations)
+    for _ in range(2):
+        relay.execute(
+            "BEGIN TRANSACTION; DELETE FROM dbo.Orders; INSERT INTO dbo.Orders (OrderId, Customer) VALUES (1, N'again'); COMMIT"
+        )
+        relay.advance(10)
+    assert sent(relay, 1)[before:] == ["upsert"] * 2
+    assert relay.ledger() == []

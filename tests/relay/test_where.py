@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.rest_api import RestApi
 from tests.harness.running_relay import ORDERS, Relay, changed_config
 from tests.whole_app.test_bad_input import start_with
 from tests.whole_app.test_truth import as_app
@@ -173,3 +174,49 @@ def test_a_row_that_the_target_never_had_is_not_deleted_there(make_relay: Callab
     relay.advance(10)
     assert kinds(relay, 1) == ["delete"], "nobody knows what it was in between"
     assert relay.posts(2) == [] and relay.ledger() == []
+
+
+def test_a_row_that_was_deleted_and_made_again_as_one_that_does_not_meet_it_is_deleted(make_relay: Callable[..., Relay]) -> None:
+    """Both at once, and soon after it was made: to change tracking it is new since the base, and the target has the former one."""
+    relay = filtered(make_relay)
+    relay.advance(400)  # the base is set
+    relay.insert(1, total="11")
+    relay.advance(10)
+    assert relay.accepted(1)
+    remake(relay)
+    relay.advance(10)
+    assert kinds(relay, 1) == ["upsert", "delete"] and relay.accepted(1) is None
+
+
+def test_the_same_while_another_row_holds_the_cursor(make_relay: Callable[..., Relay]) -> None:
+    relay = filtered(make_relay)
+    relay.advance(400)
+    relay.insert(1, 2, total="11")
+    relay.reject(2)
+    relay.advance(10)
+    assert relay.accepted(1) and relay.ledger()
+    remake(relay)
+    relay.advance(10)
+    assert relay.accepted(1) is None
+
+
+def remake(relay: Relay) -> None:
+    relay.execute(
+        "BEGIN TRANSACTION; DELETE FROM dbo.Orders WHERE OrderId = 1; "
+        "INSERT INTO dbo.Orders (OrderId, Customer, Total) VALUES (1, N'again', 9); COMMIT"
+    )
+
+
+def test_an_api_that_does_not_have_the_row_has_taken_its_deletion(make_relay: Callable[..., Relay]) -> None:
+    """The row never met the condition, and nobody remembers that. A row that is really gone is another matter."""
+    with RestApi() as api:
+        requests = ('upsert = "PUT /orders/{OrderId}"', 'delete = "DELETE /orders/{OrderId}"', 'format = "row"', WHERE)
+        config = changed_config(table="\n".join(['"dbo.Orders"', *requests]))
+        relay = make_relay(config.replace('"%DOWNSTREAM_URL%"', f'"{api.url}"'))
+        relay.insert(1, 2, total="9")
+        relay.execute("UPDATE dbo.Orders SET Total = 8")
+        relay.advance(10)
+        assert {request.method for request in api.requests} == {"DELETE"} and relay.ledger() == []
+        relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 2")
+        relay.advance(10)
+        assert [row[:2] for row in relay.ledger()] == [('{"OrderId":2}', "retrying")]
