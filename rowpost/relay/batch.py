@@ -238,6 +238,7 @@ def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[Claimed
             row.unreadable = type(error).__name__
         row.values = None if row.values is None else {}
     care = [_care(row, claimed.breaker, app.config.retry.policy) for row in rows if row.number in events]
+    app.deliverers[target.name].database_says(claimed.now)
     delivered = iter(app.deliverers[target.name].deliver(list(events.values()), budget, care) if events else ())
     answers = (None if row.number in events else unreadable(row.unreadable or "") for row in rows)
     return [next(delivered) if answer is None else answer for answer in answers]

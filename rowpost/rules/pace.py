@@ -47,6 +47,10 @@ class Pace:
         """How many seconds it pauses still."""
         return max(0.0, self._paused_until - now)
 
+    def resume(self) -> None:
+        """A pause is over."""
+        self._paused_until = 0.0
+
     def turn(self, events: int, now: float, left: float) -> float | None:
         """Take a turn: in how many seconds so many events may go; None if that is too late, and no turn is taken.
 

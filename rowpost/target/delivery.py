@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,10 @@ class Deliverer:
     def pace(self) -> dict[str, Any]:
         """How fast the target is called at present, as JSON values; see :meth:`Pacer.told`."""
         return self._pacer.told()
+
+    def database_says(self, now: datetime) -> None:
+        """Take the database's clock; see :meth:`Pacer.database_says`."""
+        self._pacer.database_says(now)
 
     def deliver(
         self, events: Sequence[Event], budget: TimeBudget | None = None, care: Sequence[Care] | None = None

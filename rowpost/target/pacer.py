@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from rowpost.config.sections import TargetConfig
@@ -23,6 +24,17 @@ class Pacer:
         self._written = None if config.rate is None else config.rate.written
         self._pace = Pace(rate, config.batch, config.probe.seconds)
         self._lock = threading.Lock()
+        self._seen: tuple[datetime, float] | None = None  # the database's clock, and this machine's at that time
+        self._pause_ends: datetime | None = None  # by the database's clock
+
+    def database_says(self, now: datetime) -> None:
+        """Take the database's clock. A pause that is over by it is over: this machine may have stood still."""
+        with self._lock:
+            if self._seen is None or now > self._seen[0]:  # the portions of a batch have one clock
+                self._seen = now, time.monotonic()
+            if self._pause_ends is not None and now >= self._pause_ends:
+                self._pace.resume()
+                self._pause_ends = None
 
     def turn(self, events: int, budget: TimeBudget, over: Callable[[], bool]) -> float | None:
         """Wait for the turn of a request.
@@ -52,7 +64,11 @@ class Pacer:
         asked = answer.retry_after_seconds
         if answer.status == TOO_MANY_REQUESTS or (answer.status == _UNAVAILABLE and asked is not None):
             with self._lock:
-                self._pace.too_much(begun, time.monotonic(), asked)
+                now = time.monotonic()
+                self._pace.too_much(begun, now, asked)
+                if self._seen is not None:
+                    then, at = self._seen
+                    self._pause_ends = then + timedelta(seconds=now - at + self._pace.pause(now))
 
     def delivered(self, events: int) -> None:
         """Take how many events of a request the target has taken."""

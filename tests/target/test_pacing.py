@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import datetime, timedelta
 
 import pytest
 
 from emulators.downstream.api import Downstream
 from rowpost.config.sections import Duration, Rate
 from rowpost.rules.answer import Answer, Verdict
+from rowpost.target.time_budget import TimeBudget
 from tests.harness.scripted_target import Script, ScriptedTarget
 from tests.target.posting import deliverer, events
 
@@ -98,6 +100,18 @@ def test_a_429_for_one_event_of_several_is_that_events(api: Downstream) -> None:
     answers = sender.deliver(events(3))
     assert [answer.retry_after_seconds for answer in answers] == [None, 100, None]
     assert sender.pace() == {"rate": None, "events_per_second": None, "paused_seconds": 0.0}
+
+
+def test_a_pause_that_is_over_by_the_databases_clock_is_over(api: Downstream) -> None:
+    sender, now = deliverer(api.url), datetime(2026, 3, 1, 8)
+    sender.database_says(now)
+    api.set_mode("down", status=429, retry_after=100)
+    sender.deliver(events(1))
+    api.set_mode("up")
+    sender.database_says(now + timedelta(seconds=90))
+    assert sender.deliver(events(1), TimeBudget(5)) == [UNTRIED]
+    sender.database_says(now + timedelta(seconds=102))
+    assert sender.deliver(events(1), TimeBudget(5)) == [Answer(Verdict.DELIVERED, 202)]
 
 
 def test_successes_bring_it_back() -> None:
