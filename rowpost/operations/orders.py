@@ -7,7 +7,9 @@ from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
 
 
 def retry_now(app: App, relay: str) -> int:
-    """Close the table's circuit breaker, and make every row that waits due at once.
+    """Close the table's circuit breaker, end what the target has asked to wait, and make every row that waits due at once.
+
+    Another instance of the app waits on, for at most ``probe`` of the target.
 
     Returns:
         How many rows become due.
@@ -16,7 +18,9 @@ def retry_now(app: App, relay: str) -> int:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; nothing was changed.
     """
-    ((row,),) = app.database.run(app.table(relay).statement("retry_now"))
+    table = app.table(relay)
+    ((row,),) = app.database.run(table.statement("retry_now"))
+    app.deliverers[app.config.target(table.relay.target).name].resume()
     return int(row[0])
 
 

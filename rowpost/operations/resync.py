@@ -429,7 +429,9 @@ class _Resync:
             return Said("not tried: the target is known to be down", None, wait, tried=False)
         target, now = self._target, datetime.fromisoformat(self._seen.now[:26])
         event = build_resync_event(self._shape, self._id, phase, (self._seen.epoch, self._seen.since), now, self._seen.cause)
-        (answer,) = self._app.deliverers[target.name].deliver([event])
+        deliverer = self._app.deliverers[target.name]
+        deliverer.database_says(now)
+        (answer,) = deliverer.deliver([event])
         return after_answer(answer, self._seen.tries, self._app.config.retry.backoff, round(target.probe.seconds))
 
     def _wait(self, said: Said, *, begun: str | None = None, completed: str | None = None) -> None:

@@ -37,6 +37,10 @@ class Deliverer:
         """How fast the target is called at present, as JSON values; see :meth:`Pacer.told`."""
         return self._pacer.told()
 
+    def resume(self) -> None:
+        """End a pause that the target has asked for: an operator says so."""
+        self._pacer.resume()
+
     def database_says(self, now: datetime) -> None:
         """Take the database's clock; see :meth:`Pacer.database_says`."""
         self._pacer.database_says(now)

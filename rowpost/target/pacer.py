@@ -36,6 +36,12 @@ class Pacer:
                 self._pace.resume()
                 self._pause_ends = None
 
+    def resume(self) -> None:
+        """End a pause that the target has asked for."""
+        with self._lock:
+            self._pace.resume()
+            self._pause_ends = None
+
     def turn(self, events: int, budget: TimeBudget, over: Callable[[], bool]) -> float | None:
         """Wait for the turn of a request.
 

@@ -30,8 +30,8 @@ PLATFORM = {
     "AzureWebJobsStorage__queueServiceUri",
     "AzureWebJobsStorage__tableServiceUri",
 }
-# Without them: the image's driver, relay.toml, any cursor, the identity of the system.
-DEFAULTED = {"ODBC_DRIVER", "ROWPOST_CONFIG", "WEBSITE_SITE_NAME", "AZURE_CLIENT_ID"}
+# Without them: the image's driver, relay.toml, any cursor, the identity of the system, and where a machine asks for it.
+DEFAULTED = {"ODBC_DRIVER", "ROWPOST_CONFIG", "WEBSITE_SITE_NAME", "AZURE_CLIENT_ID", "IDENTITY_ENDPOINT"}
 # Flex Consumption has these as properties of the app, or refuses them.
 NOT_ON_FLEX = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE", "AzureWebJobsStorage"}
 NOT_ON_FLEX |= {"SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_CONTENTSHARE", "WEBSITE_TIME_ZONE", "TZ"}

@@ -28,6 +28,8 @@ ROUTES = [
     ("POST", "/api/relays/{}/retry"),
     ("POST", "/api/relays/{}/resync"),
     ("DELETE", "/api/relays/{}/resync"),
+    ("GET", "/api/relays/{}/schema"),
+    ("GET", "/api/asyncapi"),
 ]
 DEEP = b'{"columns":' + b"[" * 30_000
 HALF = '{"columns": ["\\ud800"]}'
