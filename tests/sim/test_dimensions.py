@@ -25,7 +25,7 @@ from tests.sim.test_checks import PLAN, SETTINGS, broken
 PLAIN = FEATURES - set(DIMENSIONS)
 ROW = '{"Id":1}'
 EFFECTS = {  # a seed of each dimension, and what really happened in it
-    21: "SQL error 229 of rowpost",
+    1015: "SQL error 229 of rowpost",
     31: "SQL error 8134 of rowpost",
     6: "a relay taken out with rows waiting",
     54: "hang: timers of a recovery",
