@@ -3,7 +3,7 @@
 The rate is a bucket of tokens, one for each event: as many as a second's worth, or as a batch has, may go at once. When the
 target says that it is too much (429, or 503 with Retry-After), the rate in force becomes half of what was reached. With each
 second's worth of deliveries it grows again by a twentieth of that, up to the configured rate. Without one it grows to twice what
-was reached, and then there is none.
+was reached, and then there is none. When the target has asked for nothing for some minutes, what was learnt is forgotten at once.
 
 All instants are seconds of one clock that only goes forward.
 """
@@ -11,7 +11,7 @@ All instants are seconds of one clock that only goes forward.
 from __future__ import annotations
 
 _STEPS = 20  # seconds' worth of deliveries until the rate has grown by what was reached
-_AT_LEAST_PER_SECOND = 1.0
+_AT_LEAST_PER_SECOND = 10.0  # so few events are not what makes a target busy; a lower rate can be configured
 _A_BATCH_IN_SECONDS = 60.0  # a full batch goes so often, however often the target asks for less
 _IDLE_SECONDS = 2.0
 _SPAN_SECONDS = 1.0
@@ -105,6 +105,11 @@ class Pace:
         self._slowed_at = now
         self._tokens, self._at = min(self._tokens, self._most), now
         self.in_force = self._reached / 2 if self._configured is None else min(self._reached / 2, self._configured)
+
+    def forget(self) -> None:
+        """The target has asked for nothing for long: what was learnt of it holds no more."""
+        self.in_force = self._configured
+        self._tokens = min(self._tokens, self._most)
 
     def delivered(self, events: int) -> None:
         """The target has taken so many events."""

@@ -26,15 +26,23 @@ class Pacer:
         self._lock = threading.Lock()
         self._seen: tuple[datetime, float] | None = None  # the database's clock, and this machine's at that time
         self._pause_ends: datetime | None = None  # by the database's clock
+        self._slowed: datetime | None = None  # when it last asked for less, by the same
+        self._holds = timedelta(seconds=config.probe.seconds)
 
     def database_says(self, now: datetime) -> None:
-        """Take the database's clock. A pause that is over by it is over: this machine may have stood still."""
+        """Take the database's clock. A pause that is over by it is over: this machine may have stood still.
+
+        A rate that was lowered is forgotten after ``probe`` without a further complaint.
+        """
         with self._lock:
             if self._seen is None or now > self._seen[0]:  # the portions of a batch have one clock
                 self._seen = now, time.monotonic()
             if self._pause_ends is not None and now >= self._pause_ends:
                 self._pace.resume()
                 self._pause_ends = None
+            if self._slowed is not None and now - self._slowed >= self._holds:
+                self._pace.forget()
+                self._slowed = None
 
     def resume(self) -> None:
         """End a pause that the target has asked for."""
@@ -74,7 +82,8 @@ class Pacer:
                 self._pace.too_much(begun, now, asked)
                 if self._seen is not None:
                     then, at = self._seen
-                    self._pause_ends = then + timedelta(seconds=now - at + self._pace.pause(now))
+                    self._slowed = then + timedelta(seconds=now - at)
+                    self._pause_ends = self._slowed + timedelta(seconds=self._pace.pause(now))
 
     def delivered(self, events: int) -> None:
         """Take how many events of a request the target has taken."""

@@ -99,7 +99,7 @@ def test_it_has_a_floor() -> None:
     pace = Pace(None, 1, 300)
     for number in range(40):
         pace.too_much(number, number, None)
-    assert pace.in_force == 1
+    assert pace.in_force == 10
     slow = Pace(0.1, 1, 300)
     slow.too_much(0, 1, None)
     assert slow.in_force == 0.1, "and never above the one that is configured"

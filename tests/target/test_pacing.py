@@ -114,6 +114,16 @@ def test_a_pause_that_is_over_by_the_databases_clock_is_over(api: Downstream) ->
     assert sender.deliver(events(1), TimeBudget(5)) == [Answer(Verdict.DELIVERED, 202)]
 
 
+def test_a_lower_rate_is_forgotten_when_the_target_has_asked_for_nothing_for_long(api: Downstream) -> None:
+    sender, now = deliverer(api.url, probe=Duration(300)), datetime(2026, 3, 1, 8)
+    sender.database_says(now)
+    api.set_mode("down", status=429)
+    sender.deliver(events(1))
+    for seconds, lower in ((290, True), (302, False)):
+        sender.database_says(now + timedelta(seconds=seconds))
+        assert (sender.pace()["events_per_second"] is not None) == lower
+
+
 def test_successes_bring_it_back() -> None:
     with target(OK, BUSY % 0) as busy:
         sender = deliverer(busy.url, rate=Rate.parse("30/s"))
