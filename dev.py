@@ -27,7 +27,7 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "set-up"  # Python version and hash of the requirements that .venv was made for
 REQUIREMENTS = [ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
-LOCKED = ["requirements", "requirements-hooks"]  # .txt has ranges, .lock has versions and hashes
+LOCKED = ["requirements", "requirements-telemetry", "requirements-hooks"]  # .txt has ranges, .lock has versions and hashes
 DATA_REQUIREMENTS = ROOT / "requirements-data.txt"
 DEBIAN_LIBRARIES = {"libodbc.so.2": "libodbc2", "libgssapi_krb5.so.2": "libgssapi-krb5-2"}  # file: package
 ODBC_DRIVER = "ODBC Driver 18 for SQL Server"
@@ -54,7 +54,7 @@ def test_commands(args: list[str]) -> list[list[str]]:
     seed = os.environ.setdefault("ROWPOST_TEST_SEED", str(random.SystemRandom().randrange(2**32)))
     say(f"seed of generated data: {seed} (the same again: ROWPOST_TEST_SEED={seed})")
     chosen = any(arg.startswith(("-n", "--numprocesses", "--pdb", "-s", "--capture")) for arg in args)
-    parallel = [] if chosen else ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
+    parallel = [] if chosen else ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
     install_browser()
     left_out = [marker for marker, (programs, _) in MARKED_TESTS.items() if not all(map(shutil.which, programs))]
     for marker in left_out:
@@ -91,6 +91,7 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "init": ("write relay.toml, with the tables of a database", from_here("devtools.init_config")),
     "check-config": ("explain relay.toml, and find its mistakes", from_here("devtools.check_config")),
     "schema": ("print the JSON Schema of a relay's events", from_here("devtools.schema")),
+    "preview": ("print what a relay would send, for a sample of a row; nothing is sent", from_here("devtools.preview")),
     "asyncapi": ("print the AsyncAPI document of all relays", lambda args: from_here("devtools.schema")(["--asyncapi", *args])),
     "demo": ("watch an outage, poison rows and the recovery: no Azure, no SQL Server", module("devtools.demo")),
     "start": ("run the app and all that it talks to on this machine", from_here("devtools.start")),
@@ -100,6 +101,8 @@ SUBCOMMANDS: dict[str, tuple[str, Commands]] = {
     "test": ("run the tests (arguments go to pytest)", test_commands),
     "check": ("lint, type-check, check imports, templates, workflows and documents", check_commands),
     "bench": ("time steps, round trips, batches, throughput, and the recovery of 100,000 rows", module("devtools.bench")),
+    "docs": ("build the documentation site (--links: ask the addresses of other sites)", module("devtools.site")),
+    "cost": ("what Rowpost costs on Azure a month, by formula", module("devtools.cost")),
     "lock": ("work out exact versions and hashes of what is deployed and of what the hooks need", lock_commands),
     "setup": ("only make .venv", lambda args: []),
 }
@@ -227,6 +230,7 @@ def run(commands: list[list[str]]) -> int:
     environment["VIRTUAL_ENV"] = str(VENV)
     environment["PATH"] = os.pathsep.join([str(VENV_PYTHON.parent), environment.get("PATH", "")])
     environment.pop("PYTHONHOME", None)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # containers set it, and each start of the app compiled all of it anew
     os.chdir(ROOT)
     if len(commands) == 1 and os.name == "posix":  # become the command: signals and the exit code are its own
         sys.stdout.flush()

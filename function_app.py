@@ -10,6 +10,7 @@ from entities import database_memory, table_columns
 from orchestrators import notification, recovery, resync
 from rowpost.app import load_app
 from triggers import operator_api, table_changes, watchdog
+from triggers.api import console
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -18,6 +19,7 @@ for _blueprint in (
     *(table_changes.blueprint(_rowpost, relay) for relay in _rowpost.config.relays),
     watchdog.blueprint(_rowpost),
     operator_api.blueprint(_rowpost),
+    console.blueprint(_rowpost),
     recovery.blueprint(),
     notification.blueprint(),
     resync.blueprint(),

@@ -6,10 +6,12 @@ import azure.durable_functions as df
 
 from orchestrators.instances import start_tellings
 from rowpost.app import App
-from rowpost.database.notices import may_tell
 from rowpost.database.notices import record_told as write_down
+from rowpost.database.notices import take_turn
 from rowpost.log_lines import in_thread
-from rowpost.notices.channels import send
+from rowpost.notices.channel import SENT
+from rowpost.notices.channels import CHANNELS, send
+from rowpost.notices.digest import together
 
 
 def blueprint(app: App) -> df.Blueprint:
@@ -26,10 +28,21 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.function_name("send_notice")
     @functions.activity_trigger(input_name="request")
     def send_notice(request: dict) -> dict:  # type: ignore[type-arg]
-        notice, generation = request["notice"], request["generation"]
-        if generation and not may_tell(app.database, notice["id"], request["number"], generation):
-            return {"over": True}
-        return {"over": False, **send(app.config.notifications, notice, request["recipient"])}
+        notice, generation, recipient = request["notice"], request["generation"], request["recipient"]
+        config = app.config.notifications
+        if generation:  # else it could not be written down, and is told as it is
+            channel = CHANNELS.get(recipient["channel"])
+            collects = channel is not None and channel.collects
+            limit = None if collects else (config.throttle.count, config.throttle.seconds)
+            turn = take_turn(app.database, notice["id"], request["number"], generation, limit, ordered=collects)
+            if turn.over:
+                return {"over": True}
+            if turn.wait_seconds:
+                return {"over": False, "wait": turn.wait_seconds}
+            if turn.ended and collects:  # its end was told, or is told next: nobody would end what is begun now
+                return {"over": False, **SENT, "error": "not sent: the incident was over"}
+            notice = together(turn.documents)
+        return {"over": False, **send(config, notice, recipient)}
 
     @functions.function_name("record_told")
     @functions.activity_trigger(input_name="request")

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from devtools.arguments import count
+from devtools.bench_operate import measure_operate, operate_grid
 from devtools.bench_outage import HOURS, measure_outage, outage_grid
 from devtools.bench_recovery import SIZES, measure_recovery, recovery_grid
 from devtools.bench_throughput import SETTINGS, measure_parts, measure_throughput, parts_grid, throughput_grid
@@ -35,7 +36,7 @@ from emulators.launch import FunctionsHost, SqlServer
 APP = Path(__file__).with_name("bench_app")
 BATCH_ROWS, POLLING_SECONDS = 100, 1.0  # host.json: MaxBatchSize, PollingIntervalMs
 CHAIN = 400  # activities
-PARTS = ("emulators", "recovery", "outage", "throughput")
+PARTS = ("emulators", "recovery", "outage", "throughput", "operate")
 _COLUMNS = 110  # of what goes to a file
 TABLE = """
 CREATE TABLE dbo.Orders (
@@ -240,7 +241,7 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
     parser = argparse.ArgumentParser(prog="python -m devtools.bench", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("only", nargs="?", choices=PARTS, help="one part alone (without: emulators and recovery)")
     parser.add_argument("--batches", type=count, default=5, help="batches of the relay to time (5)")
-    parser.add_argument("--rows", type=count, default=SIZES[-1], help=f"held rows to measure recovery with ({SIZES[-1]})")
+    parser.add_argument("--rows", type=count, default=SIZES[-1], help=f"rows that are held, or wait ({SIZES[-1]})")
     parser.add_argument(
         "--outage", type=count, nargs="?", const=20_000, metavar="ROWS", help="also play an outage of so many rows (20000)"
     )
@@ -269,6 +270,10 @@ def main(arguments: Sequence[str] | None = None, console: Console | None = None)
             config, tables = scripts(directory / "outage")
             periods = measure_outage(directory / "world", config, tables, given.outage, given.hours, say)
             console.print(outage_grid(periods, given.outage))
+        if given.only == "operate":
+            say("the API while rows wait …")
+            config, tables = scripts(directory / "operate")
+            console.print(operate_grid(measure_operate(directory / "world", config, tables, given.rows, say), given.rows))
         if given.only == "throughput":
             config, tables = scripts(directory / "throughput")
             console.print(throughput(directory, config, tables, given.loops, say))

@@ -22,7 +22,7 @@ from devtools.bench_database import LOCK_MS, TABLE, BenchDatabase
 from emulators.functions_host.sql_trigger.statements import LOCK_RESOURCE
 from emulators.sql_server.parser.batches import parse_batch
 from emulators.sql_server.parser.tree import Block, Declare, If, SetOption, Statement
-from rowpost.operations.orders import replay_dead_letters, retry_now
+from rowpost.operations.orders import ALL, order_rows
 from rowpost.operations.resync import PAGE_ROWS, next_resync, order_resync, resync_step, take_on
 from rowpost.operations.status import relay_status
 from rowpost.recovery.plan import plan
@@ -243,7 +243,7 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
             "State = 'detached', NextAttempt = DATEADD(hour, 6, SYSUTCDATETIME()), LastFailure = SYSUTCDATETIME()",
             "_az_func_LeaseExpirationTime = NULL",
         )
-        self.measure("retry_now", count, lambda: retry_now(app, TABLE), expect=count)
+        self.measure("retry", count, lambda: order_rows(app, TABLE, "retry", ALL, "bench").rows, expect=count)
         self.plan("reset: plan ordered rows", count, "NextAttempt <= SYSUTCDATETIME()", count)
         many = min(count, REDELIVER_AT_MOST)
         self.measure(f"redeliver {many}, all due", count, lambda: redeliver(app, TABLE).delivered, many, many)
@@ -255,7 +255,7 @@ SELECT OrderId, CHANGE_TRACKING_CURRENT_VERSION(), 0, DATEADD(hour, 1, SYSDATETI
         self.plan("dead letters: plan", count, "State = 'dead'", left)
         self.change("NextAttempt = DATEADD(minute, -1, SYSUTCDATETIME())")
         self.measure("dead letters: tell", count, lambda: survey(app, TABLE)["unnoticed_dead"], expect=0)
-        self.measure("replay_dead_letters", count, lambda: replay_dead_letters(app, TABLE), expect=left)
+        self.measure("replay", count, lambda: order_rows(app, TABLE, "replay", ALL, "bench").rows, expect=left)
         self.stack.execute("DELETE FROM rowpost.Ledger")
         after = key_text({"OrderId": count // 2})
         page = min(PAGE_ROWS, self._orders - count // 2)

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,17 +25,22 @@ from msgspec import Struct, structs
 from devtools.catalogue import Catalogue, CatalogueError, read_catalogue
 from devtools.check_report import Report, Value, as_text, duration
 from devtools.retry_schedule import retry_schedule
+from infra.describe_app import texts
 from infra.prepare_database import known_settings
 from rowpost.config.app_settings import places
 from rowpost.config.connection_string import translate
 from rowpost.config.credentials import SECTIONS as CREDENTIALS
 from rowpost.config.errors import ConfigError
 from rowpost.config.loading import mistakes, parse_config
+from rowpost.config.notifications import REPEATED, NotificationsConfig
+from rowpost.config.notifications import SECTIONS as SINGLE
 from rowpost.config.requests import column_mistakes
-from rowpost.config.sections import Config, Duration, RelayConfig
+from rowpost.config.sections import Config, RelayConfig
 from rowpost.config.transport_security import insecure
+from rowpost.config.units import Duration, Limit
 from rowpost.database.describe import SCHEMA_VERSION
 from rowpost.database.names import literal
+from rowpost.notices.channels import recipients
 from rowpost.target.sample import try_sample
 from rowpost.target.shape import shape_of
 
@@ -44,7 +50,10 @@ _LONGEST_NAME = 128  # of a table, in SQL Server
 _SECRET = re.compile(r"key|token|secret|auth|password|code|cookie|signature", re.IGNORECASE)
 _CREDENTIAL = re.compile(
     r"targets\[\d+\]\.(basic\.password|oauth2\.client_secret|signature\.secrets\[\d+\]|client_certificate\.password)"
+    r"|notifications\.(smtp\.password|webhooks\[\d+\]\.signature\.secrets\[\d+\]"
+    r"|(teams|slack)\[\d+\]\.url|pagerduty\[\d+\]\.routing_key)"
 )
+_CHANNELS = ("email", *REPEATED, "smtp")  # the fields of [notifications] that are sections of their own
 _UNKNOWN_IDENTITY = "00000000-0000-0000-0000-000000000000"
 _UNKNOWN_PERSON = "unknown@unknown.invalid"
 _UNKNOWN_ADDRESS, _UNKNOWN_MAIL = "https://unknown.invalid", "endpoint=https://unknown.invalid/;accesskey=unknown"
@@ -58,18 +67,6 @@ _SENDING += ("where", "leaving", "operations", "ignore_context", "lost_columns")
 # --- reading the file, with or without the values of its settings ---
 
 
-def _texts(value: Any, field: str = "") -> Iterator[tuple[str, str]]:
-    """Each text of the document with its field, as the loader names it."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _texts(item, f"{field}.{key}".lstrip("."))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _texts(item, f"{field}[{index}]")
-    elif isinstance(value, str):
-        yield field, value
-
-
 def _unknown(field: str, text: str, start: int) -> str:
     """Something in the place of a setting that is not known here, so that the rest can be checked."""
     if field == "notifications.email.connection" and start == 0:
@@ -80,8 +77,12 @@ def _unknown(field: str, text: str, start: int) -> str:
         return _UNKNOWN_IDENTITY
     if field.endswith(".basic.user"):
         return "unknown"
-    if field.startswith(("notifications.email.sender", "notifications.email.recipients")):
+    if re.match(r"notifications\.(email|smtp)\.(sender|recipients)", field):
         return _UNKNOWN_PERSON
+    if field.endswith(".routing_key"):
+        return "0" * 32
+    if field == "notifications.smtp.host":
+        return "unknown.invalid"
     if start == 0 or text[:start].lower().endswith("endpoint="):
         return _UNKNOWN_ADDRESS
     return "unknown"
@@ -101,7 +102,7 @@ def examine(path: Path, settings: Mapping[str, str], site: str) -> tuple[Report,
     except (OSError, ValueError, RecursionError):
         document = {}  # the loader says it
     known, missing = dict(settings), dict[str, list[str]]()
-    for field, text in _texts(document):
+    for field, text in texts(document):
         for match in places(text, settings):
             report.settings[match[1]] = bool(settings.get(match[1]))
             if not settings.get(match[1]):
@@ -156,12 +157,23 @@ def _sections(config: Config, document: dict[str, Any]) -> dict[str, list[Value]
     for index, target in enumerate(config.targets):
         found[f"targets: {target.name}"] = _values(target, document["targets"][index], "targets")
     found["retry"] = _values(config.retry, document.get("retry", {}), "retry")
-    notifications = document.get("notifications", {})
-    if config.notifications.email is not None:
-        found["notifications.email"] = _values(config.notifications.email, notifications["email"], "notifications.email")
-    for index, hook in enumerate(config.notifications.webhooks):
-        found[f"notifications.webhooks[{index}]"] = _values(hook, notifications["webhooks"][index], "notifications.webhooks")
+    found |= _notifications(config.notifications, document.get("notifications", {}))
     found["watchdog"] = _values(config.watchdog, document.get("watchdog", {}), "watchdog")
+    return found
+
+
+def _notifications(config: NotificationsConfig, written: dict[str, Any]) -> dict[str, list[Value]]:
+    """Whom people are told by, and each channel."""
+    counted = Counter(recipient["channel"] for recipient in recipients(config))
+    channels = ", ".join(f"{name} ({count})" for name, count in counted.items()) or "none"
+    own = [value for value in _values(config, written, "notifications") if value.name not in _CHANNELS]
+    found = {"notifications": [Value("channels", channels, not counted), *own]}
+    for name in SINGLE:
+        if (section := getattr(config, name)) is not None:
+            found[f"notifications.{name}"] = _values(section, written[name], f"notifications.{name}")
+    for name in REPEATED:
+        for index, section in enumerate(getattr(config, name)):
+            found[f"notifications.{name}[{index}]"] = _values(section, written[name][index], f"notifications.{name}")
     return found
 
 
@@ -171,7 +183,8 @@ def _values(section: Struct, written: dict[str, Any], name: str) -> list[Value]:
         if field in written:
             values.append(Value(field, _shown(f"{name}.{field}", written[field]), False))
         elif (value := getattr(section, field)) not in (None, {}, []):
-            values.append(Value(field, duration(value.seconds) if isinstance(value, Duration) else value, True))
+            shown = duration(value.seconds) if isinstance(value, Duration) else value.written if isinstance(value, Limit) else value
+            values.append(Value(field, shown, True))
     return values
 
 
@@ -181,9 +194,9 @@ def _shown(field: str, written: Any) -> Any:
         return "a template"
     if field.endswith((".headers", ".query")):
         return {name: _names(value) for name, value in written.items()}
-    if field == "notifications.email.connection":
-        return _names(written)
-    if field.removeprefix("targets.") in CREDENTIALS:
+    if field in ("notifications.email.connection", "notifications.smtp.password", "notifications.pagerduty.routing_key"):
+        return _shown_credential(f"{field}.password", written)
+    if field.removeprefix("targets.").removeprefix("notifications.webhooks.") in CREDENTIALS:
         return {name: _shown_credential(f"{field}.{name}", value) for name, value in written.items()}
     if field.endswith(".ca") and "-----BEGIN" in written:
         return "certificates in PEM form"
@@ -250,15 +263,15 @@ def _warnings(config: Config, document: dict[str, Any], report: Report, settings
                 f"targets[{index}].probe: longer than retry.max_delay: it may take longer to notice that a target works again than "
                 f"the rounds of its rows would"
             )
-    for field, text in _texts(document):
+    for field, text in texts(document):
         named = re.search(r"\.(?:headers|query)\.(.*)", field)
         if named and _SECRET.search(named[1]) and not places(text, {}) and "{" not in text:
             yield f"{field}: what may be a secret stands in the file; put it into an app setting, and its %NAME% here"
-    for field, text in _texts(document):
+    for field, text in texts(document):
         if _CREDENTIAL.fullmatch(field) and text and not places(text, {}) and not text.lstrip().startswith("@"):
             yield f"{field}: a secret stands in the file; put it into an app setting, and its %NAME% here"
-    if config.notifications.email is None and not config.notifications.webhooks:
-        yield "notifications: nobody is told; add [notifications.email] or [[notifications.webhooks]]"
+    if not recipients(config.notifications):
+        yield "notifications: nobody is told; add [notifications.email], [[notifications.webhooks]], or another channel"
     if not schedule.count:
         yield "retry.window: no round fits into it: a row is dead after the built-in attempts; make the window longer"
     elif schedule.told_seconds is None:

@@ -1,4 +1,4 @@
-"""``dev.py demo``: the whole job on real rows, a week in about a minute, on the embedded emulators in virtual time.
+"""``dev.py demo``: the whole job on real rows, a week in a few minutes, on the embedded emulators in virtual time.
 
 What happens is decided here; what is reported is read off the emulators afterwards: the database, the API and the mailboxes.
 """
@@ -24,6 +24,7 @@ from rich.table import Table
 
 from devtools.arguments import folder, new_file
 from devtools.data import DEMO_CONFIG, airports, flights, weather
+from devtools.log_lines import rows_lines
 from devtools.real import RealStack, RealTime
 from devtools.reconciliation import Reconciliation, reconcile
 from devtools.stack import Stack
@@ -34,6 +35,7 @@ OUTAGE_HOURS = 12
 WINDOW_HOURS = 168
 THROTTLED = "oncall@example.com"
 _ROWS_PER_TRANSACTION = 50
+_ROWS_OF_A_BATCH = 100  # at most
 _CHANGES_AT_HOURS = (0, 3, 6, 10)  # of the outage
 _KILL_AT_HOURS = 8
 _RECOVERED_MINUTES = 6  # after the API came back: the longest time between two probes, and one more
@@ -55,6 +57,8 @@ class Demo:
         self.stack, self.time, self._show, self._moved = stack, time, show, moved
         self.timeline: list[Entry] = []
         self.problems: list[str] = []
+        self.agreed = self.cut = 0
+        self.orders: list[tuple[str, str]] = []
         self.poison = flights()[40].FlightId
         self._spare_flights = list(flights()[500:])
 
@@ -64,6 +68,7 @@ class Demo:
         """All of it, in order."""
         self.healthy()
         self.columns_and_masks()
+        self.pause()
         self.poison_row()
         self.outage()
         self.back_again()
@@ -79,6 +84,7 @@ class Demo:
         self.run_until(timedelta(minutes=10), lambda: self.accepted() >= inserted, "the first rows to arrive")
         self.note(f"all {inserted} rows have arrived at the API")
         self.advance(timedelta(minutes=20))
+        self.check_sums()
 
     def columns_and_masks(self) -> None:
         self.execute("UPDATE dbo.Flights SET DepDelay = DepDelay + 1 WHERE FlightId <= ?", flights()[19].FlightId)
@@ -90,7 +96,21 @@ class Demo:
         self.advance(timedelta(minutes=2))
         posted = len(self.stack.downstream.attempts()) - before
         self.check(posted == 0, f"the update of an unwatched column was posted {posted} times")
+        self.check_sums()
         self.note("updates and deletes arrive; an update of a column outside `watch` is acknowledged, not posted")
+
+    def pause(self) -> None:
+        self.order("pause", "dbo.Airports")
+        before = self.accepted()
+        self.execute("UPDATE dbo.Airports SET Alt = Alt + 1 WHERE Lat > 60")
+        self.advance(timedelta(hours=2))
+        self.check(self.accepted() == before, "rows of a paused relay were posted")
+        self.check_sums()
+        self.note("an operator pauses dbo.Airports for two hours; its changes wait")
+        self.order("resume", "dbo.Airports")
+        self.advance(timedelta(minutes=2))
+        self.check_sums()
+        self.note("it is resumed, and what waited has arrived")
 
     def poison_row(self) -> None:
         self.stack.downstream.add_rule(match={"table": "dbo.Flights", "key": {"FlightId": self.poison}}, status=422)
@@ -101,6 +121,7 @@ class Demo:
         fresh = [state for state in self.stack.downstream.state("dbo.Flights") if state.row and state.row.get("ArrDelay") == 99]
         neighbours = {state.key["FlightId"] for state in fresh if isinstance(state.key, dict)} & set(range(first, last + 1))
         self.check(len(neighbours) == 9, f"{len(neighbours)} of the nine neighbours of the poison row arrived")
+        self.check_sums()
         self.note(f"{len(neighbours)} neighbours have arrived within 30 s; the poison row goes its own way")
 
     def outage(self) -> None:
@@ -113,8 +134,11 @@ class Demo:
         happenings.append((_KILL_AT_HOURS, self.kill_host))
         for hour, happening in sorted(happenings, key=lambda item: item[0]):
             self.advance_to(begin + timedelta(hours=hour))
+            self.check_sums()
             happening()
+            self.check_sums()
         self.advance_to(begin + timedelta(hours=OUTAGE_HOURS))
+        self.check_sums()
         self.stack.downstream.set_mode("up")
         self.note("the API is back")
 
@@ -147,6 +171,7 @@ class Demo:
         self.note("the Functions host is killed with SIGKILL in the middle of a post")
         self.advance(timedelta(minutes=10))
         host.start()
+        self.cut = _ROWS_OF_A_BATCH
         self.note("the host is started again, with no recovery step by anybody")
 
     def back_again(self) -> None:
@@ -162,12 +187,14 @@ class Demo:
         count = round((self.time.now() - back).total_seconds() / 60)
         minutes = f"{count} minute{'' if count == 1 else 's'}"
         self.check(recovered(), f"rows of the outage are still waiting {minutes} after the API came back")
+        self.check_sums()
         self.note(f"{minutes} later every row of the outage has arrived; only the poison row is still being tried")
 
     def window_ends(self) -> None:
         ((first,),) = self.stack.execute("SELECT FirstFailure FROM rowpost.Ledger WHERE State <> 'dead'") or ((None,),)
         if self.check(first is not None, "the poison row is not in the ledger"):
             self.advance_to(self.stack.instant(first) + timedelta(hours=WINDOW_HOURS, minutes=30))
+        self.check_sums()
 
     # --- means ---
 
@@ -180,6 +207,32 @@ class Demo:
             self.problems.append(problem)
             self.note(f"PROBLEM: {problem}")
         return holds
+
+    def check_sums(self) -> None:
+        """What the app says is what the API has: each row that differs there waits, or is a dead letter; the lines of the log add
+        up to what the API has accepted; the audit has the orders."""
+        host = self.stack.host
+        assert host is not None
+        said = {entry["relay"]: entry["waiting"] + entry["dead"] for entry in host.request("GET", "/api/relays").json()["relays"]}
+        found = {each.table: each.dead + len(each.lost) for each in reconcile(self.stack)}
+        good = self.check(said == found, f"the app says that so many rows are not delivered: {said}; the API lacks {found}")
+        entries = host.request("GET", "/api/audit").json()["entries"]
+        audited = [(entry["action"], entry["relay"]) for entry in reversed(entries)]
+        good &= self.check(audited == self.orders, f"the audit has {audited}, and {self.orders} were given")
+        if not isinstance(self.time, RealTime):
+            told = sum(line["delivered"] for line in rows_lines(host.log_file.read_text(encoding="utf-8", errors="replace")))
+            attempts = [each for each in self.stack.downstream.attempts() if each.table is not None and each.status is not None]
+            accepted = sum(each.status is not None and 200 <= each.status < 300 for each in attempts)
+            # A process that is killed leaves out the line of the batch that it was posting.
+            good &= self.check(0 <= accepted - told <= self.cut, f"the log tells of {told} rows, the API has accepted {accepted}")
+        self.agreed += good
+
+    def order(self, action: str, table: str) -> None:
+        """An order of an operator about a whole relay, over the API."""
+        assert self.stack.host is not None
+        answer = self.stack.host.request("POST", f"/api/relays/{table}/{action}", json={"reason": "the API moves"})
+        self.check(answer.status_code < 300, f"{action} was answered with {answer.status_code}")
+        self.orders.append((action, table))
 
     def execute(self, sql: str, *parameters: Any) -> None:
         self.stack.execute(sql, *parameters)
@@ -253,6 +306,7 @@ def _report(demo: Demo, reconciled: list[Reconciliation], seconds: float) -> dic
         "duplicates": counters["repeated"],
         "older_after_newer": counters["stale"],
         "notifications": [{"at": entry.at.isoformat(), "what": entry.text} for entry in notices],
+        "sums_agreed": demo.agreed,
         "problems": demo.problems,
         "virtual_days": round((demo.time.now() - START).total_seconds() / 86400, 1),
         "seconds": round(seconds, 1),
@@ -283,6 +337,7 @@ def _print(console: Console, demo: Demo, reconciled: list[Reconciliation], repor
         f"{report['older_after_newer']}; notifications: {kinds['mail']} mails, {kinds['webhook:']} webhook calls",
         highlight=False,
     )
+    console.print(f"{report['sums_agreed']} times the status was compared with what the API has: the sums agreed", highlight=False)
     for problem in demo.problems:
         console.print(f"[red]PROBLEM[/red] {problem}", highlight=False)
     if isinstance(demo.time, RealTime):

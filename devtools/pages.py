@@ -1,4 +1,4 @@
-"""The blocks of ``docs/architecture.md`` that are made from the code: the rooms of the core, and the states of a row.
+"""The blocks of pages that are made from the code: the rooms of the core, the states of a row, and the operations of the API.
 
 ``python -m devtools.pages`` brings them up to date; a test tells when they are not.
 """
@@ -12,9 +12,11 @@ from pathlib import Path
 
 import grimp
 
+from devtools import api_page
 from rowpost.rules.lifecycle import ANY, LIVE, NO_RECORD, TRANSITIONS, State
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "architecture.md"
+_DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = [_DOCS / "architecture.md", _DOCS / "api.md"]
 _BLOCK = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -89,6 +91,8 @@ def _sources(sources: Iterable[State | None]) -> list[str]:
 BLOCKS: dict[str, Callable[[], str]] = {
     "rooms": lambda: f"```mermaid\n{rooms()}\n```",
     "lifecycle": lambda: f"```mermaid\n{diagram()}\n```\n\n{table()}",
+    "operations": api_page.operations,
+    "types": api_page.types,
 }
 
 
@@ -98,8 +102,9 @@ def updated(text: str) -> str:
 
 
 def main() -> int:
-    """Bring the page up to date."""
-    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Bring the pages up to date."""
+    for page in PAGES:
+        page.write_text(updated(page.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

@@ -42,12 +42,12 @@ SPEED = 3600 // REAL_SECONDS_PER_HOUR
 _LOOK_SECONDS = 0.25
 _HOST_READY_SECONDS = 240  # its first start may download the extension bundle
 _SHORTENED = {
-    "attempts": "2",
-    "first_delay": '"5s"',
-    "max_delay": f'"{6 * REAL_SECONDS_PER_HOUR}s"',
-    "window": f'"{168 * REAL_SECONDS_PER_HOUR}s"',
-    "after_rounds": "5",
-    "schedule": '"*/30 * * * * *"',
+    "retry.attempts": "2",
+    "retry.first_delay": '"5s"',
+    "retry.max_delay": f'"{6 * REAL_SECONDS_PER_HOUR}s"',
+    "retry.window": f'"{168 * REAL_SECONDS_PER_HOUR}s"',
+    "notifications.after_rounds": "5",
+    "watchdog.schedule": '"*/30 * * * * *"',
 }
 _HOST_OVERRIDES = {  # host.json, by the host's own rule for overriding it
     "AzureFunctionsJobHost__extensions__durableTask__storageProvider__maxQueuePollingInterval": "00:00:01",
@@ -61,8 +61,19 @@ def shortened(relay_toml: str) -> str:
     Raises:
         ValueError: a key that is to be shortened does not stand in the file exactly once.
     """
-    for key, value in _SHORTENED.items():
-        relay_toml, count = re.subn(rf"(?m)^({key} = )(\"[^\"]*\"|\S+)", lambda match, value=value: match[1] + value, relay_toml)
+    section, counts = "", dict.fromkeys(_SHORTENED, 0)
+
+    def changed(line: re.Match[str]) -> str:
+        nonlocal section
+        section = line["section"] or section
+        key = f"{section}.{line['key']}"
+        if key not in _SHORTENED:
+            return line[0]
+        counts[key] += 1
+        return f"{line['key']} = {_SHORTENED[key]}"
+
+    relay_toml = re.sub(r'(?m)^(?:\[+(?P<section>[^\]\n]+)\]+|(?P<key>\w+) = (?:"[^"\n]*"|\S+))', changed, relay_toml)
+    for key, count in counts.items():
         if count != 1:
             raise ValueError(f"relay.toml: expected one line {key} = …, found {count}")
     return relay_toml

@@ -55,9 +55,14 @@ def _reconcile(stack: Stack, table: str, key: tuple[str, ...]) -> Reconciliation
 
 def _dead_letters(stack: Stack, table: str) -> list[dict[str, Any]]:
     assert stack.host is not None
-    answer = stack.host.request("GET", f"/api/relays/{table}/dead-letters")
-    answer.raise_for_status()
-    letters: list[dict[str, Any]] = answer.json()["dead_letters"]
+    letters: list[dict[str, Any]] = []
+    page: dict[str, Any] = {"next": ""}
+    while page["next"] is not None:
+        cursor = {"cursor": page["next"]} if page["next"] else {}
+        answer = stack.host.request("GET", f"/api/relays/{table}/rows", params={"state": "dead", "limit": "200", **cursor})
+        answer.raise_for_status()
+        page = answer.json()
+        letters += page["rows"]
     return letters
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from rowpost.config.sections import NotificationsConfig, RetryConfig
+from rowpost.config.notifications import NotificationsConfig
+from rowpost.config.sections import RetryConfig
 
 ATTEMPT_SECONDS = 60  # from one built-in attempt of the trigger to the next: its lease
 

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -25,10 +26,24 @@ from typing import IO, Any, ClassVar, Protocol, Self
 ROOT = Path(__file__).resolve().parents[1]
 _POLL_SECONDS = 0.02
 _LOG_LINES_SHOWN = 40
+_PORT_SECONDS = 10  # that a port is waited for: a connection of another process may have it for a while
 
 
 class EmulatorError(RuntimeError):
     """An emulator did not start, or ended by itself; the text holds the last lines of its log."""
+
+
+def _await_port(port: int) -> None:
+    """Wait until a port is free, but not for long: whoever listens there next says so otherwise."""
+    late = time.monotonic() + _PORT_SECONDS
+    while time.monotonic() < late:
+        with socket.socket() as found:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                found.bind(("127.0.0.1", port))
+                return
+            except OSError:
+                time.sleep(_POLL_SECONDS)
 
 
 class Process(Protocol):
@@ -113,6 +128,9 @@ class Emulator:
         """Start the process without waiting for it; :meth:`wait_ready` comes next."""
         if self.running:
             raise EmulatorError(f"{self.name} runs already")
+        if self._ready.done():  # it is started again, and keeps its ports
+            for port in self._ports.values():
+                _await_port(port)
         options = [part for option, label in self._port_options.items() for part in (option, str(self._ports[label]))]
         command = ["emulators.guarded", self._module, *self._arguments, *options]
         environment = dict(os.environ)

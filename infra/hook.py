@@ -1,8 +1,8 @@
 """Run a program of this repository for a hook of azd: with the packages of ``requirements-hooks.lock``, and no others.
 
-``python3 infra/hook.py infra/describe_app.py`` or ``python3 infra/hook.py -m devtools.check_config``. The first run makes an
-environment of its own in ``.local/hooks``. A hook has secrets in its environment. So pip gets each package by its hash, installs
-wheels only, which run no code, and sees none of the settings.
+``python3 infra/hook.py infra/describe_app.py`` or ``python3 infra/hook.py -m devtools.check_config``; with ``--odbc`` in front, the
+program connects to the database. The first run makes an environment of its own in ``.local/hooks``. A hook has secrets in its
+environment. So pip gets each package by its hash, installs wheels only, which run no code, and sees none of the settings.
 """
 
 from __future__ import annotations
@@ -55,16 +55,24 @@ def ensure(venv: Path, lock: Path) -> Path:
     return python
 
 
-def main(arguments: list[str]) -> int:
-    """The command line; what is run gets all arguments."""
-    python = ensure(ROOT / ".local" / "hooks", LOCK)
+def odbc_environment(python: Path, environment: dict[str, str]) -> dict[str, str]:
+    """The same, with the driver of the environment of the hooks, unless there is another; looks for what the driver links to."""
     dev.ensure_odbc()
+    if os.name != "posix" or "ODBC_DRIVER" in environment:
+        return environment
+    driver = "from emulators.odbc import odbc_driver; print(odbc_driver())"
+    found = subprocess.run([python, "-c", driver], env=environment, cwd=ROOT, capture_output=True, text=True)
+    return {**environment, "ODBC_DRIVER": found.stdout.strip()}
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; what is run gets all arguments but ``--odbc``."""
+    connects = arguments[:1] == ["--odbc"]
+    python = ensure(ROOT / ".local" / "hooks", LOCK)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    if os.name == "posix" and "ODBC_DRIVER" not in environment:
-        driver = "from emulators.odbc import odbc_driver; print(odbc_driver())"
-        found = subprocess.run([python, "-c", driver], env=environment, cwd=ROOT, capture_output=True, text=True)
-        environment["ODBC_DRIVER"] = found.stdout.strip()
-    return subprocess.run([python, *arguments], env=environment, cwd=ROOT).returncode
+    if connects:
+        environment = odbc_environment(python, environment)
+    return subprocess.run([python, *arguments[connects:]], env=environment, cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

@@ -6,8 +6,40 @@ targetScope = 'subscription'
 @description('Name of the azd environment; part of the names of all resources.')
 param environmentName string
 
-@minLength(1)
-@description('Region of all resources. Flex Consumption must be available there.')
+@description('Region of all resources: one that serves Flex Consumption. docs/deploy.md says where this list is from.')
+@allowed([
+  'australiaeast'
+  'australiasoutheast'
+  'brazilsouth'
+  'canadacentral'
+  'centralindia'
+  'centralus'
+  'eastasia'
+  'eastus'
+  'eastus2'
+  'francecentral'
+  'germanywestcentral'
+  'italynorth'
+  'japaneast'
+  'koreacentral'
+  'northcentralus'
+  'northeurope'
+  'norwayeast'
+  'southafricanorth'
+  'southcentralus'
+  'southeastasia'
+  'southindia'
+  'spaincentral'
+  'swedencentral'
+  'uaenorth'
+  'uksouth'
+  'ukwest'
+  'westcentralus'
+  'westeurope'
+  'westus'
+  'westus2'
+  'westus3'
+])
 @metadata({ azd: { type: 'location' } })
 param location string
 
@@ -18,19 +50,20 @@ param principalId string = deployer().objectId
 @description('What principalId is.')
 param principalType string = 'User'
 
-@minLength(1)
-@description('Where rows are posted to: the app setting DOWNSTREAM_URL.')
-param downstreamUrl string
+@description('What relay.toml asks of the deployment: triggers, app settings, secrets, mail. infra/describe_app.py writes it; it holds no secret.')
+param app object = {
+  connection: 'SqlConnectionString'
+  grants: []
+  mail: {}
+  openTelemetry: false
+  secrets: []
+  settings: {}
+  triggerFunctions: []
+}
 
-@secure()
-@minLength(1)
-@description('The API key that relay.toml sends along; kept in Key Vault.')
-param downstreamApiKey string
-
-@secure()
-@minLength(1)
-@description('The webhook that is told of alarms and dead letters; kept in Key Vault, since such addresses often hold a token.')
-param alertWebhookUrl string
+@allowed(['private', 'public'])
+@description('private: the app reaches the database through a virtual network and a private endpoint. public: no network is made.')
+param networkAccess string = 'private'
 
 @description('Whom Azure Monitor mails when an alert fires: addresses separated by commas. Empty: alerts show in the portal only.')
 param alertEmails string = ''
@@ -57,6 +90,8 @@ var abbreviations = loadJsonContent('abbreviations.json')
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var newSqlServer = empty(existingSqlServerId)
+var private = networkAccess == 'private'
+var sendsMail = !empty(app.mail) // relay.toml wants e-mail, and names no service of its own
 var sqlServerName = newSqlServer ? '${abbreviations.sqlServer}${token}' : last(split(existingSqlServerId, '/'))
 
 resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
@@ -98,20 +133,19 @@ module storage 'app/storage.bicep' = {
   }
 }
 
-module secrets 'app/secrets.bicep' = {
-  scope: group
-  name: 'secrets'
-  params: {
-    alertWebhookUrl: alertWebhookUrl
-    downstreamApiKey: downstreamApiKey
-    location: location
-    name: '${abbreviations.keyVault}${token}'
-    principalId: identity.outputs.principalId
-    tags: tags
+module secretReader 'app/secret-reader.bicep' = [
+  for grant in app.grants: {
+    scope: resourceGroup(grant.subscription, grant.resourceGroup)
+    name: 'rowpost-${uniqueString(environmentName, location, grant.vault, grant.secret)}'
+    params: {
+      principalId: identity.outputs.principalId
+      secretName: grant.secret
+      vaultName: grant.vault
+    }
   }
-}
+]
 
-module email 'app/email.bicep' = {
+module email 'app/email.bicep' = if (sendsMail) {
   scope: group
   name: 'email'
   params: {
@@ -132,11 +166,12 @@ module sql 'app/sql.bicep' = if (newSqlServer) {
     databaseName: sqlDatabaseName
     location: location
     name: sqlServerName
+    openToAzure: !private
     tags: tags
   }
 }
 
-module network 'app/network.bicep' = {
+module network 'app/network.bicep' = if (private) {
   scope: group
   name: 'network'
   params: {
@@ -148,17 +183,15 @@ module network 'app/network.bicep' = {
   }
 }
 
-module app 'app/functions.bicep' = {
+module site 'app/functions.bicep' = {
   scope: group
   name: 'functions'
   params: {
-    alertWebhookUrlSecretUri: secrets.outputs.alertWebhookUrlUri
+    app: app
     applicationInsightsConnectionString: monitoring.outputs.connectionString
     deploymentContainerUri: storage.outputs.deploymentContainerUri
-    downstreamApiKeySecretUri: secrets.outputs.downstreamApiKeyUri
-    downstreamUrl: downstreamUrl
-    emailEndpoint: email.outputs.endpoint
-    emailSender: email.outputs.sender
+    emailEndpoint: sendsMail ? email!.outputs.endpoint : ''
+    emailSender: sendsMail ? email!.outputs.sender : ''
     identityClientId: identity.outputs.clientId
     identityId: identity.outputs.resourceId
     instanceMemoryMB: instanceMemoryMB
@@ -168,7 +201,7 @@ module app 'app/functions.bicep' = {
     sqlDatabaseName: sqlDatabaseName
     sqlServerHost: '${sqlServerName}${environment().suffixes.sqlServerHostname}'
     storageEndpoints: storage.outputs.endpoints
-    subnetId: network.outputs.appSubnetId
+    subnetId: private ? network!.outputs.appSubnetId : ''
     tags: union(tags, { 'azd-service-name': 'rowpost' })
   }
 }
@@ -204,5 +237,5 @@ output APP_IDENTITY_CLIENT_ID string = identity.outputs.clientId
 output SQL_SERVER_ID string = newSqlServer ? sql!.outputs.resourceId : existingSqlServerId
 output SQL_SERVER_HOST string = '${sqlServerName}${environment().suffixes.sqlServerHostname}'
 output SQL_DATABASE string = sqlDatabaseName
-output SERVICE_ROWPOST_NAME string = app.outputs.name
-output SERVICE_ROWPOST_URI string = app.outputs.uri
+output SERVICE_ROWPOST_NAME string = site.outputs.name
+output SERVICE_ROWPOST_URI string = site.outputs.uri

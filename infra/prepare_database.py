@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from infra.azure_sql import SQL_SCOPE, AzureDatabase, FirewallRule, connected, deployer_token, token_attribute  # noqa: E402
+from infra.hook_settings import config_of_hooks, plain_settings  # noqa: E402
 from infra.sql_script import read_script  # noqa: E402
 from rowpost.config.connection_string import translate  # noqa: E402
 from rowpost.config.errors import ConfigError  # noqa: E402
@@ -136,12 +137,14 @@ def identity_sid(client_id: str) -> str:
 def known_settings(local: Path = ROOT / "local.settings.json") -> dict[str, str]:
     """The app settings that this machine knows: those of a file of settings, if it exists, and the environment over it.
 
+    The references that azd has in the place of secrets are none.
+
     Raises:
         ConfigError: that file cannot be read, or does not have its form.
     """
     try:
         values = json.loads(local.read_text(encoding="utf-8"))["Values"] if local.exists() else {}
-        return {**values, **os.environ}
+        return {**values, **plain_settings(os.environ)}
     except OSError as error:
         raise ConfigError(f"{local.name}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):
@@ -180,11 +183,12 @@ def main() -> int:
     parser.add_argument("--run", type=Path, default=script, metavar="FILE", help="with --azure: run this script before")
     options = parser.parse_args()
     try:
-        settings = known_settings()
-        config = load_config(options.config, settings)
         if options.azure:
+            config = config_of_hooks(options.config, plain_settings(os.environ))
             print(f"{prepare_azure(config, odbc_driver(), options.run)} is ready")
             return 0
+        settings = known_settings()
+        config = load_config(options.config, settings)
         name = config.database.connection
         target = translate(settings.get(name, ""), name, odbc_driver())
     except (ConfigError, requests.RequestException) as error:

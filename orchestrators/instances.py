@@ -146,7 +146,8 @@ async def start_tellings(client: Any, app: App, relay: str = "", *, look_after: 
                 continue
             if await in_thread(start_telling, app.database, telling):
                 values = {"number": telling.number, "generation": telling.starts + 1, "tries": telling.tries}
-                await _start(client, telling.document, telling.recipient, wait=max(0, telling.due_seconds), **values)
+                # Not the document, which may hold keys of rows: whoever tells reads it from the database.
+                await _start(client, {"id": telling.notice}, telling.recipient, wait=max(0, telling.due_seconds), **values)
         except DatabaseError:
             raise
         except TimeoutError:  # the storage is slow for all of them

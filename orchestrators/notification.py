@@ -35,6 +35,9 @@ def tell(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
         return None
     if result["over"]:  # another one was started to tell
         return "over"
+    if result.get("wait"):  # it is not the recipient's turn yet
+        context.continue_as_new({**given, "wait": result["wait"]})
+        return None
     told["tries"] += 1
     told["error"] = result["error"]
     over = result["sent"] or result["final"] or told["tries"] >= _TRIES

@@ -22,6 +22,8 @@ from rowpost.rules.epoch import Seen, Verified
 from rowpost.target.delivery import Deliverer
 from rowpost.target.sample import try_sample
 from rowpost.target.shape import Shape, shape_of
+from rowpost.telemetry.exporters import connect
+from rowpost.telemetry.telemetry import Telemetry
 
 
 class KnownLife:
@@ -71,6 +73,7 @@ class App:
         batch_rows: how many rows the trigger hands out at most.
         warnings: what is not as it should be, though the app can run: for the log of the first invocation.
         life: what this process knows of the life of the database.
+        telemetry: what is told of the work.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class App:
         self.warnings = tuple(warnings)
         self.batch_rows = batch_rows
         self.life = KnownLife()
+        self.telemetry = Telemetry(config)
         self.deliverers = {target.name: Deliverer(target) for target in config.targets}
         self._tables: dict[str, Table] = {}
         self._shapes: dict[str, Shape] = {}
@@ -168,7 +172,13 @@ def load_app(root: Path, settings: Mapping[str, str] = os.environ) -> App:
     """
     path = Path(settings.get("ROWPOST_CONFIG") or root / "relay.toml")
     config = load_config(path, settings)
+    if config.api.auth == "entra" and settings.get("WEBSITE_AUTH_ENABLED", "").lower() != "true":
+        raise ConfigError(f'{path.name}: api.auth: "entra" needs App Service authentication; turn it on, or write auth = "keys"')
     setting = config.database.connection
     connection = translate(settings.get(setting, ""), setting, odbc_driver())
     site, warnings = settings.get("WEBSITE_SITE_NAME", ""), insecure(config, connection)
-    return App(config, Database(connection), site, warnings, batch_rows(root, settings))
+    signals, warning = connect(settings) if config.telemetry.opentelemetry else (None, None)
+    warnings = [*warnings, *([warning] if warning else [])]
+    app = App(config, Database(connection), site, warnings, batch_rows(root, settings))
+    app.telemetry.signals = signals
+    return app

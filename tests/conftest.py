@@ -16,6 +16,21 @@ from tests.harness.running_relay import CONFIG, ORDERS, Relay
 if sys.platform == "linux":
     Emulator.starter = Forked
 
+# Files that take minutes begin first, so that no process is left with one of them at the end.
+_LONG = (
+    "test_demo.py",
+    "test_mutants.py",
+    "test_unable_relays.py",
+    "test_simulation.py",
+    "test_resync_crashes.py",
+    "test_truth.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first; each file stays whole."""
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
+
 
 @pytest.fixture
 def make_relay(tmp_path: Path) -> Iterator[Callable[..., Relay]]:

@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import azure.durable_functions as df
+import azure.functions as func
 
 from orchestrators.lives import doubt, verify_first
 from orchestrators.recoveries import ensure_recovery, wake_relays_of
 from rowpost.app import App
 from rowpost.config.sections import RelayConfig
 from rowpost.relay.batch import relay_batch
-from rowpost.relay.rows_line import Doer, rows_line
+from rowpost.relay.rows_line import tell_rows
+from rowpost.telemetry.journal import Doer
 
 _log = logging.getLogger("rowpost.table_changes")
 
@@ -34,11 +36,12 @@ def blueprint(app: App, relay: RelayConfig) -> df.Blueprint:
         leases_table_name=relay.lease_table(app.site),
     )
     @functions.durable_client_input(client_name="client")
-    async def relay_table(changes: str, client: str) -> None:
+    async def relay_table(changes: str, client: str, context: func.Context) -> None:
         await verify_first(client, app)
         loop = asyncio.get_running_loop()
-        outcome = await loop.run_in_executor(batches, relay_batch, app, relay.name, changes)
-        _log.info("%s", rows_line(relay.name, Doer.TRIGGER, outcome))
+        with app.telemetry.journal(relay.name, Doer.TRIGGER, context.trace_context.trace_parent) as journal:
+            outcome = await loop.run_in_executor(batches, relay_batch, app, relay.name, changes, journal)
+            tell_rows(journal, outcome)
         if outcome.doubted:
             await _look_anew(client, app, relay)
         # A batch never waits long for the storage: what is not done here in time is left to the watchdog.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,9 +20,12 @@ from rowpost.app import App
 from rowpost.config.errors import ConfigError
 from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import DatabaseError
-from rowpost.database.notices import remove_notices
+from rowpost.database.notices import remove_incidents, remove_notices
 from rowpost.log_lines import in_thread
+from rowpost.operations.audit import remove_orders
 from rowpost.operations.columns import unstored_choice
+from rowpost.operations.gauges import note_state
+from rowpost.operations.pauses import long_pause, pause_notice
 from rowpost.operations.resync import (
     next_resync,
     order_initial_snapshot,
@@ -34,9 +38,11 @@ from rowpost.operations.status import relay_status, state_line
 from rowpost.recovery.redeliver import redeliver
 from rowpost.recovery.survey import survey
 from rowpost.relay.batch import Outcome
-from rowpost.relay.rows_line import Doer, rows_line
+from rowpost.relay.rows_line import tell_rows
+from rowpost.telemetry.journal import Doer, Journal
 from rowpost.watchdog.adopt import Need, database_now, inspect_table, move_watch_base
 from rowpost.watchdog.altered import Altered, altered_notice
+from rowpost.watchdog.history import keep_sample
 from rowpost.watchdog.retention import look_at_retention, record_coverage, retention_notices
 from rowpost.watchdog.stalled_trigger import look_at_trigger, stall_notice, take_over
 from rowpost.watchdog.unable import (
@@ -67,7 +73,7 @@ def blueprint(app: App) -> df.Blueprint:
     @functions.function_name("watchdog")
     @functions.timer_trigger(arg_name="timer", schedule=config.schedule, run_on_startup=True)
     @functions.durable_client_input(client_name="client")
-    async def watchdog(timer: func.TimerRequest, client: str) -> None:
+    async def watchdog(timer: func.TimerRequest, client: str, context: func.Context) -> None:
         for warning in set(app.warnings) - warned:
             _log.warning("%s", warning)
         warned.update(app.warnings)
@@ -80,7 +86,8 @@ def blueprint(app: App) -> df.Blueprint:
             if found is not None:
                 await _tell_whether_it_runs(app, client, relay, found, timer, failing, away=away is not None)
             if found is None or found.reachable:
-                error = await _look_after(app, client, relay, overdue, warned)
+                begin = partial(app.telemetry.journal, relay.name, Doer.WATCHDOG, context.trace_context.trace_parent)
+                error = await _look_after(app, client, relay, overdue, warned, begin)
                 if found is None:
                     failed = None if error is None else problem(error)
                     await _tell_whether_it_runs(app, client, relay, failed, timer, failing)
@@ -103,7 +110,9 @@ def blueprint(app: App) -> df.Blueprint:
         )
         before = (now - timedelta(seconds=config.history.seconds)).replace(tzinfo=None).isoformat()
         await in_thread(remove_notices, app.database, app.site, before)
+        await in_thread(remove_incidents, app.database, app.site, before)
         await in_thread(remove_resyncs, app, before)
+        await in_thread(remove_orders, app, before)
         _log.info("history of %s finished orchestrations removed", result.instances_deleted)
 
     return functions
@@ -209,7 +218,7 @@ def _scheduled(timer: func.TimerRequest) -> str:
 
 
 async def _look_after(
-    app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str]
+    app: App, client: Any, relay: RelayConfig, overdue: set[str], warned: set[str], begin: Callable[[], Journal]
 ) -> ConfigError | DatabaseError | None:
     """All that is to be done for one relay. Whatever fails of it is logged, and is tried again at the next look.
 
@@ -221,9 +230,10 @@ async def _look_after(
         partial(_warn, warned),
         _check_epoch,
         _check_trigger,
-        partial(_look_after_recovery, overdue),
+        partial(_look_after_recovery, overdue, begin),
         _check_retention,
         _start_resync,
+        _tell_of_pause,
         _store_choice,
         _log_state,
     )
@@ -241,34 +251,36 @@ async def _look_after(
     return first
 
 
-async def _do_the_work_of_recovery(app: App, client: Any, relay: RelayConfig) -> None:
+async def _do_the_work_of_recovery(begin: Callable[[], Journal], app: App, client: Any, relay: RelayConfig) -> None:
     """Plan and redeliver here. Whoever posts a row holds its lease: should a recovery do the same, the two are not in each other's
     way."""
     found = await in_thread(survey, app, relay.name)
     if found["expired"]:
-        _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, Outcome(expired=found["expired"])))
+        with begin() as journal:
+            tell_rows(journal, Outcome(expired=found["expired"]))
     for _ in range(_REDELIVERIES):
-        outcome = await in_thread(redeliver, app, relay.name)
-        if outcome.rows:
-            _log.info("%s", rows_line(relay.name, Doer.WATCHDOG, outcome))
+        with begin() as journal:
+            outcome = await in_thread(redeliver, app, relay.name, journal)
+            if outcome.rows:
+                tell_rows(journal, outcome)
         if outcome.closed:
             await wake_relays_of(client, app, relay.target)
         if not outcome.settled:
             break
 
 
-async def _look_after_recovery(overdue: set[str], app: App, client: Any, relay: RelayConfig) -> None:
+async def _look_after_recovery(overdue: set[str], begin: Callable[[], Journal], app: App, client: Any, relay: RelayConfig) -> None:
     """Adopt what a crash has left, and see that recovery runs where it has something to do."""
     need = await in_thread(inspect_table, app, relay.name)
     stuck = need is Need.WORK
     if stuck and relay.name in overdue:
         _log.error("%s: recovery does not move; it is replaced, and its rows are redelivered by the watchdog", relay.name)
         await replace_recovery(client, app, relay)
-        await _do_the_work_of_recovery(app, client, relay)
+        await _do_the_work_of_recovery(begin, app, client, relay)
     elif need is not Need.NOTHING:
         wake = stuck or need is Need.LOOK
         if not await ensure_recovery(client, app, relay, wake=wake) and wake:
-            await _do_the_work_of_recovery(app, client, relay)
+            await _do_the_work_of_recovery(begin, app, client, relay)
     if stuck:
         overdue.add(relay.name)
     else:
@@ -292,7 +304,12 @@ async def _warn(warned: set[str], app: App, client: Any, relay: RelayConfig) -> 
 
 
 async def _log_state(app: App, client: Any, relay: RelayConfig) -> None:
-    _log.info("%s", state_line(await in_thread(relay_status, app, relay.name)))
+    """Tell the log the state of the relay, and keep it as a sample."""
+    status = await in_thread(relay_status, app, relay.name)
+    _log.info("%s", state_line(status))
+    await in_thread(keep_sample, app, relay.name, status)
+    if app.telemetry.signals is not None:
+        note_state(app.telemetry, status, await in_thread(database_now, app))
 
 
 async def _tell_what_is_left(app: App, client: Any) -> None:
@@ -336,6 +353,13 @@ async def _check_retention(app: App, client: Any, relay: RelayConfig) -> None:
         new = await tell(client, app, notice)
         told |= new and notice["kind"] == "gap"
     await in_thread(record_coverage, app, relay.name, coverage, told=told)
+
+
+async def _tell_of_pause(app: App, client: Any, relay: RelayConfig) -> None:
+    """Tell once a day of a relay that is paused for a day or longer: nobody may remember it."""
+    found = await in_thread(long_pause, app, relay.name)
+    if found is not None:
+        await tell(client, app, pause_notice(relay, found))
 
 
 async def _start_resync(app: App, client: Any, relay: RelayConfig) -> None:

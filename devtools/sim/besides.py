@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
-from devtools.sim.judging import SETTLES_SECONDS, Violation, disturbed, lapsed, posts_by_row, taken, troubled, unknown
+from devtools.sim.judging import SETTLES_SECONDS, Violation, disturbed, lapsed, pausing, posts_by_row, taken, troubled, unknown
 from devtools.sim.plan import clock_text
 from devtools.sim.record import Record, Trouble
 
@@ -75,7 +75,7 @@ def overdue(record: Record) -> Iterator[Violation]:
 
 def _shut_out(record: Record, begin: float, end: float) -> bool:
     """Whether anything but a hang kept the app from its work."""
-    if any(since <= end and back >= begin for since, back, _ in record.kills + record.stalls):
+    if any(since <= end and back >= begin for since, back, _ in record.kills + record.stalls) or pausing(record, begin, end):
         return True
     return troubled(record, begin, end, f"hang {record.lane.relay.name}", "unreadable") or any(
         begin <= at <= end for at in record.struck

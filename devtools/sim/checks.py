@@ -14,7 +14,9 @@ from devtools.sim.consumer import one_content, same_as_the_database, same_as_the
 from devtools.sim.contents import fresh, same_value
 from devtools.sim.contract import contract
 from devtools.sim.judging import Violation, lapsed, posts_by_row
+from devtools.sim.logged import sums
 from devtools.sim.marks import as_wanted, marked, once
+from devtools.sim.orders import audited, paused, resumed
 from devtools.sim.pausing import pauses
 from devtools.sim.plan import Settings, clock_text
 from devtools.sim.record import Choice, Record, key_text
@@ -30,12 +32,13 @@ def check(record: Record) -> list[Violation]:
             violation for rule in (one_content, same_as_the_database, marked, once, contract, harness) for violation in rule(record)
         ]
     if record.plan.settings.filter:  # what arrives is not what has changed
-        own = (one_content, same_as_the_filtered_source, transitions, quiet, marked, once, contract, harness)
+        own = (one_content, same_as_the_filtered_source, transitions, quiet, paused, marked, once, contract, sums, harness)
         return [*(violation for rule in own for violation in rule(record)), *strangers(record)]
     rules: list[Callable[[Record], Iterator[Violation]]] = [delivered]
     if record.plan.policy == "rowpost":
         rules += [transitions, quiet, order, cursor, gaps, columns, watch, neighbours, schedule, holds, deaths]
-        rules += [patience, pauses, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, harness]
+        rules += [patience, pauses, rounds, breaker, stalled, notices, alarms, dead_letters, numbers, sums, harness]
+        rules += [paused, resumed, audited]
         rules += [fresh, overdue, repeats, unreadable, told_of_trouble, marked, once, as_wanted, contract]
     found = [violation for rule in rules for violation in rule(record)]
     for other in record.others:
@@ -54,7 +57,7 @@ def _missing(record: Record, text: str) -> str | None:
     """What the API lacks of a row; None if it has its latest state, or the row is in the dead letters."""
     wanted, known = record.wanted[text], record.state.get(text)
     dead = {entry["RowKey"]: entry["ChangeVersion"] for entry in record.ledger if entry["State"] == "dead"}
-    if dead.get(text, -1) >= wanted.version:
+    if max(dead.get(text, -1), record.discarded.get(text, -1)) >= wanted.version:
         return None
     if known is None:
         return f"version {wanted.version} never arrived"
@@ -181,7 +184,9 @@ def watch(record: Record) -> Iterator[Violation]:
             if not before or any(text in look.ledger for look in before + looks) or lapsed(record, at, attempt.event_id or ""):
                 continue
             base = before[0].base  # the oldest that the claim can have used
-            if base is None or any(base < when <= max(version, _latest(record, at)) and must for when, must in changes[text]):
+            if base is None or version <= base:
+                continue  # a delivered change that is handed out again, such as by a late renewal: the masks begin behind it
+            if any(base < when <= max(version, _latest(record, at)) and must for when, must in changes[text]):
                 continue
             yield Violation("watch", f"{text}: version {version} was posted at {clock_text(at)}: no watched column changed", text)
 

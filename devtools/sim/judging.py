@@ -42,6 +42,15 @@ def posts_by_row(record: Record) -> dict[str, list[tuple[float, Attempt]]]:
     return found
 
 
+def refused_in_company(record: Record) -> dict[str, list[float]]:
+    """By row, when the API refused it for its own sake in a request that was refused as a whole: the app cannot see that."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for attempt in record.attempts:
+        if isinstance(attempt.key, dict) and attempt.whole and attempt.outcome == "refused":
+            found[key_text(attempt.key)].append(record.at(attempt.at))
+    return found
+
+
 def taken(record: Record, attempt: Attempt) -> bool:
     """Whether the app saw a success."""
     return attempt.status is not None and 200 <= attempt.status < 300 and attempt.number not in record.unanswered
@@ -60,7 +69,7 @@ def disturbed(record: Record, begin: float, end: float) -> bool:
         return True
     if any(since <= end and back >= early for since, back in record.frozen):
         return True
-    if troubled(record, begin, end):
+    if troubled(record, begin, end) or pausing(record, early, end):
         return True
     if len({name for since, back, name in record.deaf if since <= end and back >= begin - _STALL_SECONDS}) == record.plan.hosts:
         return True
@@ -74,6 +83,11 @@ def disturbed(record: Record, begin: float, end: float) -> bool:
     if any(at <= end and at + (_HOUR if minutes < 0 else 0) >= early for at, minutes in record.shifts):
         return True  # when the clock goes back, leases last an hour longer
     return any(early <= at <= end for at in record.commands)
+
+
+def pausing(record: Record, begin: float, end: float) -> bool:
+    """Whether the relay was paused at any time between two instants."""
+    return any(since <= end and until >= begin for since, until in record.paused)
 
 
 def troubled(record: Record, begin: float, end: float, *but: str) -> bool:

@@ -20,6 +20,7 @@ import rowpost.relay.reading
 import rowpost.rules.answer
 import rowpost.rules.batch_answer
 import rowpost.target.event
+import triggers.api.orders
 import triggers.watchdog
 from orchestrators.recoveries import ensure_recovery
 from rowpost.app import KnownLife
@@ -35,6 +36,7 @@ from rowpost.rules.fate import Fate
 from rowpost.target.batches import Batches
 from rowpost.target.delivery import Deliverer
 from rowpost.target.pacer import Pacer
+from rowpost.telemetry.journal import About
 
 Replacement = tuple[Any, str, Any]  # object, attribute, what stands there instead
 
@@ -204,10 +206,13 @@ def _wake_what_hangs() -> list[Replacement]:
 
 
 def _exceptions_take_the_batch() -> list[Replacement]:
-    def request(self: Any, event: Any, batch: Any) -> Answer:
+    def request(self: Any, event: Any, batch: Any, attempt: int) -> Answer:
+        sending = batch.journal.request(About(event.id, event.version, attempt, 1, "POST"))
         headers = {**event.headers, "Content-Type": event.content_type, **self._config.headers}
         reply = self._sender.caller.send("POST", self._config.url, event.body, headers, event.id, lambda: batch.over)
-        return classify(reply.status, reply.headers)
+        answer = classify(reply.status, reply.headers)
+        sending.over([answer], reply.status)
+        return answer
 
     return [(Deliverer, "_request", request)]
 
@@ -301,6 +306,18 @@ def _in_both(files: tuple[str, str], pattern: str, replacement: str) -> list[Rep
     return [(statements, "body", lambda name: other(name) if name == files[1] else one(name))]
 
 
+def _pause_gives_up() -> list[Replacement]:
+    changes = ((r"IF @paused IS NOT NULL\s+BEGIN[\s\S]*?END;", ""), (r"AND \(@resumed IS NULL[^\n]*\n", "\n"))
+    return [_rewritten("plan", *changes)]
+
+
+def _resume_unheard() -> list[Replacement]:
+    async def recover(app: Any, client: Any, relay: Any) -> list[str]:
+        return []
+
+    return [(triggers.api.orders, "_recover", recover)]
+
+
 MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     "no-guard": _without_guard,  # a claim does not stop rows that were handed out four times without an outcome
     "no-hold": _without_hold,  # a settlement does not hold exhausted rows
@@ -360,6 +377,17 @@ MUTANTS: dict[str, Callable[[], list[Replacement]]] = {
     ],
     "echo-unproved": lambda: [  # a change of the other side is left out whatever somebody else changed just before
         _rewritten("fragments/echoes", (r"AND \(w\.SYS_CHANGE_COLUMNS IS NULL[^;]*;", ";"))
+    ],
+    "deaf-to-the-pause": lambda: [  # what is handed out while the relay is paused is posted
+        (rowpost.relay.batch, "fate_while_paused", lambda row: None)
+    ],
+    "pause-gives-up": _pause_gives_up,  # the retry window goes on in a pause
+    "resume-unheard": _resume_unheard,  # recovery is not woken when the pause is over
+    "discard-unguarded": lambda: [  # an order to discard releases the lease of a newer change as well
+        _rewritten(
+            "discard",
+            (r"(?<=IS NOT NULL)\s+AND \(l\._az_func_ChangeVersion <= g\.ChangeVersion OR [^;]*\);", ";"),
+        )
     ],
     "trust-the-trigger": _trust_the_trigger,  # nobody looks whether the trigger is alive
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -144,10 +145,38 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
                 if not begun:
                     self.record.unpromised[text] = self.latest[text]
 
+    def note_order(self, sql: str) -> None:
+        """Note what a statement of an order has just done to the relay: a pause, its end, rows that were changed."""
+        name = sql.partition(".sql")[0].removeprefix("-- rowpost: ")
+        if name not in ("pause", "resume", "discard", "replay") or f"Relay = N'{self.lane.relay.name}'" not in sql:
+            return
+        record, now = self.record, self.now()
+        if name in ("pause", "resume"):
+            ((at,),) = self.execute(f"SELECT PausedAt FROM rowpost.Relays WHERE {self._mine}")
+            lasts = bool(record.paused) and record.paused[-1][1] == math.inf
+            if at is not None and not lasts:
+                record.paused.append([now, math.inf])
+            elif at is None and lasts:
+                record.paused[-1][1] = now
+                record.took["a pause that rows waited for"] += bool(self.waiting())
+            return
+        before = record.looks[-1].ledger if record.looks else {}
+        rows = {row[0]: row[1] for row in self.execute(f"SELECT RowKey, State FROM rowpost.Ledger WHERE {self._mine}")}
+        changed = [text for text, entry in before.items() if rows.get(text) != entry[0]]
+        if name == "discard":
+            record.discarded |= {text: max(before[text][1], record.discarded.get(text, 0)) for text in changed}
+        if changed:
+            record.ordered[name] += len(changed)
+            record.took[f"rows of an order: {name}"] += len(changed)
+
+    def given_up(self, text: str) -> bool:
+        """Whether an order has given up the last change of a row that counts."""
+        return self.record.discarded.get(text, 0) >= self.record.wanted[text].version
+
     def _note_missed(self, look: Look) -> None:
         cursor, ledger = look.cursor, look.ledger
         for text, wanted in self.record.wanted.items():
-            if cursor is None or self.latest[text] > cursor or text in self.record.excused:
+            if cursor is None or self.latest[text] > cursor or text in self.record.excused or self.given_up(text):
                 continue  # the trigger will hand out its latest change, or nobody knows of it any more
             known = self.downstream.find(self.lane.table, parsed_key(text))
             entry = ledger.get(text)
@@ -205,6 +234,10 @@ SELECT WatchBase, {open_for}, {openings}, DATEDIFF_BIG(millisecond, ClosedAt, SY
             record.rows[key_text({name: values[name] for name in self.settings.key_columns})] = values
         for row in self.execute(f"SELECT {', '.join(_LEDGER)} FROM rowpost.Ledger WHERE {self._mine}"):
             record.ledger.append(dict(zip(_LEDGER, row, strict=True)))
+        orders = f"SELECT Action, Rows FROM rowpost.Audit WHERE {self._mine} AND Rows > 0"
+        for action, count in self.execute(orders) if record.plan.policy == "rowpost" else ():
+            if action in ("discard", "replay"):
+                record.audit[action] += int(count)
         record.leases = [tuple(row) for row in self.execute(f"SELECT * FROM az_func.{self.lane.leases}")]
         record.open_changes = self.open_changes()
         record.cursor = self.cursor()

@@ -35,12 +35,12 @@ def pauses(record: Record) -> Iterator[Violation]:
         end = at + min(asked, record.plan.settings.probe) - _ENDS_SECONDS
         asked_by = {worker for when, worker, detail in posts if detail.endswith(key) and at - _UNDER_WAY_SECONDS <= when <= at}
         later = [(when, worker) for when, worker, _ in posts if worker in asked_by and at + _UNDER_WAY_SECONDS < when < end]
-        if len(asked_by) == 1 and later and not _forgotten(record, at, later[0][0]):
+        if len(asked_by) == 1 and later and not _forgotten(record, at - _UNDER_WAY_SECONDS, later[0][0]):
             yield Violation("pauses", f"a pause of {asked:.0f} s was asked for at {clock_text(at)}, and not kept")
 
 
 def _forgotten(record: Record, begin: float, end: float) -> bool:
-    """Whether a worker may have ended between two instants, or stood still before it heard of it."""
+    """Whether a worker may have ended between two instants, or stood still: then its time of the database is from before."""
     return any(since <= end and back >= begin for since, back, _ in record.kills + record.stalls)
 
 

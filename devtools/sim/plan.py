@@ -15,6 +15,7 @@ COLUMNS = ("Note", "Total", "Extra", "Secret")
 COMPUTED = ("Divisor", "Ratio")  # a row whose divisor is 0 cannot be read
 OFFSETS_MINUTES = (0, 330, -480)  # of the server's time zone; over the wire each has a server of its own
 WIRE_KINDS = frozenset({"change", "api", "rules", "sql", "database", "mail", "kill", "command"})
+NOT_ON_THE_WIRE = frozenset({"resync", "pause", "resume", "discard"})
 WIRE_KILLS = frozenset({"now", "post", "claim", "settle", "survey", "redeliver", "release"})
 
 
@@ -138,7 +139,7 @@ class Plan:
         for action in self.actions:
             values = dict(action.values)
             elsewhere = values.get("target", MAIN.target) != MAIN.target or values.get("table", TABLE) != TABLE
-            if action.kind not in WIRE_KINDS or values.get("do") == "resync" or elsewhere:
+            if action.kind not in WIRE_KINDS or values.get("do") in NOT_ON_THE_WIRE or "body" in values or elsewhere:
                 continue
             if action.kind == "kill":
                 values["host"] %= 2

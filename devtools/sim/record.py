@@ -112,6 +112,7 @@ class Record:
     cleaned: list[float] = field(default_factory=list)  # when change tracking forgot changes
     deaf: list[tuple[float, float, str]] = field(default_factory=list)  # from, to, worker: its trigger had ended without a word
     miscounted: list[str] = field(default_factory=list)  # where the app's numbers are not those of the world
+    logged: list[str] = field(default_factory=list, repr=False)  # the lines of the log that machines read
     renewals: list[float] = field(default_factory=list)  # when the trigger renewed leases of the relay
     struck: list[float] = field(default_factory=list)  # when a planned fault of the database struck
     lane: Lane = MAIN
@@ -124,6 +125,10 @@ class Record:
     restores: list[float] = field(default_factory=list)  # when the database went back to a backup
     own: list[tuple[float, str, dict[str, Any] | None, int]] = field(default_factory=list)
     """What the other side wrote itself: when, the key, the values (None: it deleted the row), and the version."""
+    paused: list[list[float]] = field(default_factory=list)  # from, to: when the relay was paused
+    discarded: dict[str, int] = field(default_factory=dict)  # by key: the version that an order has given up
+    ordered: Counter[str] = field(default_factory=Counter)  # rows that orders have changed, by action
+    audit: Counter[str] = field(default_factory=Counter)  # the same, as the audit counts them
     hung: dict[str, float] = field(default_factory=dict)  # orchestrations that were made to hang: since when
 
     def at(self, instant: str) -> float:

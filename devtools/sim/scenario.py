@@ -8,7 +8,7 @@ from typing import Any
 from devtools.sim.lane import MAIN, TABLE, Lane
 from devtools.sim.plan import COLUMNS, Settings, key_of
 from devtools.sim.record import key_text
-from rowpost.config.sections import RetryConfig, TargetConfig
+from rowpost.config.sections import Config, RetryConfig, TargetConfig
 
 APP_USER = """CREATE LOGIN relay WITH PASSWORD = N'Relay!2026'; CREATE USER relay FOR LOGIN relay;
 ALTER ROLE rowpost_app ADD MEMBER relay;"""  # who the app is while rights are withdrawn
@@ -27,6 +27,8 @@ STATEMENTS = {  # the statements of the app, or of the trigger, that a kill can 
     "redeliver": ("rowpost", r"-- rowpost: lease_for_redelivery\.sql"),
     "order": ("rowpost", r"-- rowpost: order_resync\.sql"),
     "page": ("rowpost", r"-- rowpost: queue_page\.sql"),
+    "pause": ("rowpost", r"-- rowpost: (?:pause|resume)\.sql"),
+    "orders": ("rowpost", r"-- rowpost: (?:discard|replay|retry_selected|record_order|end_order)\.sql"),
     "release": ("functions-host", r"SELECT @unprocessed = COUNT"),
     "renew": ("functions-host", r"UPDATE l SET \[_az_func_LeaseExpirationTime\] = "),
 }
@@ -62,6 +64,7 @@ def relay_toml(settings: Settings, lanes: tuple[Lane, ...] = (MAIN,)) -> str:
         ]
     lines += ["[notifications]", f'after = "{settings.notify_after}s"', f"after_rounds = {settings.notify_after_rounds}"]
     lines += ["[[notifications.webhooks]]", 'url = "%ALERT_WEBHOOK_URL%"']
+    lines += ["[telemetry]", 'attempts = "all"'] if _has(Config, "telemetry") else []
     if settings.email:
         lines += ["[notifications.email]", 'connection = "%EMAIL_CONNECTION_STRING%"', 'sender = "%EMAIL_SENDER%"']
         lines += [f"recipients = {json.dumps(RECIPIENTS)}"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from devtools.sim.judging import Violation, disturbed, lapsed, posts_by_row, taken, unknown
+from devtools.sim.judging import Violation, disturbed, lapsed, posts_by_row, refused_in_company, taken, unknown
 from devtools.sim.plan import clock_text
 from devtools.sim.record import Look, Record, key_text
 from emulators.downstream.attempt import Attempt
@@ -72,7 +72,7 @@ def _open_during(look: Look, begin: float, end: float) -> bool:
 
 def neighbours(record: Record) -> Iterator[Violation]:
     """(4) While all is up, a row that the API has nothing against arrives within the built-in interval."""
-    posts = posts_by_row(record)
+    posts, hidden = posts_by_row(record), refused_in_company(record)
     calm = list(_calm_times(record))
     for at, text, version, counts in record.changes:
         end = at + BUILT_IN_SECONDS + 15
@@ -82,6 +82,8 @@ def neighbours(record: Record) -> Iterator[Violation]:
         early = at - BUILT_IN_SECONDS if record.every_commit else 0
         if any(attempt.outcome not in ("accepted", "repeated") and early <= when < end for when, attempt in mine):
             continue  # it has just failed, or fails now: then its own schedule counts
+        if any(early <= when < end for when in hidden[text]):
+            continue  # the API has something against it, and said so of the whole request because of another one
         if _in_ledger(record, text, at, end):
             continue
         if any(unknown(record, attempt) for _, attempt in mine) or shielded(record, at - BUILT_IN_SECONDS, end):
@@ -287,7 +289,7 @@ def deaths(record: Record) -> Iterator[Violation]:
             if entry[0] != "dead" or (known is not None and known[0] == "dead"):
                 continue
             refused = any(_refused(post) and post.version == entry[1] and at <= look.at for at, post in posts.get(text, []))
-            failing = look.at - since[text]
+            failing = look.at - max([since[text], *(until for _, until in record.paused if until <= look.at)])
             final = refused and settings.rejected == "dead_letter" and entry[2] >= settings.attempts
             if failing < settings.window - _SLACK_SECONDS and not final:
                 yield Violation("deaths", f"{text}: dead at {clock_text(look.at)}, when it had failed for {failing:.0f} s", text)
@@ -353,6 +355,7 @@ def stalled(record: Record) -> Iterator[Violation]:
     plan = record.plan
     settings = plan.settings
     limit = plan.length + max(settings.max_delay, _LONGEST_RETRY_AFTER_SECONDS, settings.probe) + _STALLED_SECONDS
+    limit += max((until - plan.length for _, until in record.paused if until > plan.length), default=0.0)
     limit += max((60.0 * -minutes for _, minutes in record.shifts if minutes < 0), default=0.0)
     limit += max((back - plan.length for _, back, _ in record.stalls if back > plan.length), default=0.0)
     limit += max((_HANGS_SECONDS for since in record.hung.values() if since > plan.length - _HANGS_SECONDS), default=0.0)

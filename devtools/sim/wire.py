@@ -187,7 +187,7 @@ class WireWorld:
         self.record.faults[f"command {values['do']}"] += 1
         if values["do"] != "columns":
             self.record.commands.append(self.now)
-            path = "/retry" if values["do"] == "retry" else "/dead-letters/replay"
+            path = "/retry" if values["do"] == "retry" else "/replay"
             with contextlib.suppress(requests.RequestException):  # the process may end while it answers
                 host.request("POST", f"{base}{path}")
             return

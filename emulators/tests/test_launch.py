@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +53,18 @@ def test_killed_and_started_again_at_the_same_port_with_the_same_data(tmp_path: 
         assert api.counters()["accepted"] == 1
         pid = api.pid
     assert not is_alive(pid)
+
+
+def test_a_port_that_somebody_else_has_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    """A connection of any process may have been given the port of an emulator that was killed."""
+    with DownstreamProcess(tmp_path, "real") as api:
+        port = api.port
+        api.kill()
+        other = socket.socket()
+        other.bind(("127.0.0.1", port))
+        threading.Timer(0.3, other.close).start()
+        api.start()
+        assert api.port == port
 
 
 def test_control_of_the_downstream_api(tmp_path: Path) -> None:

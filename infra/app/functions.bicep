@@ -1,9 +1,7 @@
 // The function app on Flex Consumption: identity for everything, settings for every name that the app reads.
-param alertWebhookUrlSecretUri string
+param app object
 param applicationInsightsConnectionString string
 param deploymentContainerUri string
-param downstreamApiKeySecretUri string
-param downstreamUrl string
 param emailEndpoint string
 param emailSender string
 param identityClientId string
@@ -18,13 +16,10 @@ param storageEndpoints object
 param subnetId string
 param tags object
 
-// Written from relay.toml by infra/describe_app.py: Bicep cannot read TOML.
-var triggerFunctions = loadJsonContent('../app.json').triggerFunctions
-
 // A SQL trigger that connects by identity is not woken by the platform (azure-functions-sql-extension issue 1235), so each keeps one
 // instance; so does Durable Functions, which otherwise wakes late from a timer.
 var alwaysReady = concat(
-  map(triggerFunctions, triggerFunction => { name: 'function:${triggerFunction}', instanceCount: 1 }),
+  map(app.triggerFunctions, triggerFunction => { name: 'function:${triggerFunction}', instanceCount: 1 }),
   [{ name: 'durable', instanceCount: 1 }]
 )
 
@@ -32,8 +27,7 @@ var alwaysReady = concat(
 // instances would only wait for it.
 var maximumInstanceCount = 40
 
-var settings = {
-  ALERT_WEBHOOK_URL: '@Microsoft.KeyVault(SecretUri=${alertWebhookUrlSecretUri})'
+var platformSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   APPLICATIONINSIGHTS_CONNECTION_STRING: applicationInsightsConnectionString
   AZURE_CLIENT_ID: identityClientId // which identity azure-identity takes
@@ -42,12 +36,28 @@ var settings = {
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__queueServiceUri: storageEndpoints.queue
   AzureWebJobsStorage__tableServiceUri: storageEndpoints.table
-  DOWNSTREAM_API_KEY: '@Microsoft.KeyVault(SecretUri=${downstreamApiKeySecretUri})'
-  DOWNSTREAM_URL: downstreamUrl
-  EMAIL_CONNECTION_STRING: 'endpoint=${emailEndpoint}' // no access key: by identity
-  EMAIL_SENDER: emailSender
-  SqlConnectionString: 'Server=tcp:${sqlServerHost},1433;Database=${sqlDatabaseName};Authentication=Active Directory Managed Identity;User Id=${identityClientId};Encrypt=True;TrustServerCertificate=False;Connect Timeout=30'
 }
+
+// With `opentelemetry = true` in relay.toml. The worker then sends the app's log, metrics and spans itself. Its instrumentations are off:
+// they would add a second span to each request, and write the paths of requests into it, which may hold keys of rows.
+var telemetrySettings = {
+  AzureFunctionsJobHost__telemetryMode: 'OpenTelemetry'
+  OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'azure_sdk,django,fastapi,flask,httpx,httpx2,psycopg2,requests,urllib,urllib3'
+  PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+}
+// The rest has the names that relay.toml gives it.
+var database = {
+  '${app.connection}': 'Server=tcp:${sqlServerHost},1433;Database=${sqlDatabaseName};Authentication=Active Directory Managed Identity;User Id=${identityClientId};Encrypt=True;TrustServerCertificate=False;Connect Timeout=30'
+}
+// Without a version: a secret that is changed in the vault reaches a new process within a day.
+var secrets = toObject(
+  app.secrets,
+  secret => secret.setting,
+  secret => '@Microsoft.KeyVault(SecretUri=https://${secret.vault}${environment().suffixes.keyvaultDns}/secrets/${secret.secret})'
+)
+var mailService = '${app.mail.?form == 'connection' ? 'endpoint=' : ''}${emailEndpoint}' // no access key: by identity
+var mail = empty(app.mail) ? {} : { '${app.mail.service}': mailService, '${app.mail.sender}': emailSender }
+var settings = union(platformSettings, database, app.settings, secrets, mail)
 
 module plan 'br/public:avm/res/web/serverfarm:0.7.0' = {
   name: 'plan'
@@ -75,7 +85,7 @@ module site 'br/public:avm/res/web/site:0.24.0' = {
     configs: [
       {
         name: 'appsettings'
-        properties: settings
+        properties: app.openTelemetry ? union(settings, telemetrySettings) : settings
         retainCurrentAppSettings: false // what is not declared here is not there
       }
     ]
@@ -115,7 +125,7 @@ module site 'br/public:avm/res/web/site:0.24.0' = {
       scmMinTlsVersion: '1.2'
     }
     tags: tags
-    virtualNetworkSubnetResourceId: subnetId
+    virtualNetworkSubnetResourceId: empty(subnetId) ? null : subnetId
   }
 }
 

@@ -1,10 +1,12 @@
-// A new Azure SQL server that knows no passwords, and its database. It has no firewall rule: the app comes through the private
-// endpoint, and the postprovision hook lets the deployer's address in while it prepares the database.
+// A new Azure SQL server that knows no passwords, and its database. Behind a private endpoint it has no firewall rule: the
+// postprovision hook lets the deployer's address in while it prepares the database. Without one it must let Azure in, because an app
+// on Flex Consumption has no fixed address.
 param administratorId string
 param administratorType string
 param databaseName string
 param location string
 param name string
+param openToAzure bool
 param tags object
 
 module server 'br/public:avm/res/sql/server:0.22.0' = {
@@ -32,6 +34,8 @@ module server 'br/public:avm/res/sql/server:0.22.0' = {
         zoneRedundant: false
       }
     ]
+    // This pair of addresses means every address inside Azure, of any customer; nobody gets in without a login of Entra.
+    firewallRules: openToAzure ? [{ name: 'AllowAllWindowsAzureIps', startIpAddress: '0.0.0.0', endIpAddress: '0.0.0.0' }] : []
     minimalTlsVersion: '1.2'
     publicNetworkAccess: 'Enabled'
     tags: tags

@@ -5,5 +5,5 @@ $ErrorActionPreference = 'Stop'
 Set-Location (Join-Path $PSScriptRoot '../..')
 
 $launcher = if (Get-Command py -ErrorAction SilentlyContinue) { 'py' } else { 'python' }
-& $launcher infra/hook.py infra/prepare_database.py --azure
+& $launcher infra/hook.py --odbc infra/prepare_database.py --azure
 exit $LASTEXITCODE

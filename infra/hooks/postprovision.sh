@@ -4,4 +4,4 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-python3 infra/hook.py infra/prepare_database.py --azure
+python3 infra/hook.py --odbc infra/prepare_database.py --azure

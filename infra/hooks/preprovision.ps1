@@ -1,4 +1,4 @@
-# Before anything is made: the names of the trigger functions for Bicep.
+# Before anything is made: what relay.toml asks of the deployment, into the environment of azd.
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 Set-Location (Join-Path $PSScriptRoot '../..')

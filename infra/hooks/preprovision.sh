@@ -1,5 +1,5 @@
 #!/bin/sh
-# Before anything is made: the names of the trigger functions for Bicep.
+# Before anything is made: what relay.toml asks of the deployment, into the environment of azd.
 set -eu
 cd "$(dirname "$0")/../.."
 

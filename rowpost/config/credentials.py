@@ -139,7 +139,7 @@ def check(section: str, credentials: Credentials, url: str, headers: Mapping[str
     if credentials.signature is not None:
         for name in sorted(SIGNATURE_HEADERS & names.keys()):
             refuse(f"{section}.headers.{names[name]}", "is what [targets.signature] sets; remove the header")
-        _check_signature(f"{section}.signature.secrets", credentials.signature.secrets, refuse)
+        check_signature(f"{section}.signature.secrets", credentials.signature.secrets, refuse)
     if credentials.basic is not None:
         _check_basic(f"{section}.basic", credentials.basic, refuse)
     if credentials.oauth2 is not None:
@@ -160,7 +160,7 @@ def _has_user(url: str) -> bool:
 def _check_basic(section: str, basic: BasicConfig, refuse: Refuse) -> None:
     if not basic.user or ":" in basic.user or _CONTROL.search(basic.user):
         refuse(f"{section}.user", "must be one line without a colon; write the user's name alone")
-    if _check_secret(f"{section}.password", basic.password, refuse) is None and _CONTROL.search(basic.password):
+    if check_secret(f"{section}.password", basic.password, refuse) is None and _CONTROL.search(basic.password):
         refuse(f"{section}.password", "must be one line without control characters; remove the line break from the setting")
 
 
@@ -173,7 +173,7 @@ def _check_oauth2(section: str, oauth2: OAuth2Config, refuse: Refuse) -> None:
         refuse(f"{section}.ca", "is of no use with an http address; use https, or remove it")
     if not oauth2.client_id or _CONTROL.search(oauth2.client_id):
         refuse(f"{section}.client_id", "must be one line without control characters")
-    if _check_secret(f"{section}.client_secret", oauth2.client_secret, refuse) is None and (
+    if check_secret(f"{section}.client_secret", oauth2.client_secret, refuse) is None and (
         not oauth2.client_secret or _CONTROL.search(oauth2.client_secret)
     ):
         refuse(f"{section}.client_secret", "must be one line without control characters; remove the line break from the setting")
@@ -191,11 +191,12 @@ def _check_identity(section: str, identity: ManagedIdentityConfig, refuse: Refus
         refuse(f"{section}.client_id", "must be the client id of a user-assigned identity, a GUID; remove it for AZURE_CLIENT_ID")
 
 
-def _check_signature(field: str, secrets: list[str], refuse: Refuse) -> None:
+def check_signature(field: str, secrets: list[str], refuse: Refuse) -> None:
+    """Tell each mistake in the secrets of a signature."""
     if not 1 <= len(secrets) <= _MOST_SECRETS:
         refuse(field, "must hold one secret, or two while one takes the place of the other")
     for index, secret in enumerate(secrets):
-        if _check_secret(f"{field}[{index}]", secret, refuse) is None:
+        if check_secret(f"{field}[{index}]", secret, refuse) is None:
             try:
                 signing_bytes(secret)
             except ValueError as error:
@@ -204,7 +205,7 @@ def _check_signature(field: str, secrets: list[str], refuse: Refuse) -> None:
         refuse(field, "holds a secret twice; remove one")
 
 
-def _check_secret(field: str, text: str, refuse: Refuse) -> bool | None:
+def check_secret(field: str, text: str, refuse: Refuse) -> bool | None:
     """Whether a secret is a sound reference to a Key Vault; None if it is none."""
     try:
         return None if vault_secret(text) is None else True

@@ -18,21 +18,28 @@ from rowpost.config.authorities import read_authorities
 from rowpost.config.batches import check_batches
 from rowpost.config.errors import ConfigError
 from rowpost.config.filters import check_filters
+from rowpost.config.notifications import (
+    REPEATED,
+    SECTIONS,
+    Hook,
+    NotificationsConfig,
+    WebhookConfig,
+    check_notifications,
+    own_console,
+)
 from rowpost.config.requests import as_plain_text, check_requests
 from rowpost.config.schedules import is_schedule
 from rowpost.config.sections import (
+    ApiConfig,
     Config,
     DatabaseConfig,
-    Duration,
-    EmailConfig,
-    NotificationsConfig,
-    Rate,
     RelayConfig,
     RetryConfig,
     TargetConfig,
+    TelemetryConfig,
     WatchdogConfig,
-    WebhookConfig,
 )
+from rowpost.config.units import Duration, Limit, Rate
 from rowpost.config.vault import RE_READABLE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")  # of a target or a relay: fits an address
@@ -42,9 +49,7 @@ _OF_SQL = re.compile(r"relays\[\d+\]\.where")  # a percent sign of LIKE stands f
 _OWN_HEADERS = frozenset(
     ("accept-encoding", "connection", "content-length", "content-type", "expect", "host", "idempotency-key", "transfer-encoding")
 )
-_MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 _SHORTEST_TIMEOUT_SECONDS = 0.1
-_LONGEST_TIMEOUT_OF_NOTICES_SECONDS = 45  # a try takes up to four of it and a minute, and a function five minutes at most
 _EXTENSION_CANCELS_AFTER_SECONDS = 150  # the SQL trigger gives a function ten renewals of 15 s
 
 
@@ -89,12 +94,18 @@ def parse_config(path: Path, settings: Mapping[str, str]) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path.name}: {_explain(str(error))}") from None
     _read_authorities(config, path)
+    if config.notifications.console_url is None:
+        console = own_console(settings.get("WEBSITE_HOSTNAME", ""))
+        notifications = msgspec.structs.replace(config.notifications, console_url=console)
+        msgspec.structs.force_setattr(config, "notifications", notifications)  # a new one: defaults are shared
     return config
 
 
 def _read_authorities(config: Config, path: Path) -> None:
     """Put the certificates in the place of the texts that may name a file."""
-    for section, receiver in config.receivers:
+    smtp = config.notifications.smtp
+    trusting = [*config.receivers, *([("notifications.smtp", smtp)] if smtp is not None else [])]
+    for section, receiver in trusting:
         if receiver.ca is not None:
             try:
                 msgspec.structs.force_setattr(receiver, "ca", read_authorities(receiver.ca, path.parent))
@@ -157,6 +168,8 @@ def _decode(wanted: type, value: object) -> object:
         return Duration.parse(value)
     if wanted is Rate:
         return Rate.parse(value)
+    if wanted is Limit:
+        return Limit.parse(value)
     raise TypeError(f"unexpected {wanted}")
 
 
@@ -190,12 +203,14 @@ def _section(field: str) -> Any:
         "database": DatabaseConfig,
         "retry": RetryConfig,
         "notifications": NotificationsConfig,
-        "notifications.email": EmailConfig,
+        **{f"notifications.{name}": section for name, section in SECTIONS.items()},
         "watchdog": WatchdogConfig,
+        "api": ApiConfig,
+        "telemetry": TelemetryConfig,
     }
-    repeated = {"notifications.webhooks": WebhookConfig, "targets": TargetConfig}
+    repeated = {"targets": TargetConfig, **{f"notifications.{name}": section for name, section in REPEATED.items()}}
     under = credentials.SECTIONS.get(field.rpartition(".")[2])
-    if under is not None and field.startswith("targets["):
+    if under is not None and field.startswith(("targets[", "notifications.webhooks[")):
         return under
     return sections.get(field) or repeated.get(re.sub(r"\[\d+\].*", "", field).removesuffix("[...]"), RelayConfig)
 
@@ -220,24 +235,10 @@ def mistakes(config: Config) -> list[str]:
         refuse("retry.first_delay", 'is too short; use at least "1s"')
     if retry.window.seconds < retry.max_delay.seconds:
         refuse("retry.window", "is shorter than retry.max_delay; make it at least as long")
-    if not _SHORTEST_TIMEOUT_SECONDS <= config.notifications.timeout.seconds <= _LONGEST_TIMEOUT_OF_NOTICES_SECONDS:
-        refuse("notifications.timeout", f'use at least "{_SHORTEST_TIMEOUT_SECONDS}s", and at most "45s"')
-    email = config.notifications.email
-    if email is not None and bool(email.connection) == bool(email.endpoint):
-        refuse("notifications.email", "give either connection (a connection string) or endpoint (managed identity)")
-    elif email is not None:
-        try:
-            if not is_http_address(email.service[0]):
-                refuse("notifications.email.endpoint", "must be an http or https address")
-        except ValueError as error:
-            refuse("notifications.email.connection", str(error))
-    if email is not None and not email.recipients:
-        refuse("notifications.email.recipients", "is empty; name at least one address or remove the section")
-    if email is not None:
-        addresses = [("sender", email.sender), *((f"recipients[{i}]", address) for i, address in enumerate(email.recipients))]
-        for name, address in addresses:
-            if not _MAIL_ADDRESS.fullmatch(address):
-                refuse(f"notifications.email.{name}", "is not a mail address; write it without a name, such as dba@example.com")
+    check_notifications(config.notifications, refuse)
+    for name, fingerprint in config.api.keys.items():
+        if not re.fullmatch("[0-9a-fA-F]{8}", fingerprint):
+            refuse(f"api.keys.{name}", "must be the first 8 digits of the key's SHA-256, not the key: printf %s KEY | sha256sum")
     for name in ("schedule", "history_schedule"):
         if not is_schedule(getattr(config.watchdog, name)):
             refuse(
@@ -249,18 +250,19 @@ def mistakes(config: Config) -> list[str]:
     return found
 
 
-def _check_receiver(section: str, receiver: TargetConfig | WebhookConfig, refuse: Any) -> None:
+def _check_receiver(section: str, receiver: TargetConfig | Hook, refuse: Any) -> None:
     if not is_http_address(receiver.url):
         refuse(f"{section}.url", "must be an http or https address")
     elif receiver.ca is not None and receiver.url.lower().startswith("http:"):
         refuse(f"{section}.ca", "is of no use with an http address; use https, or remove it")
-    for name, value in receiver.headers.items():
+    headers = receiver.headers if isinstance(receiver, TargetConfig | WebhookConfig) else {}
+    for name, value in headers.items():
         field = f"{section}.headers.{name}"
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             refuse(field, "not a valid HTTP header; use a token as name and one line of Latin-1 text as value")
         elif name.lower() in _OWN_HEADERS or name.lower().startswith("rowpost-"):
             refuse(field, "is a header that the app sets itself; remove it")
-    if len({name.lower() for name in receiver.headers}) < len(receiver.headers):
+    if len({name.lower() for name in headers}) < len(headers):
         refuse(f"{section}.headers", "names a header twice; names that differ only in case are the same")
 
 

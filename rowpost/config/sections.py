@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from rowpost.config.addresses import is_http_address
 from rowpost.config.credentials import Credentials
+from rowpost.config.notifications import Hook, NotificationsConfig
 from rowpost.config.section import Section
+from rowpost.config.units import Duration, Rate
 from rowpost.rules.backoff import Backoff, RetryPolicy
 
 Positive = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -19,59 +20,6 @@ Format = Literal["cloudevents", "cloudevents-binary", "plain", "row"]
 Numbers = Literal["string", "exact"]
 Operation = Literal["insert", "update", "delete"]
 Body = dict[str, Any] | str  # a JSON template, as a TOML table or as JSON text
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
-_RATE = re.compile(r"([0-9]{1,7}(?:\.[0-9]+)?)/(s|m|h)")
-_LOWEST_RATE, _HIGHEST_RATE = 0.001, 1_000_000
-_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST_DAYS = 3650  # the database counts seconds in an int, and dates have an end
-
-
-class Duration:
-    """A length of time, written as a number and a unit: ``"90s"``, ``"15m"``, ``"6h"``, ``"7d"``.
-
-    A plain class: msgspec would read a Struct or a dataclass by itself, from a TOML table.
-    """
-
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    @classmethod
-    def parse(cls, text: object) -> Duration:
-        """Read the written form.
-
-        Raises:
-            ValueError: it is not a number above zero, followed by one of the units s, m, h, d; or it is longer than ten years.
-        """
-        match = _DURATION.fullmatch(text) if isinstance(text, str) else None
-        seconds = float(match[1]) * _UNIT_SECONDS[match[2]] if match else 0.0
-        if not seconds:
-            raise ValueError('expected a duration above zero, such as "90s", "15m", "6h" or "7d"')
-        if seconds > _LONGEST_DAYS * _UNIT_SECONDS["d"]:
-            raise ValueError(f'is too long; use at most "{_LONGEST_DAYS}d"')
-        return cls(seconds)
-
-
-class Rate:
-    """A number of events in a time, written as ``"50/s"``, ``"300/m"`` or ``"5000/h"``. A plain class, as :class:`Duration`."""
-
-    __slots__ = ("per_second", "written")
-
-    def __init__(self, per_second: float, written: str = "") -> None:
-        self.per_second, self.written = per_second, written
-
-    @classmethod
-    def parse(cls, text: object) -> Rate:
-        """Read the written form.
-
-        Raises:
-            ValueError: it is not a number from 0.001 to a million, followed by /s, /m or /h.
-        """
-        match = _RATE.fullmatch(text) if isinstance(text, str) else None
-        if match is None or not _LOWEST_RATE <= float(match[1]) <= _HIGHEST_RATE:
-            raise ValueError('expected a number of events from 0.001 to 1000000 and a time, such as "50/s", "300/m" or "5000/h"')
-        return cls(float(match[1]) / _UNIT_SECONDS[match[2]], match[0])
 
 
 class DatabaseConfig(Section, frozen=True):
@@ -136,60 +84,36 @@ class RetryConfig(Section, frozen=True):
         return RetryPolicy(self.attempts, self.backoff, self.rejected == "dead_letter")
 
 
-class EmailConfig(Section, frozen=True):
-    """E-mail through Azure Communication Services: by connection string, or by endpoint and managed identity."""
-
-    sender: str
-    recipients: list[str]
-    connection: str | None = None
-    endpoint: str | None = None
-
-    @property
-    def service(self) -> tuple[str, str | None]:
-        """The address of the service, and its access key; None for a managed identity.
-
-        Raises:
-            ValueError: the connection string has no address, or an empty key.
-        """
-        if not self.connection:
-            return self.endpoint or "", None
-        pairs = (part.partition("=") for part in self.connection.split(";"))
-        parts = {key.strip().lower(): value.strip() for key, _, value in pairs}
-        if not is_http_address(parts.get("endpoint", "")) or parts.get("accesskey") == "":
-            raise ValueError(
-                "expected a connection string with the keywords endpoint and accesskey (without a key: managed identity)"
-            )
-        return parts["endpoint"], parts.get("accesskey")
-
-
-class WebhookConfig(Section, frozen=True):
-    """A generic webhook that receives each notification as JSON. ``ca``: as of a target."""
-
-    url: str
-    headers: dict[str, str] = {}
-    ca: str | None = None
-
-
-class NotificationsConfig(Section, frozen=True):
-    """Whom to tell, and when; without channels nobody is told, and the log alone tells.
-
-    An alarm goes out when a row has been failing for ``after``, or for ``after_rounds`` rounds: whichever comes first.
-    ``timeout``: how long a channel has to connect, and to answer; as of a target.
-    """
-
-    after: Duration = Duration(900.0)
-    after_rounds: Positive = 10
-    timeout: Duration = Duration(15.0)
-    email: EmailConfig | None = None
-    webhooks: list[WebhookConfig] = []
-
-
 class WatchdogConfig(Section, frozen=True):
     """The timer that restarts what a crash left behind, and the clean-up of old orchestration history."""
 
     schedule: str = "0 */5 * * * *"
     history: Duration = Duration(30 * 86400.0)
     history_schedule: str = "0 30 3 * * *"
+
+
+class ApiConfig(Section, frozen=True):
+    """The HTTP API and the console.
+
+    ``auth``: who is let in: whoever has a key of the function, or whom App Service authentication knows and who has an app
+    role. ``keys``: names of keys for the audit, each with the fingerprint of the key. ``console``: whether its pages are served.
+    """
+
+    auth: Literal["keys", "entra"] = "keys"
+    keys: dict[str, str] = {}
+    console: bool = True
+
+
+class TelemetryConfig(Section, frozen=True):
+    """What is told of the work.
+
+    ``attempts``: which requests have a line of the log of their own. ``traceparent``: whether a request names its trace.
+    ``opentelemetry``: whether metrics and spans are sent.
+    """
+
+    attempts: Literal["failed", "all", "none"] = "failed"
+    traceparent: bool = True
+    opentelemetry: bool = False
 
 
 class RelayConfig(Section, frozen=True):
@@ -273,6 +197,8 @@ class Config(Section, frozen=True):
     retry: RetryConfig = RetryConfig()
     notifications: NotificationsConfig = NotificationsConfig()
     watchdog: WatchdogConfig = WatchdogConfig()
+    api: ApiConfig = ApiConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
 
     def __post_init__(self) -> None:
         for relay in self.relays if len(self.targets) == 1 else ():
@@ -295,10 +221,6 @@ class Config(Section, frozen=True):
         return found
 
     @property
-    def receivers(self) -> list[tuple[str, TargetConfig | WebhookConfig]]:
+    def receivers(self) -> list[tuple[str, TargetConfig | Hook]]:
         """Who rows and notices are posted to, each with its section."""
-        hooks, targets = enumerate(self.notifications.webhooks), enumerate(self.targets)
-        return [
-            *((f"targets[{index}]", target) for index, target in targets),
-            *((f"notifications.webhooks[{index}]", hook) for index, hook in hooks),
-        ]
+        return [*((f"targets[{index}]", target) for index, target in enumerate(self.targets)), *self.notifications.hooks]

@@ -24,5 +24,8 @@ def insecure(config: Config, connection: OdbcConnection) -> list[str]:
         addresses.append((f"notifications.email.{'connection' if email.connection else 'endpoint'}", email.service[0]))
     exposed = [field for field, url in addresses if urlsplit(url).scheme == "http" and not is_here(urlsplit(url).hostname or "")]
     texts = [f"{field}: http is not encrypted, and anybody can answer; use an https address" for field in exposed]
+    smtp = config.notifications.smtp
+    if smtp is not None and smtp.security == "none" and not is_here(smtp.host):
+        texts.append('notifications.smtp.security: mails are not encrypted on the way; use "starttls" or "tls"')
     weak = () if is_here(connection.host) else connection.weak
     return texts + [f"{config.database.connection}: {_WEAKNESSES[keyword]}" for keyword in weak]

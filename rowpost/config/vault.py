@@ -21,7 +21,10 @@ _REMEDY = (
     "or @Microsoft.KeyVault(VaultName=VAULT;SecretName=NAME)"
 )
 # Where a reference may stand: secrets that are used at each request or for each token, not once at the start.
-RE_READABLE = re.compile(r"targets\[\d+\]\.(basic\.password|oauth2\.client_secret|signature\.secrets\[\d+\])")
+RE_READABLE = re.compile(
+    r"targets\[\d+\]\.(basic\.password|oauth2\.client_secret|signature\.secrets\[\d+\])"
+    r"|notifications\.(smtp\.password|webhooks\[\d+\]\.signature\.secrets\[\d+\])"
+)
 
 
 class VaultSecret(NamedTuple):

@@ -185,13 +185,16 @@ class _Relay:
 
 
 def headers_schema(table: Table, shape: Shape) -> Schema:
-    """The headers that the app sets itself, by name in lower case. In a batch there are none of a row."""
+    """The headers that the app sets itself, by name in lower case. In a batch there are none of a row.
+
+    ``traceparent`` may be that of the configuration, so nothing is said of its form.
+    """
     names: dict[str, Schema] = {
         "idempotency-key": ID,
         "rowpost-version": {"type": "string", "pattern": "^[0-9]{1,19}$"},
         "rowpost-epoch": {"type": "string", "pattern": "^[0-9]{1,10}$"},
     }
-    optional: dict[str, Schema] = {"rowpost-snapshot": RUN}
+    optional: dict[str, Schema] = {"rowpost-snapshot": RUN, "traceparent": {"type": "string"}}
     if shape.form == "cloudevents-binary" and shape.body is None:
         attributes = {
             "specversion": {"const": "1.0"},

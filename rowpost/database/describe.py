@@ -19,7 +19,7 @@ from rowpost.database.table import Table, lease_table, quoted_name, trigger_id
 from rowpost.rules.json_text import to_json
 
 _log = logging.getLogger("rowpost.config")
-SCHEMA_VERSION = 9  # of the app's own tables: the last of infra/sql/migrations/
+SCHEMA_VERSION = 12  # of the app's own tables: the last of infra/sql/migrations/
 ALL = "*"  # in `watch`: each update counts
 _TRACK_COLUMNS = (
     "when all is delivered, ALTER TABLE it to DISABLE CHANGE_TRACKING, then run infra/sql/30-track-table.sql, which enables it "

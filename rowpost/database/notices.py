@@ -18,7 +18,7 @@ class Cause(Struct, frozen=True):
     """What is written down together with a notice.
 
     Attributes:
-        kind: ``begin`` or ``end`` of an incident, ``dead`` for dead letters, or ``other``.
+        kind: ``begin`` or ``end`` of an incident, ``remind`` of one, ``dead`` for dead letters, or ``other``.
         about: what the incident is about: ``target`` or ``row``.
         time: of the incident's first failure, or up to which dead letters are told; ISO 8601, UTC.
     """
@@ -102,11 +102,42 @@ def start_telling(database: Database, telling: Telling) -> bool:
     return bool(may)
 
 
-def may_tell(database: Database, notice: str, number: int, generation: int) -> bool:
-    """Whether the orchestration of that generation is still to tell the recipient."""
-    waiting = "SELECT COUNT(*) FROM rowpost.NoticeRecipients WHERE Notice = ? AND Number = ? AND Starts = ? AND State = 'waiting';"
-    (((may,),),) = database.run(waiting, notice, number, generation)
-    return bool(may)
+class Turn(Struct, frozen=True):
+    """What follows when somebody is to be told.
+
+    Attributes:
+        over: nobody is to be told now by who asks: another one tells, or tells this notice with others.
+        wait_seconds: until the recipient may get a notice again; 0 if that is now.
+        ended: whether the notice is an alarm or a reminder of an incident that is over.
+        documents: what is told now: the notice, and those that have waited for their turn with it.
+    """
+
+    over: bool
+    wait_seconds: int = 0
+    ended: bool = False
+    documents: list[Any] = []
+
+
+def take_turn(
+    database: Database, notice: str, number: int, generation: int, limit: tuple[int, int] | None, *, ordered: bool = False
+) -> Turn:
+    """Take the turn to tell a recipient, if the orchestration of that generation is still to do it.
+
+    Args:
+        database: the database.
+        notice: its id.
+        number: the recipient's.
+        generation: how often an orchestration was started to tell.
+        limit: so many notices a recipient gets in so many seconds; None for no limit.
+        ordered: whether the end of an incident waits until nobody tries any more to tell of its beginning.
+
+    Raises:
+        DatabaseError: the database failed; a turn that was taken stays taken.
+    """
+    count, seconds = limit or (0, 0)
+    values = (notice, number, generation, count, seconds, int(ordered))
+    ((found, wait, ended),), documents = database.run(render("take_turn", {}), *values)
+    return Turn(found == "over", wait, bool(ended), [json.loads(document) for (document,) in documents])
 
 
 def record_told(database: Database, told: Mapping[str, Any]) -> None:
@@ -118,3 +149,8 @@ def record_told(database: Database, told: Mapping[str, Any]) -> None:
 def remove_notices(database: Database, app: str, before: str) -> int:
     """Remove notices of which everybody was told before that instant; returns how many."""
     return change_in_chunks(database, render("remove_notices", {"chunk_rows": CHUNK_ROWS}), app, before)
+
+
+def remove_incidents(database: Database, app: str, before: str) -> int:
+    """Remove incidents that ended before that instant; returns how many."""
+    return change_in_chunks(database, render("remove_incidents", {"chunk_rows": CHUNK_ROWS}), app, before)

@@ -112,8 +112,8 @@ class Table:
     def fragments(self) -> dict[str, object]:
         """What the statements need of this table. Those of an alias or of two end with it: ``{same_key_l_k}``.
 
-        The statements use these aliases: k for keys that are read from JSON, l for the trigger's leases, t for the table, c for its
-        changes, w for its changes since the base of the masks.
+        The statements use these aliases: k, and q beside it, for keys that are read from JSON, l for the trigger's leases, t for
+        the table, c for its changes, w for its changes since the base of the masks.
         """
         sql, leases = quoted_name(self.relay.table), lease_table(self.relay, self.site)
         found: dict[str, object] = {
@@ -144,8 +144,10 @@ class Table:
         for alias in "klct":
             names = self._names(alias)
             found[f"key_of_{alias}"] = ", ".join(names)
-            found[f"read_key_of_{alias}"] = ", ".join(c.read(name) for c, name in zip(self.key, names, strict=True))
-        for left, right in ("lk", "tk", "lc", "tc", "cl", "ck", "wk", "wc", "nk", "nc"):
+            # The lease table has wider types: datetime2(7) of a datetime2(0), nchar(6) of nchar(3). So its values look different.
+            read = [f"CONVERT({c.declaration}, {name})" if alias == "l" else name for c, name in zip(self.key, names, strict=True)]
+            found[f"read_key_of_{alias}"] = ", ".join(c.read(name) for c, name in zip(self.key, read, strict=True))
+        for left, right in ("lk", "tk", "lc", "tc", "cl", "ck", "wk", "wc", "nk", "nc", "qk"):
             pairs = zip(self._names(left), self._names(right), strict=True)
             found[f"same_key_{left}_{right}"] = " AND ".join(f"{a} = {b}" for a, b in pairs)
         return found | self._watching(found)
@@ -158,7 +160,7 @@ class Table:
 
     def _names(self, alias: str) -> list[str]:
         """The key columns of an alias. Read from JSON they have numbers: so none has the name of another value of the object."""
-        return [f"{alias}.{_in_json(i) if alias == 'k' else quote(column.name)}" for i, column in enumerate(self.key, 1)]
+        return [f"{alias}.{_in_json(i) if alias in 'kq' else quote(column.name)}" for i, column in enumerate(self.key, 1)]
 
     def _from_json(self, path: str) -> str:
         return ", ".join(column.from_json(_in_json(i), path) for i, column in enumerate(self.key, 1))
@@ -177,6 +179,15 @@ class Table:
             same = [f"{before} = @key{i}" for i, before in enumerate(names[:index], 1)]
             steps.append(f"({' AND '.join([*same, f'{name} > @key{index + 1}'])})")
         return f"{names[0]} >= @key1 AND ({' OR '.join(steps)})"
+
+    @cached_property
+    def to_look(self) -> dict[str, object]:
+        """What of these fragments is another for a claim that only looks: it stops no row, and does not ask which columns have
+        changed, which may take long while many changes wait."""
+        table = quoted_name(self.relay.table)
+        if filters.skipped(self.relay, self.watch, table) or filters.deletes_what_leaves(self.relay):
+            return {"guard_leases": ""}
+        return {"guard_leases": "", "claim_base": "", "join_claimed": "", "mask_of_w": "NULL"}
 
     def _watching(self, known: dict[str, object]) -> dict[str, object]:
         """Whether a change counts, 1 or 0, and what is known of its columns: declarations, joins, and expressions.

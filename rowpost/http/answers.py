@@ -25,7 +25,7 @@ _UNSOUND = re.compile("[\r\n\0]")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _TRAILERS = re.compile(rb"(?:[^\r\n]+\r\n)*\r\n")
-_SWITCHING_PROTOCOLS, _NO_CONTENT, _NOT_MODIFIED = 101, 204, 304
+_SWITCHING_PROTOCOLS, _NO_CONTENT, _RESET_CONTENT, _NOT_MODIFIED = 101, 204, 205, 304
 
 
 class WholeAnswer(HTTPResponse):
@@ -64,6 +64,8 @@ class WholeAnswer(HTTPResponse):
             if content is None:
                 raise IncompleteRead(b"")
             self.content, self.will_close = content, not (whole and sound)
+        elif wanted is Body.OFFERED and status in (_NO_CONTENT, _RESET_CONTENT):  # there is none
+            self.will_close = not (sound and end == 0 and self._nothing_follows())
         elif wanted is Body.OFFERED:
             content = None
             with suppress(OSError, HTTPException):

@@ -16,11 +16,15 @@ from rowpost.http.exchange import Body
 
 
 class Reply(NamedTuple):
-    """What is looked at of an answer. ``content``: its body; None if it was not asked for, or is not there as a whole."""
+    """What is looked at of an answer. ``content``: its body; None if it was not asked for, or is not there as a whole.
+
+    ``milliseconds``: from the request to the end of the answer, if somebody has measured it.
+    """
 
     status: int
     headers: Mapping[str, str]
     content: bytes | None = None
+    milliseconds: int | None = None
 
 
 class Client:

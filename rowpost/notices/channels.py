@@ -1,7 +1,7 @@
 """The channels through which people are told, and sending one notice to one recipient.
 
-A new channel is a module with ``addresses`` and ``send`` as the two here have them, a line in :data:`CHANNELS`, and a section in
-:class:`rowpost.config.sections.NotificationsConfig`.
+A new channel is a module with ``addresses`` and ``send`` as those here have them, a line in :data:`CHANNELS`, and a section in
+:class:`rowpost.config.notifications.NotificationsConfig`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rowpost.config.sections import NotificationsConfig
-from rowpost.notices import email, webhook
+from rowpost.config.notifications import NotificationsConfig
+from rowpost.notices import email, pagerduty, slack, smtp, teams, webhook
 from rowpost.notices.channel import Recipient, Sent, failed, gave_up
 from rowpost.notices.message import Notice
 
@@ -22,15 +22,22 @@ class Channel(NamedTuple):
     Attributes:
         addresses: gives everybody who is told through this channel.
         send: sends a notice to one address, which stands at this place among the addresses.
+        collects: whether the other side puts together what belongs together: then nothing is throttled, and an end is told after
+            its beginning.
     """
 
     addresses: Callable[[NotificationsConfig], list[str]]
     send: Callable[[NotificationsConfig, Notice, str, int], Sent]
+    collects: bool = False
 
 
 CHANNELS: dict[str, Channel] = {
     "email": Channel(email.addresses, email.send),
+    "smtp": Channel(smtp.addresses, smtp.send),
     "webhook": Channel(webhook.addresses, webhook.send),
+    "teams": Channel(teams.addresses, teams.send),
+    "slack": Channel(slack.addresses, slack.send),
+    "pagerduty": Channel(pagerduty.addresses, pagerduty.send, collects=True),
 }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from rowpost.config.sections import NotificationsConfig
+from rowpost.config.notifications import NotificationsConfig
 from rowpost.http.client import session
 from rowpost.notices.channel import SENT, Sent, failed, gave_up
+from rowpost.notices.links import links_of
 from rowpost.notices.message import Notice, body, subject
 from rowpost.rules.answer import retry_after_seconds
 
@@ -45,7 +46,7 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
         message: dict[str, Any] = {
             "senderAddress": email.sender,
             "recipients": {"to": [{"address": address}]},
-            "content": {"subject": subject(notice), "plainText": body(notice)},
+            "content": {"subject": subject(notice), "plainText": body(notice, *links_of(config, notice))},
         }
         # The same operation id for each try of the same mail: the service recognises a repeat.
         operation = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{notice['id']}/{address}"))

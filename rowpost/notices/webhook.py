@@ -1,13 +1,12 @@
-"""Notices by webhook: each is posted as JSON."""
+"""Notices by webhook: each is posted as JSON, and signed if it is configured so."""
 
 from __future__ import annotations
 
-from rowpost.config.sections import NotificationsConfig
-from rowpost.http.client import Client
-from rowpost.notices.channel import SENT, Sent, failed, gave_up
+from rowpost.config.notifications import NotificationsConfig
+from rowpost.notices.channel import Sent, gave_up
+from rowpost.notices.links import links_of
 from rowpost.notices.message import Notice, body, subject
-from rowpost.rules.answer import retry_after_seconds
-from rowpost.rules.json_text import to_json
+from rowpost.notices.posting import post_json, signing
 
 
 def addresses(config: NotificationsConfig) -> list[str]:
@@ -17,15 +16,10 @@ def addresses(config: NotificationsConfig) -> list[str]:
 
 def send(config: NotificationsConfig, notice: Notice, address: str, index: int) -> Sent:
     """Post a notice to the webhook at ``index``."""
-    hooks = config.webhooks
-    if index >= len(hooks):
+    if index >= len(config.webhooks):
         return gave_up("the webhook is no longer configured")
-    headers = {"Content-Type": "application/json", "Idempotency-Key": notice["id"], **hooks[index].headers}
-    document = {**notice, "subject": subject(notice), "text": body(notice)}
-    try:
-        reply = Client(config.timeout.seconds, ca=hooks[index].ca).post(hooks[index].url, to_json(document), headers)
-    except Exception as error:  # whatever an answer makes a library raise
-        return failed(type(error).__name__)
-    if 200 <= reply.status < 300:
-        return SENT
-    return failed(f"HTTP {reply.status}", reply.status, retry_after_seconds(reply.headers))
+    hook, links = config.webhooks[index], links_of(config, notice)
+    told = {"subject": subject(notice), "text": body(notice, *links), "console": links.console, "runbook": links.runbook}
+    sign = signing(hook.signature.secrets, notice["id"], config.timeout.seconds) if hook.signature is not None else None
+    headers = {"Idempotency-Key": notice["id"], **hook.headers}
+    return post_json(config, hook, {**notice, **told}, headers, who="the webhook", sign=sign)

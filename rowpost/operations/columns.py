@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.database.table import Table, quoted_name
+from rowpost.operations.audit import THE_APP, Order
 from rowpost.rules.json_text import to_json
 
 
@@ -88,15 +89,16 @@ def chosen_columns(app: App, table: Table) -> list[str] | None:
     return json.loads(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
-def choose(app: App, relay: str, columns: Sequence[str] | None) -> Choice:
-    """Write the choice where claims read it; None means all columns.
+def choose(app: App, relay: str, columns: Sequence[str] | None, by: str = THE_APP) -> Choice:
+    """Write the choice where claims read it, and the order into the audit; None means all columns.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; the choice is unchanged.
     """
     choice = "" if columns is None else to_json(list(columns))
-    (((chosen_at,),),) = app.database.run(app.table(relay).statement("choose_columns"), choice)
+    order = Order("columns", relay, by, {"columns": None if columns is None else list(columns)})
+    (((chosen_at,),),) = app.database.run(app.table(relay).statement("choose_columns"), *order.parameters, choice)
     return Choice(None if columns is None else list(columns), str(chosen_at))
 
 

@@ -28,6 +28,7 @@ from rowpost.database.statements import render
 from rowpost.database.table import Table
 from rowpost.notices.channels import recipients
 from rowpost.notices.message import Notice, subject
+from rowpost.operations import audit
 from rowpost.recovery.redeliver import rows_at_most
 from rowpost.rules.json_text import to_json
 from rowpost.rules.resync import (
@@ -45,11 +46,13 @@ from rowpost.rules.resync import (
 )
 from rowpost.rules.row import key_hash, key_text
 from rowpost.target.event import build_resync_event
+from rowpost.telemetry.journal import Journal
 
 _log = logging.getLogger("rowpost.resync")
 PAGE_ROWS = 500
 _STAY_SECONDS = 60
 _PAGES_UNCHECKED = 20  # without a look at what is hidden
+_PAUSED_SECONDS = 300  # between two looks whether the relay is still paused
 _COUNTS = 3  # of the rows: a busy table has them at different times
 _INITIAL = "the relay has initial = snapshot"
 _NOT_STARTED = "the trigger has not started yet: it is to hand out what changes while the table is sent"
@@ -117,9 +120,12 @@ class _Seen(Struct, frozen=True):
     queued: int
     begun: str | None
     now: str
+    paused: int
 
 
-def order_resync(app: App, relay_name: str, reason: str, *, gap: int | None = None, alone: bool = False) -> bool:
+def order_resync(
+    app: App, relay_name: str, reason: str, *, gap: int | None = None, alone: bool = False, by: str = audit.THE_APP
+) -> bool:
     """Write down the order to send a whole table again. The watchdog starts what is ordered; a caller may do so at once.
 
     An order while another one waits to begin adds nothing. If one is under way, this one follows it.
@@ -130,6 +136,7 @@ def order_resync(app: App, relay_name: str, reason: str, *, gap: int | None = No
         reason: for people.
         gap: the last version of the gap that is to be repaired: one that began later, or was cancelled, is enough.
         alone: add nothing either while one is under way.
+        by: who orders it.
 
     Returns:
         Whether it was added.
@@ -139,7 +146,7 @@ def order_resync(app: App, relay_name: str, reason: str, *, gap: int | None = No
         DatabaseError: the database failed; the order may stand, and may be repeated.
     """
     table = app.table(relay_name)
-    return _order(app, table, reason, gap, int(alone), int(table.relay.initial == "snapshot"))
+    return _order(app, table, reason, gap, int(alone), int(table.relay.initial == "snapshot"), by)
 
 
 def order_initial_snapshot(app: App, relay_name: str) -> bool:
@@ -155,25 +162,38 @@ def order_initial_snapshot(app: App, relay_name: str) -> bool:
         DatabaseError: the database failed; the order may stand, and may be repeated.
     """
     table = app.table(relay_name)
-    return table.relay.initial == "snapshot" and _order(app, table, _INITIAL, None, 1, 2)
+    return table.relay.initial == "snapshot" and _order(app, table, _INITIAL, None, 1, 2, audit.THE_APP)
 
 
-def _order(app: App, table: Table, reason: str, gap: int | None, alone: int, initial: int) -> bool:
+def _order(app: App, table: Table, reason: str, gap: int | None, alone: int, initial: int, by: str) -> bool:
     (((now, known),),) = app.database.run("SELECT CONVERT(nvarchar(40), SYSUTCDATETIME(), 126), COUNT(*) FROM rowpost.Resyncs;")
     resync = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{app.site}/{table.name}/{now}/{known}"))
-    order = (resync, reason[:400], -1 if gap is None else gap, alone, initial)
+    request = to_json({"reason": reason[:400]})
+    order = (resync, reason[:400], -1 if gap is None else gap, alone, initial, by[:200], request)
     (((added,),),) = app.database.run(table.statement("order_resync"), *order)
     return bool(added)
 
 
-def cancel_resyncs(app: App, relay: str) -> int:
+def rows_to_send(app: App, relay: str) -> int:
+    """About how many rows a resync would send, by the catalogue.
+
+    Raises:
+        ConfigError: the table cannot be relayed.
+        DatabaseError: the database failed.
+    """
+    (((rows,),),) = app.database.run(app.table(relay).statement("rows_of_table"))
+    return int(rows or 0)
+
+
+def cancel_resyncs(app: App, relay: str, by: str = audit.THE_APP) -> int:
     """End what is ordered or under way; rows that are in the ledger by then are still sent. Returns how many resyncs were ended.
 
     Raises:
         ConfigError: the table cannot be relayed.
         DatabaseError: the database failed; it may be repeated.
     """
-    (((cancelled,),),) = app.database.run(app.table(relay).statement("cancel_resyncs"))
+    given = audit.Order("stop_resync", relay, by)
+    (((cancelled,),),) = app.database.run(app.table(relay).statement("cancel_resyncs"), *given.parameters)
     return int(cancelled)
 
 
@@ -225,7 +245,7 @@ def remove_resyncs(app: App, before: str) -> int:
     return change_in_chunks(app.database, render("remove_resyncs", {"chunk_rows": CHUNK_ROWS}), before)
 
 
-def resync_step(app: App, relay: str, resync: str, start: int) -> Step:
+def resync_step(app: App, relay: str, resync: str, start: int, journal: Journal | None = None) -> Step:
     """Make the next step of a resync. The same step twice, or by two workers at once, does no harm.
 
     Args:
@@ -233,6 +253,7 @@ def resync_step(app: App, relay: str, resync: str, start: int) -> Step:
         relay: its name.
         resync: the id of the resync.
         start: which start of it makes the step.
+        journal: takes each request.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -245,14 +266,14 @@ def resync_step(app: App, relay: str, resync: str, start: int) -> Step:
     if not rows:
         return Step(over=True)
     state, cause, *values = rows[0]
-    return _Resync(app, table, resync, ResyncState(state), _Seen(Cause(cause), *values)).step(start)
+    return _Resync(app, table, resync, ResyncState(state), _Seen(Cause(cause), *values), journal).step(start)
 
 
 class _Resync:
     """One resync, as a step has found it."""
 
-    def __init__(self, app: App, table: Table, resync: str, state: ResyncState, seen: _Seen) -> None:
-        self._app, self._table, self._id, self._state, self._seen = app, table, resync, state, seen
+    def __init__(self, app: App, table: Table, resync: str, state: ResyncState, seen: _Seen, journal: Journal | None) -> None:
+        self._app, self._table, self._id, self._state, self._seen, self._journal = app, table, resync, state, seen, journal
         self._target, self._shape = app.config.target(table.relay.target), app.shape(table.relay)
 
     @property
@@ -265,6 +286,8 @@ class _Resync:
             seen.starts != start or seen.older
         ):  # another one goes on with it; or it is not its turn, and whoever ends that starts it
             return Step(over=True)
+        if seen.paused:
+            return self._pause(_PAUSED_SECONDS)
         if gives_way(self._state, seen.waits_seconds):
             return self._end(ResyncState.SUPERSEDED)
         if self._state is ResyncState.ORDERED:
@@ -431,7 +454,7 @@ class _Resync:
         event = build_resync_event(self._shape, self._id, phase, (self._seen.epoch, self._seen.since), now, self._seen.cause)
         deliverer = self._app.deliverers[target.name]
         deliverer.database_says(now)
-        (answer,) = deliverer.deliver([event])
+        (answer,) = deliverer.deliver([event], journal=self._journal)
         return after_answer(answer, self._seen.tries, self._app.config.retry.backoff, round(target.probe.seconds))
 
     def _wait(self, said: Said, *, begun: str | None = None, completed: str | None = None) -> None:

@@ -15,6 +15,7 @@ from rowpost.relay.batch import Outcome, hand_back, post, summarize
 from rowpost.relay.claim import claim_keys, numbered_keys
 from rowpost.relay.settle import settle
 from rowpost.target.time_budget import TimeBudget
+from rowpost.telemetry.journal import Journal
 
 REDELIVER_AT_MOST = 100  # rows that one call leases and posts,
 _REDELIVER_IN_BATCHES_AT_MOST = 1000  # and more if its target takes more in a request
@@ -27,12 +28,17 @@ def rows_at_most(target: TargetConfig) -> int:
     return max(REDELIVER_AT_MOST, min(target.batch, _REDELIVER_IN_BATCHES_AT_MOST))
 
 
-def redeliver(app: App, relay: str) -> Outcome:
+def redeliver(app: App, relay: str, journal: Journal | None = None) -> Outcome:
     """Redeliver due rows that the trigger does not hand out any more, at most :func:`rows_at_most`.
 
     Whoever posts a row holds its lease: the rows are leased first, as a hand-out would, for as long as this may take. Only the
     version in the lease is not the row's, but one that no advance of the trigger reaches: the cursor may be past the row, and would
     take a lease of its version away. If the process ends the lease lapses; who leases the row next writes its true version.
+
+    Args:
+        app: the app.
+        relay: its name.
+        journal: takes each request.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -57,7 +63,7 @@ def redeliver(app: App, relay: str) -> Outcome:
         records = fetch_records(app.database, table, [row.key_hash for row in renamed])
         for row in renamed:
             row.recall(records.get(row.key_hash))
-    fates, change = post(app, table, claimed, redelivered=True)
+    fates, change = post(app, table, claimed, journal, redelivered=True)
     settle(app.database, table, fates, claimed.epoch, change, redelivered=True)
     expired = 0
     if all(fate.failed for fate in fates):

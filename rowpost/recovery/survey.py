@@ -9,17 +9,21 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from rowpost.app import App
-from rowpost.config.sections import NotificationsConfig, RelayConfig
+from rowpost.config.notifications import NotificationsConfig
+from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import Row
 from rowpost.database.ledger import CHUNK_ROWS, change_in_chunks
 from rowpost.database.notices import Cause, record_notice, tellings
 from rowpost.notices.channels import recipients
-from rowpost.notices.message import About, Notice, subject
+from rowpost.notices.message import KEYS_AT_MOST, About, Notice, subject
 from rowpost.recovery.plan import LAPSED_SECONDS, plan
+from rowpost.rules.reminders import seconds_to_reminder
 
 _log = logging.getLogger("rowpost.notices")
 DIGEST_SECONDS = 3600  # rows of a long outage die one after the other: they are told of once an hour
 _SETTLED_SECONDS = 10
+_KEY_CHARACTERS = 400  # of a key in a notice
+_PAUSED_SECONDS = 3600  # between two looks while the relay is paused: whoever resumes it wakes recovery
 _SOON_SECONDS = 60  # dead letters that are told so soon are told before the end of their incident
 _SURVEY_AT_LEAST_SECONDS = 1
 _SURVEY_AT_MOST_SECONDS = 6 * 3600  # look again at least so often, whatever is planned
@@ -79,6 +83,7 @@ class _Ledger(Struct, frozen=True):
     told_to: str
     oldest: str | None
     error: str | None
+    paused: int
 
 
 class _Waiting(Struct, frozen=True):
@@ -98,6 +103,10 @@ class _Incident(Struct, frozen=True):
     delivered: int
     given_up: int
     behind_breaker: int
+    name: str
+    reminders: int
+    told_seconds: int
+    acknowledged: int
 
 
 class _Seen(Struct, frozen=True):
@@ -125,7 +134,7 @@ def survey(app: App, relay: str) -> dict[str, Any]:
         seen = _look(app, relay)
     if seen.ledger.to_mark:
         _mark_noticed(app, relay, seen.ledger.told_to)
-    if seen.incidents:
+    if seen.incidents and not seen.ledger.paused:
         change_in_chunks(app.database, app.table(relay).statement("join_incident", chunk_rows=CHUNK_ROWS))
     found = seen.ledger
     digest = _digest_seconds(found)
@@ -177,8 +186,20 @@ def _pair(row: Row) -> tuple[str, str | None]:
 
 
 def _next_look(app: App, seen: _Seen, digest: int, *, more: bool) -> int:
-    found, retry = seen.ledger, app.config.retry
+    found = seen.ledger
     looks = [0] if more else []
+    if found.unnoticed:
+        looks.append(digest)
+    for about, incident in seen.incidents.items():
+        if about not in seen.waiting:  # it is over, and is told of when dead letters are told, and the breaker shows that it is
+            looks.append(max(found.open_seconds or 0, 0) + LAPSED_SECONDS if incident.behind_breaker else _SETTLED_SECONDS)
+    looks += [_PAUSED_SECONDS] if found.paused else _looks_at_rows(app, seen)
+    return max(_SURVEY_AT_LEAST_SECONDS, min([*looks, _SURVEY_AT_MOST_SECONDS]))
+
+
+def _looks_at_rows(app: App, seen: _Seen) -> list[int]:
+    """When the rows that wait ask for a look. While the relay is paused none does: whoever resumes it wakes recovery."""
+    found, retry, looks = seen.ledger, app.config.retry, []
     if found.age is not None:
         looks.append(round(retry.window.seconds) - found.age)
     if found.detached_seconds is not None:
@@ -187,15 +208,13 @@ def _next_look(app: App, seen: _Seen, digest: int, *, more: bool) -> int:
         looks.append(max(found.attached_seconds, 0) + LAPSED_SECONDS + 60)
     if found.open_seconds is not None and found.live:
         looks.append(found.open_seconds if found.open_seconds > 0 else LAPSED_SECONDS)
-    if found.unnoticed:
-        looks.append(digest)
     after = round(app.config.notifications.after.seconds)
     looks += [after - waiting.age for about, waiting in seen.waiting.items() if about not in seen.incidents]
     for about, incident in seen.incidents.items():
-        if about not in seen.waiting:  # it is over, and is told of when dead letters are told, and the breaker shows that it is
-            looks.append(max(found.open_seconds or 0, 0) + LAPSED_SECONDS if incident.behind_breaker else _SETTLED_SECONDS)
+        if about in seen.waiting and not incident.acknowledged:
+            looks.append(_seconds_to_reminder(app, incident))
     # Nothing wakes recovery for a row that begins to fail while it sleeps: no row fails for long before a look.
-    return max(_SURVEY_AT_LEAST_SECONDS, min([*looks, max(after, 60), _SURVEY_AT_MOST_SECONDS]))
+    return [*looks, max(after, 60)]
 
 
 def _digest_seconds(found: _Ledger) -> int:
@@ -208,19 +227,26 @@ def _tell(app: App, relay: RelayConfig, seen: _Seen) -> bool:
     """Write down what people are to be told of this look; returns whether there was anything."""
     found, told = seen.ledger, False
     for about in _ABOUT:
-        waiting = seen.waiting.get(about)
-        if waiting is not None and about not in seen.incidents and _lasts(waiting, app.config.notifications):
+        # While the relay is paused its rows wait for an operator: what people hear of it is the notice of the pause.
+        waiting, incident = None if found.paused else seen.waiting.get(about), seen.incidents.get(about)
+        if waiting is not None and incident is None and _lasts(waiting, app.config.notifications):
             notice = _notice("alarm", relay, seen, about, waiting)
-            told |= _write_down(app, notice, Cause("begin", about, waiting.since))
+            notice["incident"] = notice["id"].replace("notice-alarm", "incident", 1)
+            told |= _write_down(app, _with_keys(app, notice, about), Cause("begin", about, waiting.since))
+        elif waiting is not None and incident is not None and _is_due(app, incident):
+            notice = _notice("reminder", relay, seen, about, waiting)
+            notice["incident"], notice["reminders"] = incident.name, incident.reminders
+            told |= _write_down(app, _with_keys(app, notice, about), Cause("remind", about, waiting.since))
     about_to_tell = bool(found.unnoticed) and _digest_seconds(found) <= _SOON_SECONDS
     if found.tellable and not _digest_seconds(found):
         notice = _notice("dead_letter", relay, seen, None, _Waiting(found.tellable, 0, 0, found.oldest, found.error))
-        told |= _write_down(app, notice, Cause("dead", "", found.as_of))
+        told |= _write_down(app, _with_keys(app, notice, "dead"), Cause("dead", "", found.as_of))
     for about in _ABOUT:
         incident = seen.incidents.get(about)
         if incident is not None and about not in seen.waiting and not incident.behind_breaker and not about_to_tell:
             notice = _notice("recovered", relay, seen, about, _Waiting(found.live or 0, 0, 0, incident.since, found.error))
             notice["delivered"], notice["given_up"] = incident.delivered, incident.given_up
+            notice["incident"] = incident.name
             told |= _write_down(app, notice, Cause("end", about))
     return told
 
@@ -228,6 +254,23 @@ def _tell(app: App, relay: RelayConfig, seen: _Seen) -> bool:
 def _lasts(waiting: _Waiting, config: NotificationsConfig) -> bool:
     """Whether rows have been failing for so long, or so often, that people are told."""
     return waiting.rounds >= config.after_rounds or waiting.age >= round(config.after.seconds)
+
+
+def _is_due(app: App, incident: _Incident) -> bool:
+    return not incident.acknowledged and _seconds_to_reminder(app, incident) <= 0
+
+
+def _seconds_to_reminder(app: App, incident: _Incident) -> int:
+    return seconds_to_reminder(app.config.notifications.reminder.seconds, incident.reminders, incident.told_seconds)
+
+
+def _with_keys(app: App, notice: Notice, about: str) -> Notice:
+    """The notice with the keys of the oldest rows that it tells of, unless keys are not to be told."""
+    if app.config.notifications.row_keys:
+        look = app.table(notice["relay"]).statement("oldest_keys", keys=KEYS_AT_MOST, characters=_KEY_CHARACTERS)
+        (keys,) = app.database.run(look, about, notice["at"])
+        notice["keys"] = [key for (key,) in keys]
+    return notice
 
 
 def _notice(kind: Any, relay: RelayConfig, seen: _Seen, about: About | None, waiting: _Waiting) -> Notice:

@@ -19,11 +19,13 @@ from rowpost.rules.backoff import RetryPolicy
 from rowpost.rules.circuit_breaker import BreakerChange, CircuitBreaker, next_breaker
 from rowpost.rules.fate import (
     Fate,
+    attempts_with,
     fate_before_posting,
     fate_behind_open_breaker,
     fate_of_answer,
     fate_of_unfit,
     fate_of_values,
+    fate_while_paused,
     refusal_is_final,
     unreadable,
 )
@@ -34,6 +36,7 @@ from rowpost.target.event import build_event
 from rowpost.target.request import Unfit
 from rowpost.target.time_budget import TimeBudget
 from rowpost.target.under_way import Care
+from rowpost.telemetry.journal import Journal
 
 
 class BatchFailed(Exception):
@@ -41,7 +44,7 @@ class BatchFailed(Exception):
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a batch. Each of its rows is delivered, skipped, failed, handed back or dead.
+    """What became of a batch. Each of its rows is delivered, skipped, failed, handed back, dead or paused.
 
     Attributes:
         delivered: rows accepted by the target.
@@ -59,6 +62,7 @@ class Outcome(Struct, frozen=True):
         closed: whether the batch has shown that the target works: rows that waited for it are due, in all its relays.
         slow: whether a redelivery took so long that rows which failed meanwhile are to be planned before the next one.
         doubted: whether nothing was posted, since the database may be another one than before: its life is to be looked at.
+        paused: rows that wait in the ledger until the relay is resumed.
     """
 
     delivered: int = 0
@@ -76,6 +80,7 @@ class Outcome(Struct, frozen=True):
     breaker_open: bool = False
     slow: bool = False
     doubted: bool = False
+    paused: int = 0
 
     @property
     def complete(self) -> bool:
@@ -90,7 +95,7 @@ class Outcome(Struct, frozen=True):
     @property
     def rows(self) -> int:
         """All rows of the batch."""
-        return self.settled + self.left
+        return self.settled + self.left + self.paused
 
     @property
     def settled(self) -> int:
@@ -116,13 +121,14 @@ class Outcome(Struct, frozen=True):
             raise BatchFailed(f"{relay}: {self.delivered} rows delivered, {left}; last reason: {self.error or 'held for later'}")
 
 
-def relay_batch(app: App, relay: str, changes: str) -> Outcome:
+def relay_batch(app: App, relay: str, changes: str, journal: Journal | None = None) -> Outcome:
     """Relay the rows of one trigger payload.
 
     Args:
         app: the app.
         relay: its name.
         changes: the SQL trigger's payload, a JSON array.
+        journal: takes each request.
 
     Raises:
         ConfigError: the table cannot be relayed.
@@ -133,11 +139,11 @@ def relay_batch(app: App, relay: str, changes: str) -> Outcome:
     claimed = claim(app.database, table, changes)
     if claimed.masked or not app.life.goes_on(known, claimed.seen):
         return hand_back(app, table, claimed)
-    fates, change = post(app, table, claimed)
+    fates, change = post(app, table, claimed, journal)
     outcome = summarize(fates, claimed.unknown + sum(not row.leased for row in claimed.rows))
     emptied = False
     # A lease that outlived such a record would hand the row out again, under the older version: both end together.
-    if outcome.complete and not outcome.dead and not any(fate.raised for fate in fates):
+    if outcome.complete and not outcome.dead and not outcome.paused and not any(fate.raised for fate in fates):
         emptied = clear(app.database, table, fates, claimed.epoch, change)
     else:
         settle(app.database, table, fates, claimed.epoch, change)
@@ -161,7 +167,9 @@ def hand_back(app: App, table: Table, claimed: Claim, *, redelivered: bool = Fal
     return replace(summarize(fates, left), doubted=not claimed.masked, error=error)
 
 
-def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -> tuple[list[Fate], BreakerChange | None]:
+def post(
+    app: App, table: Table, claimed: Claim, journal: Journal | None = None, *, redelivered: bool = False
+) -> tuple[list[Fate], BreakerChange | None]:
     """Post the rows of a claim that are to be posted, and decide the fate of each row and of the table's circuit breaker.
 
     Rows that the claim could not read within its budget are read and posted in portions, as long as there is time for it. Recovery
@@ -171,16 +179,19 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
     fates: dict[int, Fate] = {}
     posted: list[Fate] = []
 
+    def early(row: ClaimedRow) -> Fate | None:
+        return _early_fate(row, breaker, policy, redelivered, paused=claimed.paused)
+
     def undecided() -> list[ClaimedRow]:
         found = [row for row in claimed.rows if row.number not in fates]
-        fates.update((row.number, fate) for row in found if (fate := _early_fate(row, breaker, policy, redelivered)) is not None)
+        fates.update((row.number, fate) for row in found if (fate := early(row)) is not None)
         return [row for row in found if row.number not in fates]
 
     due = undecided()
     budget = TimeBudget(seconds_to_post(target, table.key))
     while due:
         portion = sorted((row for row in due if not row.unread), key=lambda row: _turn(row, half_open=breaker.half_open))
-        answers = _post_portion(app, table, claimed, portion, budget)
+        answers = _post_portion(app, table, claimed, portion, budget, journal)
         for row, answer in zip(portion, answers, strict=True):
             if row.unfit is not None:
                 fates[row.number] = fate_of_unfit(row, row.unfit)
@@ -208,9 +219,11 @@ def post(app: App, table: Table, claimed: Claim, *, redelivered: bool = False) -
     return [fate.by_recovery() for fate in ordered] if redelivered else ordered, change
 
 
-def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, redelivered: bool) -> Fate | None:
+def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, redelivered: bool, *, paused: bool) -> Fate | None:
     """The fate of a row that is not posted now, if that is known; None if it is to be posted."""
     early = fate_before_posting(row)
+    if early is None and paused:
+        return fate_while_paused(row)
     if early is None and row.obstacle:
         return fate_of_answer(row, Answer(Verdict.TRANSIENT, error=row.obstacle), policy, redelivered=redelivered)
     if early is None:
@@ -222,7 +235,9 @@ def _early_fate(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy, r
     return early
 
 
-def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow], budget: TimeBudget) -> list[Answer]:
+def _post_portion(
+    app: App, table: Table, claimed: Claim, rows: Sequence[ClaimedRow], budget: TimeBudget, journal: Journal | None
+) -> list[Answer]:
     """Post rows that are read, and forget their values: the next portion takes their place in memory.
 
     A row of which no event can be made, or may be sent, says so itself; its answer is of no account if it is unfit.
@@ -238,8 +253,9 @@ def _post_portion(app: App, table: Table, claimed: Claim, rows: Sequence[Claimed
             row.unreadable = type(error).__name__
         row.values = None if row.values is None else {}
     care = [_care(row, claimed.breaker, app.config.retry.policy) for row in rows if row.number in events]
-    app.deliverers[target.name].database_says(claimed.now)
-    delivered = iter(app.deliverers[target.name].deliver(list(events.values()), budget, care) if events else ())
+    deliverer = app.deliverers[target.name]
+    deliverer.database_says(claimed.now)
+    delivered = iter(deliverer.deliver(list(events.values()), budget, care, journal) if events else ())
     answers = (None if row.number in events else unreadable(row.unreadable or "") for row in rows)
     return [next(delivered) if answer is None else answer for answer in answers]
 
@@ -252,6 +268,7 @@ def _care(row: ClaimedRow, breaker: CircuitBreaker, policy: RetryPolicy) -> Care
         alone=record is not None and record.refused,
         careful=breaker.half_open or failed,
         certain=refusal_is_final(row, policy),
+        attempt=attempts_with(row),
     )
 
 
@@ -291,6 +308,7 @@ def summarize(fates: Sequence[Fate], unknown: int = 0) -> Outcome:
         handed_back=sum(fate.failed and fate.state is None for fate in fates),
         exhausted=sum(fate.state is State.EXHAUSTED for fate in fates),
         dead=sum(fate.state is State.DEAD for fate in fates),
+        paused=sum(fate.event is Event.PAUSED for fate in fates),
         recovered=sum(fate.delivered and fate.row.record is not None and fate.row.record.state != State.RETRYING for fate in fates),
         unknown=unknown,
         error=errors[-1] if errors else None,

@@ -49,6 +49,7 @@ class Claim(Struct):
         epoch: the relay's.
         seen: what tells whether the change versions go on.
         masked: whether other columns are masked than when the table was looked up: what was read may be masks.
+        paused: whether the relay is paused: nothing is to be posted.
     """
 
     rows: list[ClaimedRow]
@@ -60,6 +61,7 @@ class Claim(Struct):
     epoch: int
     seen: Seen
     masked: bool = False
+    paused: bool = False
 
 
 class _Look(Struct):
@@ -123,14 +125,27 @@ def claim_keys(
     return _claim(database, table, keys, _look(database, table, keys), redelivered)
 
 
-def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubtful: bool = False) -> _Look:
-    """One claim, whatever happens at the reading of values: there are none in the result then."""
-    statement, failed = table.statement("claim"), False
+def look_at(database: Database, table: Table, keys: list[dict[str, Any]]) -> Claim:
+    """What a claim of these rows would find now. Nothing is written, and rows that are in anybody's hands are found too.
+
+    Raises:
+        DatabaseError: the database failed, or a key is none of this table's.
+    """
+    look = _look(database, table, keys, looking=True)
+    for number, (version, count, leased, tracked, _, *lease_key) in sorted(look.leases.items()):
+        by_recovery = version == REDELIVERED_VERSION
+        look.leases[number] = (tracked if by_recovery else version, count, leased, tracked, 0, *lease_key)
+    return _claim(database, table, keys, look)
+
+
+def _look(database: Database, table: Table, keys: list[dict[str, Any]], *, doubtful: bool = False, looking: bool = False) -> _Look:
+    """One claim, whatever happens at the reading of values: there are none in the result then. ``looking``: nothing is written."""
+    statement, failed = table.statement("claim", **table.to_look) if looking else table.statement("claim"), False
     try:
         results = database.run(statement, to_json(keys), int(doubtful), READ_BYTES, ROW_BYTES_AT_MOST)
     except DatabaseError as error:
         failed, results = True, error.results
-        if not results and not error.lost:  # the statement as a whole: it has not looked after the leases
+        if not results and not error.lost and not looking:  # the statement as a whole: it has not looked after the leases
             with suppress(DatabaseError):
                 database.run(table.statement("guard"))
         if len(results) < _BEFORE_VALUES:
@@ -174,7 +189,7 @@ def _claim(
     redelivered: Sequence[Redelivered] | None = None,
 ) -> Claim:
     """The rows of some keys, from what a look has brought; what it could not read is read here."""
-    now, newest, has_ledger, choice, epoch, mark, look_number, *breaker = look.facts
+    now, newest, has_ledger, choice, epoch, mark, look_number, paused, *breaker = look.facts
     by_number = {key["number"]: key for key in keys}
     rows: dict[str, ClaimedRow] = {}
     masks: dict[int, bytes] = {}
@@ -213,6 +228,7 @@ def _claim(
         epoch,
         Seen(mark, look_number, newest),
         look.masked,
+        bool(paused),
     )
     if look.masked:
         return found

@@ -8,6 +8,7 @@ from typing import Any
 from rowpost.database.connection import Database
 from rowpost.database.table import Table
 from rowpost.rules.circuit_breaker import BreakerChange
+from rowpost.rules.error_class import error_class
 from rowpost.rules.fate import Fate
 from rowpost.rules.json_text import to_json
 from rowpost.rules.lease import PARKED_COUNT
@@ -82,7 +83,9 @@ def _row_json(fate: Fate) -> dict[str, Any]:
         "retryAfterSeconds": answer.retry_after_seconds if answer else None,
         "status": answer.status if answer else None,
         "error": answer.error if answer else None,
+        "class": error_class(answer.status, answer.error) if answer and fate.state is not None else None,
         "clears": int(fate.clears),
         "snapshot": row.snapshot,
+        "milliseconds": answer.milliseconds if answer else None,
         "tried": int(answer is not None and answer.tried),
     }

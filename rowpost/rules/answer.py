@@ -24,10 +24,12 @@ class Verdict(Enum):
     UNTRIED = "untried"
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, eq=False):
     """The result of posting one event. ``error`` never holds anything the target sent, which may quote row values.
 
     ``shared``: the number of the request that failed, if it had other events too; 0 if the failure is that of the event alone.
+    ``milliseconds``: how long the target took to answer or to fail; None if it was not called. It decides nothing: two answers that
+    differ in it alone are equal.
     """
 
     verdict: Verdict
@@ -35,6 +37,17 @@ class Answer(Struct, frozen=True):
     error: str | None = None
     retry_after_seconds: int | None = None
     shared: int = 0
+    milliseconds: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(self._said)
+
+    @property
+    def _said(self) -> tuple[object, ...]:
+        return self.verdict, self.status, self.error, self.retry_after_seconds, self.shared
 
     @property
     def tried(self) -> bool:
@@ -42,16 +55,18 @@ class Answer(Struct, frozen=True):
         return self.verdict is not Verdict.UNTRIED and not (self.error or "").startswith(NOT_TRIED)
 
 
-def classify(status: int, headers: Mapping[str, str]) -> Answer:
+def classify(status: int, headers: Mapping[str, str], milliseconds: int | None = None) -> Answer:
     """The verdict on a response: 2xx delivered; throttling, server errors and refused credentials transient; the rest rejected."""
     if 200 <= status < 300:
-        return Answer(Verdict.DELIVERED, status)
+        return Answer(Verdict.DELIVERED, status, milliseconds=milliseconds)
     phrase = f"HTTP {status}"  # the names of statuses differ between versions of Python
     if 300 <= status < 400:  # a redirect is a wrong address, and following it would leak the credential
-        return Answer(Verdict.TRANSIENT, status, f"{phrase}: redirects are not followed; correct the url of the target")
+        text = f"{phrase}: redirects are not followed; correct the url of the target"
+        return Answer(Verdict.TRANSIENT, status, text, milliseconds=milliseconds)
     transient = status in TRANSIENT_CLIENT_ERRORS or status >= 500 or status < 200
     retry_after = retry_after_seconds(headers) if transient else None
-    return Answer(Verdict.TRANSIENT if transient else Verdict.REJECTED, status, phrase, retry_after)
+    verdict = Verdict.TRANSIENT if transient else Verdict.REJECTED
+    return Answer(verdict, status, phrase, retry_after, milliseconds=milliseconds)
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:

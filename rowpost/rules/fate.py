@@ -14,6 +14,7 @@ from rowpost.rules.row import ROW_BYTES_AT_MOST, ClaimedRow
 UNSETTLED = "handed out several times without an outcome: the process ended, or the trigger's payload could not be matched"
 UNREADABLE = "the row cannot be read"
 TARGET_DOWN = "the target is known to be down"
+PAUSED = "the relay is paused"
 
 
 class Fate(Struct, frozen=True):
@@ -97,13 +98,19 @@ def fate_before_posting(row: ClaimedRow) -> Fate | None:
     return None
 
 
+def fate_while_paused(row: ClaimedRow) -> Fate:
+    """The fate of a row that is not posted, since its relay is paused: the ledger has it until then. No attempt is counted."""
+    if _left_out(row):
+        return Fate(row, Event.LEFT_OUT)
+    return Fate(row, Event.PAUSED, row.attempts_so_far, answer=Answer(Verdict.TRANSIENT, error=f"{NOT_TRIED}: {PAUSED}"))
+
+
 def fate_of_values(row: ClaimedRow, policy: RetryPolicy, *, redelivered: bool = False) -> Fate | None:
     """The fate of a row that is not posted for the sake of its values: larger than a row may be, unreadable, or ignored; else None.
 
     What cannot be read may be mended, so it is tried again like any row. This says nothing of the target.
     """
-    # An older state that was not delivered is not either. A row that failed before may have been delivered all the same.
-    if row.ignored and not (row.new and row.record is not None):
+    if _left_out(row):
         return Fate(row, Event.LEFT_OUT)
     if row.too_large:
         size = f"the row has {row.size} bytes, and at most {ROW_BYTES_AT_MOST} are sent"
@@ -111,6 +118,14 @@ def fate_of_values(row: ClaimedRow, policy: RetryPolicy, *, redelivered: bool = 
     if row.unreadable is not None:
         return fate_of_answer(row, unreadable(row.unreadable), policy, redelivered=redelivered)
     return None
+
+
+def _left_out(row: ClaimedRow) -> bool:
+    """Whether nothing is sent of a row, since it does not meet the condition of the relay.
+
+    An older state that was not delivered is not either. A row that failed before may have been delivered all the same.
+    """
+    return row.ignored and not (row.new and row.record is not None)
 
 
 def fate_of_unfit(row: ClaimedRow, reason: str) -> Fate:

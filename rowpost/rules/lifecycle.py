@@ -48,6 +48,7 @@ class Event(StrEnum):
     UNSETTLED = "unsettled"
     REJECTED = "rejected"
     UNFIT = "unfit"
+    PAUSED = "paused"
     PLANNED = "planned"
     PLANNED_DETACHED = "planned_detached"
     ORDERED = "ordered"
@@ -58,6 +59,7 @@ class Event(StrEnum):
     TAKEN_OVER = "taken_over"
     RESYNCED = "resynced"
     REPLAYED = "replayed"
+    DISCARDED = "discarded"
 
 
 NO_RECORD = None
@@ -99,6 +101,7 @@ TRANSITIONS: dict[Event, Transition] = {
     Event.UNSETTLED: Transition(ANY, State.EXHAUSTED, Lease.HOLD, "handed out four times without an outcome"),
     Event.REJECTED: Transition(ANY, State.DEAD, Lease.RELEASE, "refused, and refused rows are given up"),
     Event.UNFIT: Transition(ANY, State.DEAD, Lease.RELEASE, "never to be sent: too large, or a key that no path can hold"),
+    Event.PAUSED: Transition(ANY, State.DETACHED, Lease.RELEASE, "the relay is paused: recovery delivers it after that"),
     # recovery, planning
     Event.PLANNED: Transition(UNPLANNED, State.HELD, Lease.HOLD, "its next round"),
     Event.PLANNED_DETACHED: Transition(UNPLANNED, State.DETACHED, Lease.RELEASE, "its next round, after many or without a lease"),
@@ -112,6 +115,7 @@ TRANSITIONS: dict[Event, Transition] = {
     # an operator
     Event.RESYNCED: Transition(frozenset({NO_RECORD, State.DEAD}), State.DETACHED, Lease.LEAVE, "a resync was ordered"),
     Event.REPLAYED: Transition(frozenset({State.DEAD}), State.DETACHED, Lease.LEAVE, "the dead letter is replayed"),
+    Event.DISCARDED: Transition(frozenset(State), NO_RECORD, Lease.RELEASE, "an order gives its present change up"),
 }
 
 

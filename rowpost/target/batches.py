@@ -24,7 +24,8 @@ from rowpost.target.event import Event
 from rowpost.target.pacer import Pacer
 from rowpost.target.request import POST
 from rowpost.target.sending import UNTRIED, Sender
-from rowpost.target.under_way import NO_ANSWER, UnderWay
+from rowpost.target.under_way import NO_ANSWER, Care, UnderWay
+from rowpost.telemetry.journal import About
 
 _CLOUD_EVENTS, _LINES = "application/cloudevents-batch+json", "application/x-ndjson"
 _TOO_LARGE, _BAD_REQUESTS = 413, frozenset({400, 422})
@@ -55,9 +56,9 @@ class Batches:
             works += [partial(self._post, some, batch) for some in self._cut(new, batch)]
         return works
 
-    def alone(self, event: Event, batch: UnderWay) -> Answer:
-        """Send one event in the form in which several are sent."""
-        own = UnderWay([event], [batch.care[0]], 1, batch.budget)
+    def alone(self, event: Event, batch: UnderWay, attempt: int) -> Answer:
+        """Send one event in the form in which several are sent. ``attempt``: of its row, for the log."""
+        own = UnderWay([event], [Care(attempt=attempt)], 1, batch.budget, batch.journal)
         said, answer = self._send([0], own, batch)
         return answer if said is not Said.ACCEPTED else own.answers[0] or UNTRIED
 
@@ -149,8 +150,7 @@ class Batches:
             return None, UNTRIED
         for number in numbers:
             answers[number] = NO_ANSWER
-        reply = self._request(events, whole)
-        found = _failed(reply, len(events)) if isinstance(reply, Answer) else _judged(reply, events)
+        found = self._request(events, max(batch.care[number].attempt for number in numbers), whole)
         if isinstance(found, Answer):
             said = _said(found)
             if said is Said.ACCEPTED:
@@ -171,10 +171,18 @@ class Batches:
             answers[number] = answer
         return said, one
 
-    def _request(self, events: Sequence[Event], whole: UnderWay) -> Reply | Answer:
+    def _request(self, events: Sequence[Event], attempt: int, whole: UnderWay) -> Answer | list[Answer]:
+        """Make a request; returns what it means for all events, or for each."""
         content_type, body = self._body(events)
-        key = batch_key([event.id for event in events])
-        return self._sender.send(events[0].call, {"Idempotency-Key": key}, content_type, body, key, whole.is_over)
+        key, call = batch_key([event.id for event in events]), events[0].call
+        identifier = events[0].id if len(events) == 1 else key
+        sending = whole.journal.request(About(identifier, max(e.version for e in events), attempt, len(events), call.method))
+        headers = {**sending.headers, "Idempotency-Key": key}
+        reply = self._sender.send(call, headers, content_type, body, key, whole.is_over)
+        answered = not isinstance(reply, Answer)
+        found = _failed(reply, len(events)) if isinstance(reply, Answer) else _judged(reply, events)
+        sending.over([found] * len(events) if isinstance(found, Answer) else found, reply.status if answered else None)
+        return found
 
 
 class _Parts:
@@ -211,7 +219,14 @@ def _kind(event: Event) -> object:
 
 
 def _judged(reply: Reply, events: Sequence[Event]) -> Answer | list[Answer]:
-    """What an answer means: the same for all events, or something for each."""
+    """What an answer means: the same for all events, or something for each. It took as long for each of them."""
+    found = _meaning(reply, events)
+    if isinstance(found, Answer):
+        return replace(found, milliseconds=reply.milliseconds)
+    return [replace(answer, milliseconds=reply.milliseconds) for answer in found]
+
+
+def _meaning(reply: Reply, events: Sequence[Event]) -> Answer | list[Answer]:
     if not 200 <= reply.status < 300:
         answer = classify(reply.status, reply.headers)
         if answer.verdict is Verdict.REJECTED and not _is_about_rows(reply.status) and len(events) > 1:

@@ -16,6 +16,7 @@ from rowpost.target.pacer import Pacer
 from rowpost.target.sending import UNTRIED, Sender
 from rowpost.target.time_budget import TimeBudget
 from rowpost.target.under_way import NO_ANSWER, NO_CARE, Care, UnderWay
+from rowpost.telemetry.journal import About, Journal
 
 _GRACE_SECONDS = 1  # for threads to end whose time is up
 _NOT_THERE = frozenset({404, 410})  # what is to be removed under a former spelling of its key is not there (any more)
@@ -46,7 +47,11 @@ class Deliverer:
         self._pacer.database_says(now)
 
     def deliver(
-        self, events: Sequence[Event], budget: TimeBudget | None = None, care: Sequence[Care] | None = None
+        self,
+        events: Sequence[Event],
+        budget: TimeBudget | None = None,
+        care: Sequence[Care] | None = None,
+        journal: Journal | None = None,
     ) -> list[Answer]:
         """Post every event, in its own request or with others, and answer in the order of ``events``.
 
@@ -54,13 +59,14 @@ class Deliverer:
             events: what is to be posted; no two of one row.
             budget: the time for it, if not ``batch_budget`` from now on.
             care: how each is to be sent if the target takes several in a request.
+            journal: takes each request.
 
         What comes after ``breaker_failures`` failures of the target itself in a row, or is not reached within the time budget, is
         ``UNTRIED``.
         """
         budget = budget or TimeBudget(self._config.batch_budget.seconds)
         cares = list(care or ()) or [NO_CARE] * len(events)
-        batch = UnderWay(list(events), cares, self._config.breaker_failures, budget)
+        batch = UnderWay(list(events), cares, self._config.breaker_failures, budget, journal or Journal(target=self._config))
         futures = [self._executor.submit(work) for work in self._works(batch)]
         limit = budget.left + 2 * self._config.timeout.seconds + _GRACE_SECONDS
         wait(futures, timeout=limit, return_when=FIRST_EXCEPTION)
@@ -90,7 +96,7 @@ class Deliverer:
         event = batch.events[number]
         batch.answers[number] = NO_ANSWER
         for former in event.before:
-            answer = self._request(former, batch)
+            answer = self._request(former, batch, batch.care[number].attempt)
             if answer.status not in _NOT_THERE:
                 batch.count(answer)
                 if answer.verdict is not Verdict.DELIVERED:
@@ -99,22 +105,27 @@ class Deliverer:
             if batch.over:
                 batch.answers[number] = None
                 return
-        answer = self._request(event, batch)
+        answer = self._request(event, batch, batch.care[number].attempt)
         batch.count(answer)
         batch.answers[number] = answer
 
-    def _request(self, event: Event, batch: UnderWay) -> Answer:
+    def _request(self, event: Event, batch: UnderWay, attempt: int) -> Answer:
         if self._batches is not None and not event.alone:
-            return self._batches.alone(event, batch)
+            return self._batches.alone(event, batch, attempt)
         begun = self._pacer.turn(1, batch.budget, batch.is_over)
         if begun is None:
             return UNTRIED
-        reply = self._sender.send(event.call, event.headers, event.content_type, event.body, event.id, batch.is_over)
+        sending = batch.journal.request(About(event.id, event.version, attempt, 1, event.call.method))
+        headers = {**sending.headers, **event.headers}
+        reply = self._sender.send(event.call, headers, event.content_type, event.body, event.id, batch.is_over)
         if isinstance(reply, Answer):
+            sending.over([reply], None)
             return reply
-        if reply.status in event.accepts:
-            return Answer(Verdict.DELIVERED, reply.status)
-        answer = classify(reply.status, reply.headers)
+        accepted = reply.status in event.accepts
+        answer = Answer(Verdict.DELIVERED, reply.status) if accepted else classify(reply.status, reply.headers, reply.milliseconds)
+        sending.over([answer], reply.status)
+        if accepted:
+            return answer
         if answer.verdict is Verdict.DELIVERED:
             self._pacer.delivered(1)
         else:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from rowpost.rules.answer import Answer, Verdict
 from rowpost.target.event import Event
 from rowpost.target.time_budget import TimeBudget
+from rowpost.telemetry.journal import Journal
 
 NO_ANSWER = Answer(Verdict.TRANSIENT, error="no answer within the time budget of the batch")
 
@@ -20,11 +21,13 @@ class Care(Struct, frozen=True):
         alone: in a request of its own: the target said no to it before.
         careful: it failed before, or the target may be down: with few others at first.
         certain: it is not refused without having been sent alone, since that would be final.
+        attempt: the how manieth attempt of its row this is, for the log.
     """
 
     alone: bool = False
     careful: bool = False
     certain: bool = False
+    attempt: int = 1
 
 
 NO_CARE = Care()
@@ -35,11 +38,12 @@ class UnderWay:
 
     Attributes:
         answers: of each event; None: it was not sent, or what was said to its request does not count for it.
+        journal: takes each request.
         ended: set when nobody waits for the answers any more.
     """
 
-    def __init__(self, events: list[Event], care: list[Care], threshold: int, budget: TimeBudget) -> None:
-        self.events, self.care, self.budget = events, care, budget
+    def __init__(self, events: list[Event], care: list[Care], threshold: int, budget: TimeBudget, journal: Journal) -> None:
+        self.events, self.care, self.budget, self.journal = events, care, budget, journal
         self.answers: list[Answer | None] = [None] * len(events)
         self.ended = False
         self._threshold = threshold

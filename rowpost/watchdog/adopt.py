@@ -13,6 +13,7 @@ from rowpost.rules.json_text import to_json
 from rowpost.rules.row import key_hash, key_text
 
 _ADOPT_AT_MOST = 1000
+_COMPARED_ROWS = 20_000  # a self-join of so many changes takes a fraction of a second, in which the trigger waits
 _CHUNKS_AT_MOST = 100  # of one look
 _STUCK_SECONDS = 1200  # a row that is due for so long: by then three runs of the watchdog have woken or started its recovery
 
@@ -63,7 +64,7 @@ def move_watch_base(app: App, relay: str) -> None:
     """
     table = app.table(relay)
     if table.has_base:
-        app.database.run(table.statement("move_watch_base"))
+        app.database.run(table.statement("move_watch_base", compared_rows=_COMPARED_ROWS))
 
 
 def database_now(app: App) -> str:

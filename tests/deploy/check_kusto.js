@@ -9,6 +9,7 @@ const { GlobalState, KustoCode, Symbols } = Kusto.Language;
 const columns = 'TimeGenerated: datetime, SeverityLevel: int, Properties: dynamic';
 const tables = {
   AppTraces: `(${columns}, Message: string)`,
+  AppMetrics: '(TimeGenerated: datetime, Name: string, Sum: real, ItemCount: int, Properties: dynamic)',
   AppExceptions: `(${columns}, OuterMessage: string, ProblemId: string)`,
 };
 const symbols = Object.entries(tables).map(([name, schema]) => Symbols.TableSymbol.From(schema).WithName(name));

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from devtools.npm_tools import installed
+from rowpost.config.sections import TelemetryConfig
 from rowpost.operations.status import PLACES
 from rowpost.relay.batch import Outcome
-from rowpost.relay.rows_line import Doer, rows_line
+from rowpost.relay.rows_line import rows_line
+from rowpost.telemetry.journal import Doer, Journal
 from tests.deploy.bicep import INFRA, ROOT, document
 
 QUERIES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((INFRA / "app" / "queries").glob("*.kql"))}
@@ -30,7 +32,9 @@ def rules() -> list[dict[str, Any]]:
 def all_queries() -> dict[str, str]:
     """Every query, as it is deployed."""
     workbook = {f"workbook: {item['name']}": item["content"]["query"] for item in WORKBOOK["items"] if "query" in item["content"]}
-    return {**{name: text.replace("{lagMinutes}", "15") for name, text in QUERIES.items()}, **workbook}
+    page = (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8")
+    pages = {f"page {number}": text for number, text in enumerate(re.findall(r"(?ms)^```kusto\n(.*?)^```$", page))}
+    return {**pages, **{name: text.replace("{lagMinutes}", "15") for name, text in QUERIES.items()}, **workbook}
 
 
 def test_there_is_an_alert_for_each_query_and_for_each_case() -> None:
@@ -60,10 +64,11 @@ def test_what_fails_in_a_function_and_is_tried_again_is_no_host_error() -> None:
 
 def test_the_workbook_reads_the_lines_that_the_app_writes() -> None:
     text = json.dumps(WORKBOOK)
-    line = rows_line("dbo.Orders", Doer.RECOVERY, Outcome(delivered=3, failed=2, dead=1, expired=4), replayed=5)
-    parts = re.split(r"\d+", line.removeprefix("dbo.Orders"))
-    assert len(parts) == 9 and parts[-1] == ", by recovery"
-    for piece in [*parts[:-1], ", by "]:
+    journal = Journal(TelemetryConfig(), "dbo.Orders", None, Doer.RECOVERY, "")
+    line = rows_line(journal, Outcome(delivered=3, failed=2, dead=1, expired=4), replayed=5)
+    parts = re.split(r"[0-9a-f]{32}|\d+|recovery", line.removeprefix("dbo.Orders"))
+    assert len(parts) == 13 and parts[9:] == [", requests ", ", milliseconds ", ", trace ", ""]
+    for piece in parts[:-1]:
         assert text.count(f'\\"{piece}\\"') >= 2, piece
     assert set(PLACES) <= set(re.findall(r"State\.(\w+)", text))
     assert "[Rowpost] " in (ROOT / "rowpost" / "notices" / "message.py").read_text(encoding="utf-8") and '\\"[Rowpost] \\"' in text

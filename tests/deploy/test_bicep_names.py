@@ -13,7 +13,8 @@ from tests.deploy.bicep import FILES, INFRA, MAIN, document, modules, named, nod
 
 AVM = json.loads((Path(__file__).parent / "avm.json").read_text(encoding="utf-8"))["modules"]
 FUNCTIONS = {"concat", "deployer", "empty", "environment", "guid", "items", "last", "loadJsonContent", "loadTextContent", "map"}
-FUNCTIONS |= {"replace", "resourceGroup", "split", "string", "subscription", "tenant", "toLower", "trim", "union", "uniqueString"}
+FUNCTIONS |= {"replace", "resourceGroup", "split", "string", "subscription", "subscriptionResourceId", "tenant", "toLower"}
+FUNCTIONS |= {"toObject", "trim", "union", "uniqueString"}
 DECLARATIONS = {"parameter_declaration", "variable_declaration", "module_declaration", "resource_declaration"}
 each_file = pytest.mark.parametrize("path", FILES, ids=named)
 
@@ -126,5 +127,8 @@ def test_resource_types_and_the_scope_of_the_deployment() -> None:
             types[f"{named(path)} {name}"] = f"{resource['type']}@{resource['api_version']}"
     assert types == {
         "main.bicep group": "Microsoft.Resources/resourceGroups@2024-11-01",
+        "app/secret-reader.bicep vault": "Microsoft.KeyVault/vaults@2023-07-01",
+        "app/secret-reader.bicep secret": "Microsoft.KeyVault/vaults/secrets@2023-07-01",
+        "app/secret-reader.bicep role": "Microsoft.Authorization/roleAssignments@2022-04-01",
         "app/workbook.bicep workbook": "Microsoft.Insights/workbooks@2023-06-01",
     }

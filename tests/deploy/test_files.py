@@ -1,10 +1,9 @@
-"""host.json, azure.yaml, local.settings.json and app.json against hand-written schemas, and against what they name."""
+"""host.json, azure.yaml and local.settings.json against hand-written schemas, and against what they name."""
 
 from __future__ import annotations
 
 import json
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ import pytest
 import yaml
 
 from devtools.data import DEMO_CONFIG
-from infra.describe_app import describe
-from infra.prepare_database import known_settings
 from rowpost.config.loading import load_config
 from tests.deploy.bicep import ROOT
 
@@ -94,8 +91,8 @@ def level(category: str) -> str:
 
 def test_lines_that_alerts_read_are_never_sampled_away() -> None:
     assert "Trace" in content("host.json")["logging"]["applicationInsights"]["samplingSettings"]["excludedTypes"].split(";")
-    triggers = json.loads((ROOT / "infra" / "app.json").read_text(encoding="utf-8"))["triggerFunctions"]
-    for function in [*triggers, "watchdog", "redeliver_relay", "replay_dead_letters", "resync_step"]:
+    triggers = [relay.function for relay in load_config(DEMO_CONFIG, LOCAL).relays]
+    for function in [*triggers, "watchdog", "redeliver_relay", "replay", "resync_step"]:
         assert level(f"Function.{function}.User") == "Information"
 
 
@@ -110,19 +107,7 @@ def test_the_listener_writes_no_error_for_each_second_of_an_outage() -> None:
     assert level("Host.Triggers.Sql") == "Critical"
 
 
-def test_app_json_is_what_relay_toml_says() -> None:
-    """That of the demo, as it is in the repository; where relay.toml was deployed from here, that of relay.toml."""
-    written = (ROOT / "infra" / "app.json").read_text(encoding="utf-8")
-    expected = describe(load_config(DEMO_CONFIG, LOCAL))
-    yours = ROOT / "relay.toml"
-    assert written == expected or (yours.exists() and written == describe(load_config(yours, known_settings()))), (
-        "run: python infra/describe_app.py --config devtools/demo_relay.toml"
-    )
-    names = json.loads(expected)["triggerFunctions"]
-    assert len(names) == len(tomllib.loads(DEMO_CONFIG.read_text(encoding="utf-8"))["relays"])
-
-
-def test_app_json_has_the_very_names_that_the_app_registers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deployment_gets_the_very_names_that_the_app_registers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in LOCAL.items():
         monkeypatch.setenv(name, value)
     from rowpost.app import load_app
@@ -133,5 +118,5 @@ def test_app_json_has_the_very_names_that_the_app_registers(monkeypatch: pytest.
     for relay in app.config.relays:
         (builder,) = table_changes.blueprint(app, relay)._function_builders
         registered.append(builder._function.get_function_name())
-    assert json.loads(describe(app.config))["triggerFunctions"] == registered
+    assert [relay.function for relay in app.config.relays] == registered
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in registered)

@@ -76,7 +76,7 @@ def test_an_older_database_is_upgraded_and_every_row_in_it_arrives(make_relay: C
     assert relay.advance(hours=2, until=lambda: len(relay.ledger()) == 1), relay.ledger()
     assert [row[:2] for row in relay.ledger()] == [('{"OrderId":6}', "dead")]
     assert all(relay.accepted(order) == {"OrderId": order, "Total": "10.5000"} for order in range(1, 6))
-    assert relay.get("/api/relays/dbo.Orders/dead-letters")["dead_letters"][0]["key"] == {"OrderId": 6}
+    assert relay.get("/api/relays/dbo.Orders/rows?state=dead")["rows"][0]["key"] == {"OrderId": 6}
 
 
 def test_a_newer_database_is_refused(make_relay: Callable[..., Relay]) -> None:

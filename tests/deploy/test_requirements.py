@@ -16,19 +16,22 @@ from packaging.utils import canonicalize_name
 
 from dev import LOCKED
 from infra.hook import harmless
-from infra.package import lay_out
+from infra.package import lay_out, lock_of
 from tests.deploy.bicep import ROOT, verified
 
 REQUIREMENTS = ROOT / "requirements.txt"
 
 
-def lines() -> list[str]:
-    text = REQUIREMENTS.read_text(encoding="utf-8")
+def lines(file: Path = REQUIREMENTS) -> list[str]:
+    """The requirements of a file, with those of the file that it includes."""
+    text = file.read_text(encoding="utf-8")
+    for name in re.findall(r"(?m)^-r (\S+)$", text):
+        text = text.replace(f"-r {name}", (file.parent / name).read_text(encoding="utf-8"))
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def test_every_requirement_has_a_ceiling_and_none_is_the_platforms_own() -> None:
-    for line in lines():
+    for line in lines(ROOT / "requirements-telemetry.txt"):
         assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+,<[0-9.]+(; python_version (<|>=) \"3\.13\")?", line), line
     assert not [line for line in lines() if line.startswith(("azure-functions-worker", "mssql-python", "pytest"))]
 
@@ -75,8 +78,7 @@ def test_a_lock_has_an_exact_version_and_hashes_of_each_package(name: str) -> No
 def test_a_lock_fits_its_requirements(name: str, python: str) -> None:
     """Without the package index: each range holds the locked version, and what is installed here asks for nothing else."""
     have = locked(name, python)
-    text = (ROOT / f"{name}.txt").read_text(encoding="utf-8")
-    for line in filter(None, (line.partition("#")[0].strip() for line in text.splitlines())):
+    for line in filter(None, (line.partition("#")[0].strip() for line in lines(ROOT / f"{name}.txt"))):
         wanted = Requirement(line)
         if counts(wanted, environment(python)):
             assert have[canonicalize_name(wanted.name)] in wanted.specifier, f"{line}: run `python3 dev.py lock`"
@@ -89,9 +91,28 @@ def test_a_lock_fits_its_requirements(name: str, python: str) -> None:
         assert missing == [], f"{package} needs {missing}: run `python3 dev.py lock`"
 
 
-def test_both_locks_have_the_same_versions() -> None:
-    first, second = (locked(name, "3.12") for name in LOCKED)
-    assert {name: first[name] for name in second if name in first} == {name: second[name] for name in second if name in first}
+def test_the_locks_have_the_same_versions() -> None:
+    """But for OpenTelemetry: what sends to Application Insights asks for exact versions of it."""
+    first, *others = (locked(name, "3.12") for name in LOCKED)
+    for other in others:
+        both = [name for name in other if name in first and not name.startswith("opentelemetry-")]
+        assert both and {name: first[name] for name in both} == {name: other[name] for name in both}
+    assert set(first) < set(locked("requirements-telemetry", "3.12"))
+
+
+@pytest.mark.parametrize(
+    ("text", "lock"),
+    [
+        ("", "requirements.lock"),
+        ("[telemetry]\nopentelemetry = false", "requirements.lock"),
+        ("[telemetry]\nopentelemetry = true", "requirements-telemetry.lock"),
+        ("telemetry = 1", "requirements.lock"),
+        ("no TOML", "requirements.lock"),
+    ],
+)
+def test_packages_for_telemetry_are_deployed_only_where_relay_toml_asks_for_it(tmp_path: Path, text: str, lock: str) -> None:
+    (tmp_path / "relay.toml").write_text(text)
+    assert lock_of(tmp_path) == lock
 
 
 def test_the_package_has_the_lock_as_its_requirements_and_nothing_that_is_ignored(tmp_path: Path) -> None:

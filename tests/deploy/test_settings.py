@@ -14,7 +14,10 @@ import pytest
 from devtools.data import DEMO_CONFIG
 from devtools.stack import API_KEY
 from emulators.launch import SqlServer
+from infra.describe_app import describe, named_settings
+from infra.hook_settings import config_of_hooks
 from rowpost.config.connection_string import translate
+from rowpost.telemetry.exporters import PLATFORM as PLATFORM_TELEMETRY
 from tests.deploy.bicep import MAIN, ROOT, document, verified, walk
 
 RELAY = tomllib.loads(DEMO_CONFIG.read_text(encoding="utf-8"))
@@ -31,16 +34,41 @@ PLATFORM = {
     "AzureWebJobsStorage__tableServiceUri",
 }
 # Without them: the image's driver, relay.toml, any cursor, the identity of the system, and where a machine asks for it.
-DEFAULTED = {"ODBC_DRIVER", "ROWPOST_CONFIG", "WEBSITE_SITE_NAME", "AZURE_CLIENT_ID", "IDENTITY_ENDPOINT"}
+DEFAULTED = {"ODBC_DRIVER", "ROWPOST_CONFIG", "WEBSITE_SITE_NAME", "WEBSITE_HOSTNAME", "AZURE_CLIENT_ID", "IDENTITY_ENDPOINT"}
+DEFAULTED |= {"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME"}  # those of the conventions
+DEFAULTED |= {"WEBSITE_AUTH_ENABLED"}  # of the platform
 # Flex Consumption has these as properties of the app, or refuses them.
 NOT_ON_FLEX = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE", "AzureWebJobsStorage"}
 NOT_ON_FLEX |= {"SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_CONTENTSHARE", "WEBSITE_TIME_ZONE", "TZ"}
 
 
+# What `azd env set` and `azd env set-secret` leave in the environment.
+AZD = {"DOWNSTREAM_URL": "https://api.example.com/rows"}
+AZD |= {name: f"akvs://s/kv-x/{name.lower().replace('_', '-')}" for name in ("DOWNSTREAM_API_KEY", "ALERT_WEBHOOK_URL")}
+
+
 def provided() -> dict[str, Any]:
-    """The settings of the deployed app, as Bicep expressions."""
+    """The settings of the deployed app with the demo's relay.toml, as Bicep expressions: the union that the template makes."""
+    app = describe(config_of_hooks(DEMO_CONFIG, {}), named_settings(DEMO_CONFIG), AZD, lambda subscription, vault: "rg")
     variables = document(ROOT / "infra" / "app" / "functions.bicep")["variables"]
-    settings: dict[str, Any] = variables["settings"]["value"]
+    union = variables["settings"]["value"]["function"]["parameters"]
+    assert [union["arg_1"], union["arg_2"], union["arg_4"], union["arg_5"]] == ["platformSettings", "database", "secrets", "mail"]
+    ((name, connection),) = variables["database"]["value"].items()
+    assert name.strip("'") == "${app.connection}"
+    reference = variables["secrets"]["value"]["function"]["parameters"]["arg_3"]["detail"]["expression"]
+    suffix = reference.replace("${environment().suffixes.keyvaultDns}", ".vault.azure.net")
+    secrets = {
+        secret["setting"]: suffix.replace("${secret.vault}", secret["vault"]).replace("${secret.secret}", secret["secret"])
+        for secret in app["secrets"]
+    }
+    form = "endpoint=" if app["mail"]["form"] == "connection" else ""
+    mail = {app["mail"]["service"]: form + "${emailEndpoint}", app["mail"]["sender"]: "emailSender"}
+    return {**variables["platformSettings"]["value"], app["connection"]: connection, **app["settings"], **secrets, **mail}
+
+
+def provided_for_telemetry() -> dict[str, Any]:
+    """Those that are there only with ``opentelemetry = true``."""
+    settings: dict[str, Any] = document(ROOT / "infra" / "app" / "functions.bicep")["variables"]["telemetrySettings"]["value"]
     return settings
 
 
@@ -88,15 +116,27 @@ def test_the_settings_of_this_machine_are_those_of_the_deployed_app() -> None:
 
 def test_settings_reach_the_app_as_they_are_declared() -> None:
     _, site = verified("avm/res/web/site")
-    assert site["configs"] == [{"name": "appsettings", "properties": "settings", "retainCurrentAppSettings": False}]
+    (configs,) = site["configs"]
+    assert (configs["name"], configs["retainCurrentAppSettings"]) == ("appsettings", False)
+    names = re.findall(r"[A-Za-z]*[sS]ettings\b", json.dumps(configs["properties"]))
+    assert sorted(names) == ["settings", "settings", "telemetrySettings"]
+
+
+def test_the_settings_for_telemetry_are_those_that_the_app_looks_for() -> None:
+    settings = provided_for_telemetry()
+    assert settings[PLATFORM_TELEMETRY] == "true" and settings["AzureFunctionsJobHost__telemetryMode"] == "OpenTelemetry"
+    off = settings["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"].split(",")
+    assert {"requests", "urllib", "urllib3", "azure_sdk"} <= set(off), "they would write paths with keys of rows into spans"
+    assert not set(settings) & set(provided())
 
 
 def test_secrets_are_references_to_the_vault() -> None:
     settings = provided()
-    references = {name for name, value in settings.items() if str(value).startswith("@Microsoft.KeyVault(SecretUri=${")}
-    assert references == {"ALERT_WEBHOOK_URL", "DOWNSTREAM_API_KEY"}
-    for name in references:
-        assert settings[name].endswith("})")
+    references = {name: value for name, value in settings.items() if str(value).startswith("@Microsoft.KeyVault(")}
+    assert references == {
+        "ALERT_WEBHOOK_URL": "@Microsoft.KeyVault(SecretUri=https://kv-x.vault.azure.net/secrets/alert-webhook-url)",
+        "DOWNSTREAM_API_KEY": "@Microsoft.KeyVault(SecretUri=https://kv-x.vault.azure.net/secrets/downstream-api-key)",
+    }
 
 
 def test_storage_mail_and_telemetry_are_reached_by_identity() -> None:
@@ -140,7 +180,7 @@ def test_the_parameters_file_fills_the_parameters_of_main() -> None:
         if match[3]:  # a default here and one there must not differ
             default = declared[name]["default"]
             assert str(default).strip("'") == match[3], name
-        elif match[2] is None:
+        elif match[2] is None and name != "app":  # which the hook writes before Bicep is asked
             assert declared[name].get("default") is None, f"{name}: azd asks for what has no default"
     assert len(names) == len(given)
 

@@ -16,7 +16,9 @@ SITE = "test-site"
 
 def dev(command: str, *arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """The subcommand with the app settings of this test: those of the machine are hidden by them."""
-    program = {"init": "devtools.init_config", "check-config": "devtools.check_config", "schema": "devtools.schema"}[command]
+    program = {"init": "devtools.init_config", "check-config": "devtools.check_config", "schema": "devtools.schema"}.get(
+        command, f"devtools.{command}"
+    )
     known = {"DOWNSTREAM_URL": "", "SqlConnectionString": "", "WEBSITE_SITE_NAME": SITE, "PYTHONPATH": str(ROOT), **settings}
     environment = {name: value for name, value in os.environ.items() if name not in SETTINGS and name != "ROWPOST_CONFIG"}
     done = subprocess.run(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from devtools.bench import scripts
+from devtools.bench_operate import PATHS, TARGET_MS, Answered, measure_operate, operate_grid
 from devtools.bench_outage import measure_outage, outage_grid
 from devtools.bench_recovery import Cost, measure_recovery, recovery_grid, statement_count
 from devtools.bench_throughput import Setting, measure_parts, measure_throughput, parts_grid, throughput_grid
@@ -15,7 +16,7 @@ from rowpost.database.ledger import CHUNK_ROWS
 
 FEW, MANY = 300, 2_600
 PLANNED_ROWS = 500  # of one statement that plans
-CHUNKED = {"dead letters: tell": 4, "replay_dead_letters": 2}  # round trips besides those for each chunk
+CHUNKED = {"dead letters: tell": 4, "replay": 3}  # round trips besides those for each chunk
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +92,11 @@ def test_the_cpu_time_of_a_row_does_not_grow_with_its_batch(tmp_path: Path) -> N
     assert many.claim < 2 * few.claim and many.encode < 2 * few.encode
     assert min(few.claim, few.encode, few.rest) > 0
     assert parts_grid([few, many]).row_count == 2
+
+
+def test_each_answer_of_the_api_is_timed_while_rows_wait(tmp_path: Path) -> None:
+    config, tables = scripts(tmp_path / "scripts")
+    found = measure_operate(tmp_path / "world", config, tables, 200, lambda text: None)
+    assert len(found) == len(PATHS) and all(each.median > 0 for each in found)
+    slow = [Answered("/api/slow", 1, TARGET_MS + 1), Answered("/api/quick", 1, 1)]
+    assert list(operate_grid(slow, 200).columns[3].cells) == ["too long", ""]

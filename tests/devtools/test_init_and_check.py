@@ -226,6 +226,36 @@ def test_how_a_target_knows_the_app_is_shown_without_secrets(tmp_path: Path) -> 
             assert expected in done.stdout, expected
 
 
+CHANNELS = """
+[notifications.smtp]
+host = "mail.example"
+sender = "a@example.com"
+recipients = ["b@example.com", "%PERSON%"]
+user = "rowpost"
+password = "%MAIL_PASSWORD%"
+[[notifications.webhooks]]
+url = "https://hooks.example/hunter2"
+signature = { secrets = ["%SIGNING%"] }
+[[notifications.teams]]
+url = "%TEAMS%"
+[[notifications.slack]]
+url = "https://hooks.slack.com/services/T0/B0/hunter2"
+[[notifications.pagerduty]]
+routing_key = "%PAGERDUTY%"
+"""
+
+
+def test_the_channels_of_notices_are_named_without_their_secrets(tmp_path: Path) -> None:
+    file = written(tmp_path / "relay.toml", more=CHANNELS)
+    for arguments in ([], ["--json"]):
+        done = check(file, *arguments, **URL)  # none of the settings of the channels is known here
+        assert done.returncode == 0, done.stdout
+        assert "hunter2" not in done.stdout + done.stderr
+        for expected in ("smtp (2), webhook (1), teams (1), slack (1), pagerduty (1)", "%MAIL_PASSWORD%", "%SIGNING%", "%TEAMS%"):
+            assert expected in done.stdout, expected
+        assert "notifications.slack[0].url: a secret stands in the file" in done.stdout
+
+
 def test_the_requests_of_a_relay_are_shown_without_what_may_be_a_secret(tmp_path: Path) -> None:
     relay = '[[relays]]\ntable = "dbo.Orders"\nupsert = "PUT /%TENANT%/{Id}"\ndelete = "DELETE /{Id}"\ndelete_success = [404]\n'
     relay += 'numbers = "exact"\n[relays.query]\ncode = "hunter2"\nid = "{Id}"\n[relays.headers]\nX-Api-Key = "hunter2 %TOKEN%"\n'
@@ -267,5 +297,6 @@ def test_both_commands_are_subcommands_of_dev_py() -> None:
 def test_examine_knows_every_section_of_the_demo() -> None:
     report, config = examine(DEMO_CONFIG, SETTINGS, SITE)
     assert config is not None
-    names = ["database", "targets: api", "retry", "notifications.email", "notifications.webhooks[0]", "watchdog"]
+    channels = ["notifications", "notifications.email", "notifications.webhooks[0]"]
+    names = ["database", "targets: api", "retry", *channels, "watchdog"]
     assert list(report.sections) == names

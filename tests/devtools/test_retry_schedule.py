@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devtools.retry_schedule import RetrySchedule, Round, retry_schedule
-from rowpost.config.sections import Duration, NotificationsConfig, RetryConfig
+from rowpost.config.notifications import NotificationsConfig
+from rowpost.config.sections import RetryConfig
+from rowpost.config.units import Duration
 from tests.harness.running_relay import Relay, changed_config
 
 DAY = 86400

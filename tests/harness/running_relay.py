@@ -128,7 +128,7 @@ class Relay:
         return answer.json()
 
     def status(self) -> dict[str, Any]:
-        status: dict[str, Any] = self.get("/api/status")["relays"][0]
+        status: dict[str, Any] = self.get("/api/relays")["relays"][0]
         return status
 
     def recovery(self, relay: str = "dbo.Orders") -> str:

@@ -57,7 +57,7 @@ def ports(stack: Stack) -> dict[str, str]:
     assert stack.host is not None
     rpc = f"http://127.0.0.1:{stack.host._ports['rpc_port']}/durabletask/instances"
     return {
-        "the app": f"{stack.host.url}/api/status",
+        "the app": f"{stack.host.url}/api/relays",
         "management": f"{stack.host.url}/runtime/webhooks/durabletask/instances",
         "the status page": f"{stack.host.url}/admin/console/state",
         "durable clients": rpc,

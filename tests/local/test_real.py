@@ -94,7 +94,7 @@ def test_people_are_told_within_the_scenarios_outage(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_gone_from_relay_toml_is_named() -> None:
-    with pytest.raises(ValueError, match="one line window = …, found 0"):
+    with pytest.raises(ValueError, match=r"one line retry\.window = …, found 0"):
         shortened(RELAY.replace("window = ", "windows = "))
 
 
@@ -163,7 +163,7 @@ def test_the_host_is_waited_for_killed_with_its_children_and_started_again(recor
         assert seen["environment"]["DOWNSTREAM_URL"] == "http://127.0.0.1:1/rows"
         polling = "AzureFunctionsJobHost__extensions__durableTask__storageProvider__maxQueuePollingInterval"
         assert seen["environment"][polling] == "00:00:01"
-        assert host.request("GET", "/api/status").json()["path"] == "/api/status"
+        assert host.request("GET", "/api/relays").json()["path"] == "/api/relays"
         host.kill()
         assert not host.running and _ends(seen["child"])
         host.start(30)

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from rowpost.app import load_app
-from rowpost.config.sections import Duration, NotificationsConfig, WebhookConfig
+from rowpost.config.notifications import NotificationsConfig, WebhookConfig
+from rowpost.config.units import Duration
 from rowpost.notices.channel import Sent
 from rowpost.notices.channels import recipients, send
 from rowpost.notices.message import Notice
@@ -51,7 +52,7 @@ def test_what_a_channel_raises_is_a_failure_of_this_try(tmp_path: Path) -> None:
     people = msgspec.structs.replace(people, webhooks=[webhook])
     (recipient,) = recipients(people)
     sent = send(people, NOTICE, recipient)
-    assert sent == {"sent": False, "final": False, "retry_after_seconds": None, "error": "LocationParseError"}
+    assert sent == {"sent": False, "final": False, "retry_after_seconds": None, "error": "request failed (LocationParseError)"}
 
 
 def test_a_mail_service_that_never_answers_is_given_up_as_soon_as_a_webhook(

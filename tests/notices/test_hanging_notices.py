@@ -82,9 +82,7 @@ def test_it_is_told_although_its_start_was_lost(make_relay: Callable[..., Relay]
 
 def test_an_orchestration_that_never_gets_to_send_is_replaced(make_relay: Callable[..., Relay]) -> None:
     relay = make_relay()
-    relay.stack.sql.inject(
-        pattern="SELECT COUNT.* FROM rowpost.NoticeRecipients", application="rowpost", action="error", number=8623
-    )
+    relay.stack.sql.inject(pattern="rowpost: take_turn.sql", application="rowpost", action="error", number=8623)
     relay.reject(1)
     relay.insert(1)
     relay.advance(hours=1)

@@ -93,6 +93,13 @@ def test_a_database_that_is_away_costs_no_try() -> None:
     assert (context.next["tries"], context.next["wait"]) == (0, 60)
 
 
+def test_who_waits_for_its_turn_has_not_tried() -> None:
+    context = EarlyContext(GIVEN, early=0)
+    asked, _ = run(context, {"send_notice": [{"over": False, "wait": 900}]})
+    assert context.next is not None and (context.next["tries"], context.next["wait"]) == (0, 900)
+    assert [name for name, _ in asked] == ["send_notice"]
+
+
 def test_who_was_replaced_tells_nobody() -> None:
     asked, result = run(EarlyContext(GIVEN, early=0), {"send_notice": [{"over": True}]})
     assert (result, [name for name, _ in asked]) == ("over", ["send_notice"])

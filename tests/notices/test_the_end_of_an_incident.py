@@ -15,8 +15,8 @@ def test_a_row_that_was_given_up_is_no_all_clear(relay: Relay) -> None:
     over = relay.alerts("recovered")[0]
     assert (over["delivered"], over["given_up"], over["rows"]) == (0, 1, 0)
     assert over["subject"] == "[Rowpost] dbo.Orders: 1 row GIVEN UP, 0 delivered"
-    assert "recovered" not in over["subject"] + over["text"]
-    assert "/api/relays/dbo.Orders/dead-letters" in over["text"]
+    assert "recovered" not in over["subject"] + over["text"].partition("Runbook:")[0]
+    assert "/api/relays/dbo.Orders/rows?state=dead" in over["text"]
 
 
 def test_an_outage_that_ends_for_some_tells_of_both(make_relay: Callable[..., Relay]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from rowpost.config.sections import RelayConfig
 from rowpost.database.connection import Database
 from rowpost.database.describe import SCHEMA_VERSION
 from rowpost.database.statements import SQL
+from rowpost.telemetry.journal import Doer
 from rowpost.watchdog.unable import Problem, check_relay, problem, unable_notice
 from tests.harness.running_relay import CONFIG, ORDERS, PAUSED, Relay, changed_config
 from tests.whole_app.test_truth import as_app
@@ -236,13 +238,14 @@ def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays
     relay.stack.host.kill()  # type: ignore[union-attr]
     relay.execute("UPDATE rowpost.SchemaVersion SET Version = 999 WHERE Version = ?", SCHEMA_VERSION)
     config = app.config.relays[0]
+    begin = partial(app.telemetry.journal, config.name, Doer.WATCHDOG, None)
     found = check_relay(app, config)
     assert found is not None
     asyncio.run(_tell_whether_it_runs(app, Broken(), config, found, TimerRequest(), set()))
-    asyncio.run(_look_after(app, Broken(), config, set(), set()))
+    asyncio.run(_look_after(app, Broken(), config, set(), set(), begin))
     asyncio.run(_tell_what_is_left(app, Broken()))
     relay.execute("UPDATE rowpost.SchemaVersion SET Version = ? WHERE Version = 999", SCHEMA_VERSION)
-    asyncio.run(_look_after(app, Broken(), config, set(), set()))
+    asyncio.run(_look_after(app, Broken(), config, set(), set(), begin))
 
 
 def test_each_error_with_a_remedy_is_a_problem_that_lasts() -> None:

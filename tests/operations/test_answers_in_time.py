@@ -43,9 +43,19 @@ def ask(relay: Relay, path: str) -> tuple[int, Any]:
     return answer.status_code, answer.json()
 
 
+def wrong(health: dict[str, Any]) -> set[str]:
+    """The names of the checks that fail and count; each of them says what to do."""
+    failed = [check for check in health["checks"] if check["counts"] and not check["healthy"]]
+    assert all(check["detail"] and check["remedy"] for check in failed) and health["healthy"] == (not failed)
+    return {check["name"] for check in failed}
+
+
 def test_all_is_well(relay: Relay) -> None:
-    assert ask(relay, "/api/health") == (200, {"healthy": True, "away": {}, "problems": {}})
-    status, document = ask(relay, "/api/status")
+    status, health = ask(relay, "/api/health")
+    assert status == 200 and wrong(health) == set()
+    assert {check["relay"] for check in health["checks"] if check["name"] == "rights"} == set(NAMES)
+    assert ask(relay, "/api/health?deep=false") == (200, {"healthy": True, "checks": []})
+    status, document = ask(relay, "/api/relays")
     assert status == 200 and document["away"] == {}
     assert [entry["relay"] for entry in document["relays"]] == NAMES
 
@@ -53,28 +63,28 @@ def test_all_is_well(relay: Relay) -> None:
 @pytest.mark.parametrize("loaded", [True, False], ids=["tables known", "tables not known yet"])
 def test_a_database_that_answers_nothing_is_told_in_time(relay: Relay, loaded: bool) -> None:
     if loaded:
-        ask(relay, "/api/status")
+        ask(relay, "/api/relays")
     else:
         relay.stack.host.restart()  # type: ignore[union-attr]
     with dark(relay), ThreadPoolExecutor(4) as people:
         for _ in range(2):  # who comes again takes no thread from the first
-            asked = [people.submit(ask, relay, path) for path in ("/api/status", "/api/health") * 2]
-            for answer, path in zip([each.result() for each in asked], ("/api/status", "/api/health") * 2, strict=True):
+            asked = [people.submit(ask, relay, path) for path in ("/api/relays", "/api/health") * 2]
+            for answer, path in zip([each.result() for each in asked], ("/api/relays", "/api/health") * 2, strict=True):
                 status, document = answer
-                assert set(document["away"]) == {"database"}
-                if path == "/api/status":
+                if path == "/api/relays":
+                    assert set(document["away"]) == {"database"}
                     assert [entry["relay"] for entry in document["relays"]] == NAMES
                     assert all("within" in entry["problem"] for entry in document["relays"])
                 else:
-                    assert status == 503 and not document["healthy"]
+                    assert status == 503 and {"connection"} <= wrong(document) <= {"connection", "relay", "rights"}
     assert relay.advance(120, until=lambda: ask(relay, "/api/health")[0] == 200)
-    assert all("waiting" in entry for entry in ask(relay, "/api/status")[1]["relays"])
+    assert all("waiting" in entry for entry in ask(relay, "/api/relays")[1]["relays"])
 
 
 def test_a_database_that_is_gone_is_told(relay: Relay) -> None:
     relay.stack.sql.kill()
     status, document = ask(relay, "/api/health")
-    assert status == 503 and set(document["away"]) == {"database"}
+    assert status == 503 and {"connection"} <= wrong(document) <= {"connection", "relay", "rights"}
     relay.stack.sql.start()
     assert relay.advance(120, until=lambda: ask(relay, "/api/health")[0] == 200)
 
@@ -84,22 +94,24 @@ def test_a_storage_that_does_not_answer_is_told(relay: Relay, fault: str, said: 
     relay.stack.host.add_durable_fault(fault)  # type: ignore[union-attr]
     status, document = ask(relay, "/api/health")
     assert status == 503
-    assert list(document["away"]) == ["storage"] and said in document["away"]["storage"]
-    assert document["problems"] == {}
-    entries = ask(relay, "/api/status")[1]["relays"]
+    assert wrong(document) == {"storage"}
+    (storage,) = (check for check in document["checks"] if check["name"] == "storage")
+    assert said in storage["detail"]
+    entries = ask(relay, "/api/relays")[1]["relays"]
     assert all("waiting" in entry and "problem" not in entry for entry in entries)
 
 
 def test_both_away_are_told_in_time(relay: Relay) -> None:
     relay.stack.host.add_durable_fault("hang")  # type: ignore[union-attr]
     with dark(relay):
-        for path in ("/api/health", "/api/status"):
-            assert set(ask(relay, path)[1]["away"]) == {"database", "storage"}
+        assert {"connection", "storage"} <= wrong(ask(relay, "/api/health")[1])
+        assert set(ask(relay, "/api/relays")[1]["away"]) == {"database", "storage"}
 
 
 def test_a_relay_that_cannot_run_is_told(relay: Relay) -> None:
     relay.execute("ALTER TABLE dbo.T3 DISABLE CHANGE_TRACKING")
     relay.stack.host.restart()  # type: ignore[union-attr]
     status, document = ask(relay, "/api/health")
-    assert status == 503 and document["away"] == {}
-    assert list(document["problems"]) == ["dbo.T3"] and "change tracking" in document["problems"]["dbo.T3"].lower()
+    assert status == 503 and wrong(document) == {"relay", "tracking"}
+    failed = [check for check in document["checks"] if not check["healthy"]]
+    assert {check["relay"] for check in failed} == {"dbo.T3"} and "change tracking" in failed[0]["detail"].lower()

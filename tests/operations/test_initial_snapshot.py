@@ -221,8 +221,8 @@ def test_a_new_epoch_in_the_middle_of_it_sends_everything_once_more_and_no_more(
 def test_two_relays_of_a_table_have_a_snapshot_each_and_only_who_wants_one(make_relay: Callable[..., Relay]) -> None:
     config = CONFIG + 'name = "plain"\n[[relays]]\ntable = "dbo.Orders"\nname = "whole"\ninitial = "snapshot"\n'
     relay = make_relay(config, orders_before(4))
-    assert relay.advance(120, until=lambda: relay.get("/api/status")["relays"][1]["initial_snapshot"] is not None)
-    assert relay.advance(120, until=lambda: relay.get("/api/status")["relays"][1]["resync"]["state"] == "completed")
+    assert relay.advance(120, until=lambda: relay.get("/api/relays")["relays"][1]["initial_snapshot"] is not None)
+    assert relay.advance(120, until=lambda: relay.get("/api/relays")["relays"][1]["resync"]["state"] == "completed")
     assert [tuple(row) for row in relay.execute("SELECT Relay, Cause FROM rowpost.Resyncs")] == [("whole", "initial")]
     assert orders_at_the_consumer(relay) == orders_in_the_table(relay)
 

@@ -16,12 +16,12 @@ def ask(relay: Relay, method: str, path: str, **options: Any) -> tuple[int, dict
 def test_an_unknown_table_is_answered_with_the_known_ones(relay: Relay) -> None:
     status, document = ask(relay, "GET", "/api/relays/dbo.Nothing/columns")
     assert status == 404
-    assert "dbo.Orders" in document["error"]
-    assert ask(relay, "GET", "/api/relays/dbo.Orders/dead-letters?limit=x")[0] == 400
+    assert "dbo.Orders" in document["detail"]
+    assert ask(relay, "GET", "/api/relays/dbo.Orders/rows?limit=x")[0] == 400
 
 
 def test_a_limit_that_is_not_a_number_is_refused(relay: Relay) -> None:
-    answer = relay.stack.host.request("GET", "/api/relays/dbo.Orders/dead-letters?limit=%C2%B2")  # type: ignore[union-attr]
+    answer = relay.stack.host.request("GET", "/api/relays/dbo.Orders/rows?limit=%C2%B2")  # type: ignore[union-attr]
     assert answer.status_code == 400
 
 
@@ -35,6 +35,6 @@ def test_status_answers_for_every_table_even_when_one_is_broken(make_relay: Any)
     relay.execute("DROP TABLE dbo.Missing")
     relay.stack.start_host()
     relay.advance(5)
-    orders, missing = ask(relay, "GET", "/api/status")[1]["relays"]
+    orders, missing = ask(relay, "GET", "/api/relays")[1]["relays"]
     assert orders["pending"] == 0
     assert "no such table" in missing["problem"]

@@ -96,7 +96,7 @@ def test_dead_letters_are_replayed_although_the_storage_stays_away(make_relay: C
     relay.advance(600)
     relay.accept_all()
     host.add_durable_fault(fault)
-    answer = ask(relay, "POST", "/api/relays/dbo.Orders/dead-letters/replay")
+    answer = ask(relay, "POST", "/api/relays/dbo.Orders/replay")
     assert answer["rows"] == 1 and len(answer["later"]) == 1
     assert relay.advance(900, until=lambda: relay.accepted(1) is not None)
 
@@ -109,6 +109,6 @@ def test_the_status_is_told_without_that_of_the_orchestrations(relay: Relay, fau
     relay.insert(1)
     relay.advance(600)
     host.add_durable_fault(fault)
-    (status,) = ask(relay, "GET", "/api/status")["relays"]
+    (status,) = ask(relay, "GET", "/api/relays")["relays"]
     assert status["recovery"]["status"] == "unknown" and status["resync"] is None
     assert status["last_status"] == 422

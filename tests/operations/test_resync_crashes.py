@@ -146,7 +146,7 @@ def test_an_order_stands_though_storage_is_away_and_the_watchdog_starts_it(relay
     storage = sqlite3.connect(file, isolation_level=None)
     storage.execute("BEGIN IMMEDIATE")
     answer = order(relay)
-    assert answer == {"relay": "dbo.Orders", "resync": "ordered", "started": False}
+    assert (answer["resync"], answer["started"]) == ("ordered", False)
     storage.execute("ROLLBACK")
     storage.close()
     assert states(relay) == ["ordered"]
@@ -164,7 +164,7 @@ def test_an_order_is_cancelled_though_storage_is_away(relay: Relay) -> None:
     (file,) = relay.directory.rglob("durable.sqlite")
     storage = sqlite3.connect(file, isolation_level=None)
     storage.execute("BEGIN IMMEDIATE")
-    assert host.request("DELETE", ADDRESS).json() == {"relay": "dbo.Orders", "resync": "cancelled"}
+    assert host.request("DELETE", ADDRESS).json()["resync"] == "cancelled"
     storage.execute("ROLLBACK")
     storage.close()
     relay.accept_all()

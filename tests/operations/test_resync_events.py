@@ -163,7 +163,7 @@ def test_rows_that_are_given_up_keep_the_end_from_being_told_and_the_gap_on_reco
     assert len(relay.alerts("resync")) == 1 and state(relay) == "incomplete", "one gap is one resync"
     relay.accept_all()
     assert relay.stack.host is not None
-    relay.stack.host.request("POST", "/api/relays/dbo.Orders/dead-letters/replay")
+    relay.stack.host.request("POST", "/api/relays/dbo.Orders/replay")
     assert relay.advance(900, until=lambda: relay.ledger() == [])
     assert resync_events(relay, "completed") == [] and relay.status()["gap"] is not None
     order(relay)

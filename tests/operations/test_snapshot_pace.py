@@ -80,7 +80,7 @@ def test_the_ledger_is_never_flooded_and_the_status_says_how_far_it_is(stack: St
     def done() -> bool:
         nonlocal most
         most = max(most, waiting(stack))
-        shown = host.request("GET", "/api/status").json()["relays"][0]["resync"]
+        shown = host.request("GET", "/api/relays").json()["relays"][0]["resync"]
         if shown is not None and shown["state"] == "paging":
             assert shown["cause"] == "initial" and shown["rows_of_table"] == COUNT
             assert shown["pages"] == math.ceil(shown["rows_queued"] / 500)

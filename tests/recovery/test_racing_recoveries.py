@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.harness.running_relay import INSTANCES, Relay, changed_config
 
-REPLAY = "/api/relays/dbo.Orders/dead-letters/replay"
+REPLAY = "/api/relays/dbo.Orders/replay"
 RETRY = "/api/relays/dbo.Orders/retry"
 
 

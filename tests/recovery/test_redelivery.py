@@ -138,5 +138,5 @@ def test_two_spellings_of_one_key_that_are_due_together(make_relay: Callable[...
     assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/resync").status_code == 202  # by the present spelling
     assert relay.advance(hours=4, until=lambda: relay.status()["dead"] == 3)
     relay.accept_all()
-    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/dead-letters/replay").json()["rows"] == 3
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/replay").json()["rows"] == 3
     assert relay.advance(hours=1, until=lambda: relay.ledger() == [])

@@ -68,11 +68,11 @@ def test_a_row_that_fails_for_the_whole_window_becomes_a_dead_letter_and_can_be_
     relay.advance(hours=5)
     assert len(relay.posts(1)) == posts
     assert [notice["kind"] for notice in relay.alerts()] == ["alarm", "dead_letter", "recovered"]
-    (letter,) = relay.get("/api/relays/dbo.Orders/dead-letters")["dead_letters"]
+    (letter,) = relay.get("/api/relays/dbo.Orders/rows?state=dead")["rows"]
     assert (letter["key"], letter["last_status"], letter["operation"]) == ({"OrderId": 1}, 422, "upsert")
     assert "customer" not in str(letter)
     relay.accept_all()
-    answer = relay.stack.host.request("POST", "/api/relays/dbo.Orders/dead-letters/replay")  # type: ignore[union-attr]
+    answer = relay.stack.host.request("POST", "/api/relays/dbo.Orders/replay")  # type: ignore[union-attr]
     assert (answer.status_code, answer.json()["rows"]) == (202, 1)
     relay.advance(hours=1)
     assert relay.accepted(1)

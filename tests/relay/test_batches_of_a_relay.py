@@ -121,13 +121,13 @@ def test_a_row_at_which_the_target_fails_does_not_keep_its_neighbours_from_being
 
 def test_status_shows_the_pace_of_each_target(make_relay: Callable[..., Relay]) -> None:
     relay = make_relay(config('rate = "50/s"'))
-    assert relay.get("/api/status")["targets"] == [
+    assert relay.get("/api/relays")["targets"] == [
         {"target": "api", "rate": "50/s", "events_per_second": 50.0, "paused_seconds": 0.0}
     ]
     relay.stack.downstream.set_mode("down", status=429, retry_after=60, path="/rows")
     relay.insert(1)
     assert relay.advance(20, until=lambda: bool(relay.posts()))
-    (target,) = relay.get("/api/status")["targets"]
+    (target,) = relay.get("/api/relays")["targets"]
     assert target["events_per_second"] < 50 and 0 < target["paused_seconds"] <= 60
 
 

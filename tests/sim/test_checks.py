@@ -105,6 +105,15 @@ def test_columns_that_the_client_had_not_chosen_are_seen(healthy: Record) -> Non
 def test_a_neighbour_that_came_late_is_seen(healthy: Record) -> None:
     late = [(at - 90 if at > 100 else at, *rest) for at, *rest in healthy.changes]
     assert broken(healthy, changes=late) == {"neighbours"}
+    # Those of which the API has said, of a request as a whole, what is the fault of another row as well as of theirs.
+    minute = timedelta(seconds=60)
+    refused = [replace(each, outcome="refused", status=400, whole=True) for each in healthy.attempts]
+    hidden = [
+        replace(each, at=(datetime.fromisoformat(each.at) - minute).isoformat())
+        for each in refused
+        if healthy.at(each.at) > 290 and each.key != {"Id": 3}
+    ]
+    assert broken(healthy, changes=late, attempts=[*healthy.attempts, *hidden]) == set()
 
 
 def test_an_older_version_after_a_newer_one_is_seen(healthy: Record) -> None:
@@ -142,6 +151,8 @@ def test_a_post_without_a_watched_change_is_seen(healthy: Record) -> None:
     plan = replace(PLAN, settings=WATCHED)
     assert "watch" in broken(healthy, plan=plan, changes=changes, looks=looks)
     assert "watch" not in broken(healthy, plan=plan, looks=looks)
+    passed = [replace(look, base=10**6) for look in looks]  # of a change that is handed out again behind it the masks tell nothing
+    assert "watch" not in broken(healthy, plan=plan, changes=changes, looks=passed)
 
 
 def test_what_never_ends_is_seen(healthy: Record) -> None:
@@ -154,3 +165,13 @@ def test_what_never_ends_is_seen(healthy: Record) -> None:
 def test_a_row_that_nobody_tries_any_more_is_seen(healthy: Record) -> None:
     look = Look(at=PLAN.length + 2000, cursor=1, ledger={'{"Id":3}': ("detached", 1, 5, 1, 60, None)})
     assert broken(healthy, looks=[*healthy.looks, look]) == {"stalled"}
+
+
+def test_lines_of_the_log_that_do_not_add_up_are_seen(healthy: Record) -> None:
+    delivered = [line for line in healthy.logged if '"delivered": 1' in line]
+    assert delivered and any(": delivered" in line for line in healthy.logged)
+    assert broken(healthy, logged=[line for line in healthy.logged if line is not delivered[0]]) == {"sums"}
+    assert broken(healthy, logged=[*healthy.logged, delivered[0]]) == {"sums"}
+    assert broken(healthy, logged=[line for line in healthy.logged if ": delivered" not in line]) == {"sums"}
+    more = [line.replace("delivered 2", "delivered 7").replace("delivered 1", "delivered 7") for line in healthy.logged]
+    assert more != healthy.logged and broken(healthy, logged=more) == {"sums"}

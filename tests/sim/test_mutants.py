@@ -73,6 +73,41 @@ SCENARIOS = {
         settings=replace(SETTINGS, first_delay=600, detach_after_rounds=100),
     ),
 }
+
+
+def command(at: float, do: str, **values: Any) -> Action:
+    return Action(at, "command", {"do": do, **values})
+
+
+OF_ORDERS = {  # and the rule that they break
+    "deaf-to-the-pause": (plan(1, 600, command(20, "pause"), change(150, r1="insert"), command(300, "resume")), "paused"),
+    "resume-unheard": (plan(1, 600, command(20, "pause"), change(40, r1="insert"), command(60, "resume")), "resumed"),
+    "pause-gives-up": (
+        plan(
+            1,
+            2600,
+            command(20, "pause"),
+            change(40, r1="insert"),
+            command(2400, "resume"),
+            settings=replace(SETTINGS, window=1800),
+        ),
+        "deaths",
+    ),
+    # A worker has the newer change of a row in its hands when the former one is given up, and dies.
+    "discard-unguarded": (
+        plan(
+            2,
+            900,
+            rules(0.5, (1, 500, 2)),  # it is detached then: the newer change is handed out at once
+            change(1, r1="insert"),
+            *(strike(38, "stall", host, "post", late=False, seconds=40) for host in (0, 1)),
+            change(40, r1="update"),
+            command(45, "discard", body={"all": True}),
+            *(strike(46, "kill", host, "now", late=False, down=1) for host in (0, 1)),
+        ),
+        "delivered",
+    ),
+}
 SURVIVES = {"settle-any-version"}  # a lease that a stale settlement overwrites gets an older version: the row is handed out again
 BY_SEED = {
     "no-hold": 5000,
@@ -167,6 +202,13 @@ def test_a_scenario_with_batches_finds_the_defect(runner: Runner, mutant: str) -
     assert rule in broken(runner, mutant, scenario, SEEDS)
 
 
+@pytest.mark.parametrize("mutant", sorted(OF_ORDERS))
+def test_a_scenario_with_orders_finds_the_defect(runner: Runner, mutant: str) -> None:
+    scenario, rule = OF_ORDERS[mutant]
+    assert broken(runner, None, scenario, range(3)) == set()
+    assert rule in broken(runner, mutant, scenario, SEEDS)
+
+
 @pytest.mark.parametrize("mutant", sorted(BY_SEED))
 def test_a_seed_finds_the_defect(runner: Runner, mutant: str) -> None:
     runner.mutant = mutant
@@ -176,7 +218,7 @@ def test_a_seed_finds_the_defect(runner: Runner, mutant: str) -> None:
 @pytest.mark.parametrize("mutant", sorted(BY_DIMENSION | OF_SNAPSHOTS))
 def test_a_dimension_finds_the_defect_and_nothing_else(runner: Runner, mutant: str) -> None:
     own = {"epoch-ignored": "restores", **dict.fromkeys(OF_SNAPSHOTS, "snapshots")}.get(mutant)
-    left_out = {"restores", "filters", "snapshots"} - {own}
+    left_out = {"restores", "filters", "snapshots", "orders"} - {own}
     left_out |= {"batches"} if mutant not in WITH_BATCHES else set()
     plan = make_plan((BY_DIMENSION | OF_SNAPSHOTS)[mutant], features=FEATURES - left_out)
     runner.mutant = None
@@ -196,7 +238,7 @@ def test_a_filter_shows_the_defect_and_nothing_else(runner: Runner, mutant: str)
 
 @pytest.mark.parametrize("mutant", sorted(OF_NUMBERS))
 def test_numbers_that_are_wrong_are_found(runner: Runner, mutant: str) -> None:
-    plan = make_plan(OF_NUMBERS[mutant], features=FEATURES - {"snapshots"})
+    plan = make_plan(OF_NUMBERS[mutant], features=FEATURES - {"snapshots", "orders"})
     runner.mutant = None
     assert runner.run(plan)[1] == []
     runner.mutant = mutant
@@ -204,5 +246,5 @@ def test_numbers_that_are_wrong_are_found(runner: Runner, mutant: str) -> None:
 
 
 def test_each_defect_is_looked_for() -> None:
-    known = (SCENARIOS, OF_BATCHES, BY_SEED, BY_DIMENSION, OF_FILTERS, OF_SNAPSHOTS, OF_NUMBERS, SURVIVES)
+    known = (SCENARIOS, OF_BATCHES, BY_SEED, BY_DIMENSION, OF_FILTERS, OF_SNAPSHOTS, OF_NUMBERS, OF_ORDERS, SURVIVES)
     assert set(MUTANTS) == {name for names in known for name in names}

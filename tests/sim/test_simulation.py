@@ -18,7 +18,7 @@ from devtools.sim.runner import Runner, fingerprint
 from devtools.sim.seeds import make_plan
 from devtools.sim.trace import folded, story
 
-FIXED = (*range(8), 9)
+FIXED = (0, 1, 3, 4, 5, 7, 9)
 OVER_THE_WIRE = (3,)
 FRESH = 4
 TWICE = (4, 45)  # several workers, with crashes and stalls
@@ -135,7 +135,7 @@ def test_the_command_line_tells_the_first_failing_seed_and_how_to_replay_it(
 ) -> None:
     report = tmp_path / "report.json"
     seed, rule = FOUND_BY
-    code = main(["--mutant", "no-hold", "--seed", str(seed), "--seeds", "3", "--shrink", "4", "--report", str(report)])
+    code = main(["--mutant", "no-hold", "--seed", str(seed), "--seeds", "3", "--shrink", "1", "--report", str(report)])
     told = capsys.readouterr().out
     assert code == 1
     assert f"FAILED seed {seed}" in told

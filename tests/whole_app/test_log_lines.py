@@ -29,7 +29,7 @@ def test_no_line_of_the_app_is_dropped_whatever_happens(make_relay: Callable[...
     relay.stack.downstream.set_mode("down", path="/rows")
     relay.advance(hours=1)
     relay.stack.downstream.set_mode("up")
-    for order in ("resync", "retry", "dead-letters/replay"):
+    for order in ("resync", "retry", "replay"):
         host.request("POST", f"/api/relays/dbo.Orders/{order}")
     relay.stack.sql.inject(pattern="rowpost.Ledger", application="rowpost", action="error", number=1205, times=5)
     host.add_durable_fault("error")

@@ -117,7 +117,7 @@ def test_a_schema_that_cannot_be_told(relay: Relay) -> None:
             answer = relay.stack.host.request("GET", path)
         except requests.RequestException as error:
             raise AssertionError(path) from error
-        return answer.status_code, answer.json()["error"]
+        return answer.status_code, answer.json()["detail"]
 
     code, error = status("/api/relays/dbo.Nothing/schema")
     assert code == 404 and "dbo.Orders" in error

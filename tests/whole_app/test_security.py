@@ -44,8 +44,8 @@ def test_row_values_and_what_the_api_answers_reach_neither_headers_nor_logs_nor_
     row = relay.accepted(2)
     assert row is not None and row["Customer"] == NASTY[:40]
     check_headers(relay)
-    letters = relay.get("/api/relays/dbo.Orders/dead-letters")
-    assert len(letters["dead_letters"]) == 1 and {"alarm", "dead_letter"} <= {body["kind"] for body in relay.alerts()}
+    letters = relay.get("/api/relays/dbo.Orders/rows")
+    assert len(letters["rows"]) == 1 and {"alarm", "dead_letter"} <= {body["kind"] for body in relay.alerts()}
     mails = relay.stack.email.messages()
     assert len(mails) >= 2
     people = str(relay.alerts()) + str(mails) + json.dumps(letters) + json.dumps(relay.status())
@@ -122,46 +122,50 @@ def test_a_table_name_that_is_more_than_a_name_is_refused(make_relay: Callable[.
             make_relay(config)
 
 
-REQUESTS = {
-    "get_status": ("GET", "/api/status"),
-    "get_health": ("GET", "/api/health"),
-    "get_columns": ("GET", "/api/relays/dbo.Orders/columns"),
-    "put_columns": ("PUT", "/api/relays/dbo.Orders/columns"),
-    "delete_columns": ("DELETE", "/api/relays/dbo.Orders/columns"),
-    "get_schema": ("GET", "/api/relays/dbo.Orders/schema"),
-    "get_asyncapi": ("GET", "/api/asyncapi"),
-    "get_dead_letters": ("GET", "/api/relays/dbo.Orders/dead-letters"),
-    "replay_dead_letters": ("POST", "/api/relays/dbo.Orders/dead-letters/replay"),
-    "retry_now": ("POST", "/api/relays/dbo.Orders/retry"),
-    "start_resync": ("POST", "/api/relays/dbo.Orders/resync"),
-    "stop_resync": ("DELETE", "/api/relays/dbo.Orders/resync"),
-}
 MANAGEMENT = ("GET", "/runtime/webhooks/durabletask/instances")
+
+
+def operations(relay: Relay) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    """A request for each operation of the API, and what a caller of it must be allowed to do, by the name of its function."""
+    places = {"relay": "dbo.Orders", "key": "1", "incident": "1"}
+    requests, access = {}, {}
+    for route, methods in relay.get("/api/openapi")["paths"].items():
+        for method, operation in methods.items():
+            requests[operation["operationId"]] = (method.upper(), f"/api{route.format_map(places)}")
+            access[operation["operationId"]] = operation["x-access"]
+    return requests, access
 
 
 def test_every_endpoint_asks_for_a_key_and_each_caller_has_its_own(relay: Relay) -> None:
     """On Azure keys are always asked for; here the host asks for them when it is told to."""
+    requests, access = operations(relay)
     guarded = FunctionsHost(ROOT, relay.directory, relay.time.spec, relay.stack.settings, name="guarded", enable_auth=True).start()
     try:
-        for method, path in (*REQUESTS.values(), MANAGEMENT):
+        for method, path in (*requests.values(), MANAGEMENT):
             assert guarded.request(method, path).status_code == 401, path
             assert guarded.request(method, path, headers={"x-functions-key": "wrong"}).status_code == 401, path
         keys = json.loads((guarded.data / "keys.json").read_text())
-        assert guarded.request("GET", "/api/status", headers={"x-functions-key": keys["host"]}).status_code == 200
-        assert keys["functions"].keys() == REQUESTS.keys()
+        assert guarded.request("GET", "/api/relays", headers={"x-functions-key": keys["host"]}).status_code == 200
+        assert keys["functions"].keys() - requests.keys() == {"get_console"}, (
+            "the pages hold no data: they ask for the key themselves"
+        )
+        pages = guarded.request("GET", "/api/console")
+        assert pages.status_code == 200 and "dbo.Orders" not in pages.text
         page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
         groups = {
             name: re.findall("`(.+?)`", row) for name, row in re.findall(r"^\| `([\w-]+)` \| [^|`]+ \| (`.+`) \|$", page, re.M)
         }
-        assert len(groups) == 4 and set().union(*groups.values()) == REQUESTS.keys()
+        assert set().union(*groups.values()) == requests.keys()
+        for level in ("read", "operate", "administer"):
+            assert set(groups.get(level, ())) == {name for name, found in access.items() if found == level}
         for caller, functions in groups.items():
             for function in functions:
                 put = {"headers": {"x-functions-key": keys["master"]}, "json": {"value": f"key of {caller}"}}
                 assert guarded.request("PUT", f"/admin/functions/{function}/keys/{caller}", **put).status_code == 201
         for caller, functions in groups.items():
             given = {"x-functions-key": f"key of {caller}"}
-            opened = [name for name, asked in REQUESTS.items() if guarded.request(*asked, headers=given).status_code != 401]
-            assert opened == [name for name in REQUESTS if name in functions], caller
+            opened = [name for name, asked in requests.items() if guarded.request(*asked, headers=given).status_code != 401]
+            assert opened == [name for name in requests if name in functions], caller
             assert guarded.request(*MANAGEMENT, headers=given).status_code == 401
     finally:
         guarded.stop()

@@ -97,7 +97,7 @@ def test_a_row_inserted_by_hand_arrives_and_a_restart_goes_on(tmp_path: Path) ->
         wait_for(run, "ZZZ")
         run.wait_printed("relay_dbo_Airports    dbo.Airports: delivered 1")
         assert "Functions host" in requests.get(run.find(r"console    (http://\S+/)"), timeout=30).text
-        status = requests.get(run.find(r"(http://\S+/api/status)"), timeout=30).json()
+        status = requests.get(run.find(r"(http://\S+/api/relays)"), timeout=30).json()
         assert [relay["table"] for relay in status["relays"]] == ["dbo.Airports", "dbo.Weather", "dbo.Flights"]
         connection.close()
     with started(tmp_path) as run:

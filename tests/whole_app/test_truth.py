@@ -76,7 +76,7 @@ def test_a_row_that_stays_hidden_becomes_a_dead_letter_and_people_are_told(make_
     relay.advance(hours=14)
     assert [key for _, key in events(relay)] == [{"OrderId": 1}]
     assert [row[1] for row in relay.ledger()] == ["dead"]
-    (letter,) = relay.get("/api/relays/dbo.Orders/dead-letters")["dead_letters"]
+    (letter,) = relay.get("/api/relays/dbo.Orders/rows?state=dead")["rows"]
     assert letter["operation"] == "upsert" and "security policy" in letter["last_error"]
     assert relay.alerts("dead_letters") or relay.alerts()
 

@@ -16,6 +16,7 @@ from devtools.sim.dimensions import (
     batches,
     filters,
     hangs,
+    orders,
     relays,
     restores,
     rights,
@@ -55,6 +56,7 @@ DIMENSIONS = {  # in the order in which they are drawn; the last ones move what 
     "snapshots": Dimension(0.1, snapshots.add, "relays that begin with a snapshot of rows that were there before"),
     "restores": Dimension(0.1, restores.add, "the database goes back to a backup"),
     "filters": Dimension(0.1, filters.add, "a condition that rows come and go with, and changes that are not sent"),
+    "orders": Dimension(0.1, orders.add, "pauses, and rows that are tried again, replayed or given up by an order"),
 }
 
 

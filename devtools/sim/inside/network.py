@@ -92,7 +92,7 @@ class Network:
         scheduler.effect("http answer", max(delay, self._pause()), f"{told}: {answer.status if answer else 'reset'}")
         if answer is None:
             raise requests.ConnectionError(ProtocolError("Connection aborted."), request=request)
-        content = answer.encoded()
+        content = b"" if answer.status in (204, 205) else answer.encoded()
         sent = {"Date": format_datetime(scheduler.now(), usegmt=True), "Content-Length": str(len(content)), **answer.headers}
         if content:
             sent["Content-Type"] = answer.content_type

@@ -6,7 +6,6 @@ Nothing of the app's own code is replaced, only names through which it reaches t
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import random
 import sys
@@ -27,6 +26,7 @@ import rowpost.http.connections
 import rowpost.http.exchange
 import rowpost.operations.resync
 import rowpost.target.delivery
+from devtools.sim.inside.logging_heard import heard
 from devtools.sim.inside.scheduler import Scheduler
 from devtools.sim.inside.sockets import Sockets
 from devtools.sim.inside.waiting import Deadlines, Pool, threading_for, wait_for
@@ -48,6 +48,7 @@ class Running(Protocol):
     sockets: Sockets | None  # of a seed whose HTTP goes through sockets; else what the app's adapters send is answered directly
     durable_request: Callable[..., Any]
     page_rows: int  # of a resync: few, so that there are several pages
+    logged: Callable[[str], None]  # takes the lines of the log that machines read
 
 
 class _Patches:
@@ -68,13 +69,11 @@ class _Patches:
 def patched(running: Running) -> Iterator[None]:
     """Everything in place for one seed."""
     patches = _Patches()
-    disabled = logging.root.manager.disable
     try:
         _put(patches, running)
-        logging.disable(logging.CRITICAL)
-        yield
+        with heard(running.logged):
+            yield
     finally:
-        logging.disable(disabled)
         patches.undo()
 
 

@@ -52,6 +52,7 @@ class Person:
         limit = self.plan.length + self.plan.settings.window + 2 * self.plan.settings.max_delay + 3600
         scheduler.sleep(_QUIET_STEP_SECONDS)
         while not self._quiet() and scheduler.seconds() < limit:
+            self._resume()
             scheduler.sleep(_QUIET_STEP_SECONDS)
         if self._quiet():
             for record in self.world.records:
@@ -158,6 +159,12 @@ class Person:
                 self._connection.sever()
                 self.scheduler.sleep(1.0)
 
+    def _resume(self) -> None:
+        """Somebody sees that the relay is paused still: the order to resume it was not granted, or nobody was there to take it."""
+        ((paused,),) = self.world.execute("SELECT COUNT(*) FROM rowpost.Relays WHERE PausedAt IS NOT NULL")
+        if paused:
+            self._command({"do": "resume"})
+
     def _command(self, values: dict[str, Any]) -> None:
         world = self.world
         first = world.numbers(world.sites[0])
@@ -186,8 +193,7 @@ class Person:
         elif do == "columns":
             worker.request("DELETE", f"{base}/columns", None, chosen(None))
         else:
-            path = {"retry": "/retry", "replay": "/dead-letters/replay", "resync": "/resync"}[do]
-            worker.request("POST", f"{base}{path}", None, lambda status, text: None)
+            worker.request("POST", f"{base}/{do}", values.get("body"), lambda status, text: None)
 
     # --- the end ---
 
@@ -222,6 +228,9 @@ class Person:
         for observer in world.observers:
             observer.look_closely()  # a row for which nobody does anything makes no look by itself
         if world.execute(_UNTOLD):  # also those for whom a worker died before it started anybody: the watchdog comes by
+            return False
+        if any(record.paused and record.paused[-1][1] == math.inf for record in world.records):
+            self._command({"do": "resume"})
             return False
         if any(worker is None or worker.frozen for worker in world.workers) or any(o.live() for o in world.observers):
             return False

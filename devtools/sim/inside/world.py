@@ -41,7 +41,9 @@ from rowpost.operations.resync import PAGE_ROWS
 _TOLD_ERRORS = (229, 3906, 8134, 18456)  # that only dimensions bring
 _COLD_START_SECONDS = (0.5, 4.0)
 _RENEWAL = re.compile(STATEMENTS["renew"][1])
-_LOOK_AFTER = re.compile(r"\b(?:UPDATE|DELETE) g\b|\b(?:INSERT INTO|UPDATE(?: TOP \(\d+\))?|DELETE FROM) rowpost\.")
+_LOOK_AFTER = re.compile(
+    r"\b(?:UPDATE|DELETE)(?: TOP \(\d+\))? g\b|\b(?:INSERT INTO|UPDATE(?: TOP \(\d+\))?|DELETE FROM) rowpost\."
+)
 _LOGGER = logging.getLogger("devtools.sim.host")
 
 
@@ -361,6 +363,17 @@ class InsideWorld:
         assert strand is not None and isinstance(strand.owner, Worker)
         return await strand.owner.durable_request(method, url, body)
 
+    def logged(self, line: str) -> None:
+        """Keep a line of the log with the relay that it names, of the app whose worker has written it."""
+        strand = self.scheduler.current
+        if strand is None or not isinstance(strand.owner, Worker):
+            return
+        app = self.site_of_worker(int(strand.owner.name[1:])).number
+        for record in self.records:
+            name = record.lane.relay.name
+            if record.lane.app == app and (line.startswith(f"{name}: ") or f'"relay": "{name}"' in line):
+                record.logged.append(line)
+
     # --- looking ---
 
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
@@ -400,6 +413,8 @@ class InsideWorld:
                     self._cursors[index] = cursor
                     self._look_and_count(index)
         elif application == "rowpost" and _LOOK_AFTER.search(sql):
+            for observer in self.observers:
+                observer.note_order(sql)
             for index in range(len(self.observers)):
                 self._look_and_count(index)
         elif application == "rowpost" and sql.startswith("-- rowpost: status.sql"):

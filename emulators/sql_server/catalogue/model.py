@@ -6,8 +6,10 @@ import copy
 import itertools
 import json
 import sqlite3
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from emulators.sql_server.catalogue.objects import (
     Check,
@@ -45,6 +47,12 @@ def quote_text(text: str) -> str:
 
 
 CatalogueObject = Table | View | InlineFunction | SecurityPolicy | Sequence
+
+
+def _json(item: Any) -> str:
+    """The fields of a dataclass, with those within it; ``asdict`` takes far longer."""
+    return json.dumps(msgspec.to_builtins(item))
+
 
 _FIXED_ROLES = [
     "db_owner",
@@ -93,7 +101,7 @@ class Catalogue:
         other.functions, other.policies = dict(self.functions), dict(self.policies)
         other.sequences, other.types = dict(self.sequences), dict(self.types)
         other.by_id = dict(self.by_id)
-        other.principals = {key: copy.deepcopy(value) for key, value in self.principals.items()}
+        other.principals = {key: replace(value, members=[*value.members]) for key, value in self.principals.items()}
         other.permissions = list(self.permissions)
         other.properties = list(self.properties)
         other.logins = dict(self.logins)
@@ -239,19 +247,19 @@ class Catalogue:
         documents: list[tuple[str, str, str]] = []
         for table in self.tables.values():
             document = {name: getattr(table, name) for name in table.__dataclass_fields__ if name != "cache"}
-            documents.append(("table", str(table.object_id), json.dumps(document, default=asdict)))
-        documents += [("view", str(view.object_id), json.dumps(asdict(view))) for view in self.views.values()]
-        documents += [("function", str(item.object_id), json.dumps(asdict(item))) for item in self.functions.values()]
-        documents += [("policy", str(item.object_id), json.dumps(asdict(item))) for item in self.policies.values()]
-        documents += [("sequence", str(item.object_id), json.dumps(asdict(item))) for item in self.sequences.values()]
-        documents += [("type", str(item.user_type_id), json.dumps(asdict(item))) for item in self.types.values()]
-        documents += [("schema", key, json.dumps(asdict(schema))) for key, schema in self.schemas.items()]
-        documents += [("principal", key, json.dumps(asdict(principal))) for key, principal in self.principals.items()]
-        documents += [("permission", str(i), json.dumps(asdict(permission))) for i, permission in enumerate(self.permissions)]
-        documents += [("property", str(i), json.dumps(asdict(item))) for i, item in enumerate(self.properties)]
-        documents += [("login", key, json.dumps(login)) for key, login in self.logins.items()]
-        documents.append(("options", "", json.dumps(asdict(self.options))))
-        documents.append(("next_id", "", json.dumps(self.next_id)))
+            documents.append(("table", str(table.object_id), _json(document)))
+        documents += [("view", str(view.object_id), _json(view)) for view in self.views.values()]
+        documents += [("function", str(item.object_id), _json(item)) for item in self.functions.values()]
+        documents += [("policy", str(item.object_id), _json(item)) for item in self.policies.values()]
+        documents += [("sequence", str(item.object_id), _json(item)) for item in self.sequences.values()]
+        documents += [("type", str(item.user_type_id), _json(item)) for item in self.types.values()]
+        documents += [("schema", key, _json(schema)) for key, schema in self.schemas.items()]
+        documents += [("principal", key, _json(principal)) for key, principal in self.principals.items()]
+        documents += [("permission", str(i), _json(permission)) for i, permission in enumerate(self.permissions)]
+        documents += [("property", str(i), _json(item)) for i, item in enumerate(self.properties)]
+        documents += [("login", key, _json(login)) for key, login in self.logins.items()]
+        documents.append(("options", "", _json(self.options)))
+        documents.append(("next_id", "", _json(self.next_id)))
         connection.execute('DELETE FROM "$catalogue"')
         connection.executemany('INSERT INTO "$catalogue" VALUES (?, ?, ?)', documents)
 

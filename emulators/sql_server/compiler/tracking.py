@@ -7,7 +7,7 @@ the last committed one are shown, so that a transaction does not see its own cha
 from __future__ import annotations
 
 from emulators.sql_server.catalogue.masking import Mask
-from emulators.sql_server.catalogue.model import quote
+from emulators.sql_server.catalogue.model import collate_clause, has_equal_forms, quote
 from emulators.sql_server.catalogue.objects import Index, Table, TableColumn
 from emulators.sql_server.compiler.scope import Bound, BoundColumn, Scope
 from emulators.sql_server.compiler.tables import TableCompiler
@@ -81,17 +81,25 @@ def changes_source(compiler: TableCompiler, node: ChangesSource, scope: Scope) -
         mask = ", k_mask(op, mask) AS m" if mask_wanted else ""
         columns_sql = "CASE WHEN l.op <> 'D' THEN g.m END" if mask_wanted else "NULL"
         operation = "CASE WHEN l.op = 'D' THEN 'D' WHEN f.op = 'I' THEN 'I' ELSE 'U' END"
-        fields = ", ".join(f"f.k{number} AS k{number}" for number in range(len(keys)))
+        fields = ", ".join(f"{'g' if _has_one_form(k) else 'f'}.k{number} AS k{number}" for number, k in enumerate(keys))
         return (
             f"(SELECT l.version AS _version, g.c AS _creation, {operation} AS _operation, {columns_sql} AS _columns, "
             f"l.context AS _context, {fields} "
-            f"FROM (SELECT MIN(id) AS a, MAX(id) AS z, MAX(CASE WHEN op = 'I' THEN version END) AS c{mask} "
+            f"FROM (SELECT MIN(id) AS a, MAX(id) AS z, MAX(CASE WHEN op = 'I' THEN version END) AS c{mask}, {listed} "
             f"FROM {table.history} INDEXED BY {version_index(table)} "
             f"WHERE version > IFNULL({since}, 0) AND IFNULL({since}, 0) >= 0 AND version <= {COMMITTED} GROUP BY {listed}) g "
             f"JOIN {table.history} l ON l.id = g.z JOIN {table.history} f ON f.id = g.a) AS {inner}"
         )
 
     return compiler.unit.defer(render)
+
+
+def _has_one_form(column: TableColumn) -> bool:
+    """Whether equal values are the same. Then the group has the key, and SQLite can join by an index of the groups.
+
+    Else the key is as in its first change.
+    """
+    return not (collate_clause(column) or has_equal_forms(column) or column.type.name in ("float", "real"))
 
 
 def _key_mask(table: Table, place: int) -> Mask | None:

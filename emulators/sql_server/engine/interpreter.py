@@ -446,7 +446,7 @@ class Interpreter(FlowStatements):
                 table = statement.plans.get(f"table{position}")
                 if table is None:
                     table = statement.plans[f"table{position}"] = self.ddl.table_variable(name, kind)
-                self.ddl.put_temporary(table)
+                self.session.put_temporary(table)
                 self.frame.tables.append(f"@{name}")
                 continue
             if value is not None:

@@ -78,6 +78,7 @@ class Session(TemporaryTables):
         self.on_end: Callable[[], None] = self.close
         self.return_value = 0
         self.finished_frame = Frame()
+        self._spare: dict[int, Table] = {}
         self._user: tuple[int, str] | None = None
         self._reset_state()
         self.store = Store(owner, self)
@@ -232,9 +233,9 @@ class Session(TemporaryTables):
         self.owner.locks.release_session(self.spid)
         for table in self.temporary.values():
             self.store.run(f"DROP TABLE IF EXISTS {table.storage}")
-        for key in self._filled:
-            self.store.run(f'DROP TABLE IF EXISTS temp."{key}"')
+        filled = dict.fromkeys(self._filled, -1)  # of no version: they are filled anew
         self._reset_state()
+        self._filled = filled
         if not self.in_transaction:
             self.store.isolation = "READ COMMITTED"
         self.store.lock_timeout_seconds = 30.0

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 from emulators.sql_server.catalogue.objects import Table
 from emulators.sql_server.objects.table_storage import create_storage
 from emulators.sql_server.storage.store import Store
 
+_SPARE = 64  # storages that a session keeps
 _TEMPORARY_KEYS: dict[tuple[tuple[str, int, int], ...], int] = {(): 0}
 
 
 class TemporaryTables:
-    """What a session knows of its temporary tables."""
+    """What a session knows of its temporary tables.
+
+    The storage of a table variable is emptied when its batch ends, and kept for the next run of that batch. To create or drop it
+    would change SQLite's schema of the session, and each of its statements would be compiled anew.
+    """
 
     store: Store
     temporary: dict[str, Table]
     temporary_key: int
+    temporary_identities: dict[int, int]
     _filled: dict[str, int]
+    _spare: dict[int, Table]
+
+    def put_temporary(self, table: Table) -> None:
+        """Give a #table or table variable its storage, and make it known."""
+        if self._spare.pop(table.object_id, None) is None or not self._emptied(table):  # a rollback may have filled it again
+            create_storage(self.store, table)
+        self.temporary_identities.pop(table.object_id, None)
+        self.add_temporary(f"@{table.name}" if table.variable else table.name, table)
 
     def add_temporary(self, name: str, table: Table) -> None:
         """Make a #table or @table known."""
@@ -45,10 +60,28 @@ class TemporaryTables:
         for name in names:
             table = self.temporary.pop(name, None)
             if table is not None:
-                self.store.run(f"DROP TABLE IF EXISTS {table.storage}")
+                self._set_aside(table)
         self.temporary.update(hidden)
         if names or hidden:
             self._temporary_changed()
+
+    def _set_aside(self, table: Table) -> None:
+        if not self._emptied(table):
+            return
+        self._spare[table.object_id] = table
+        if len(self._spare) > _SPARE:
+            oldest = next(iter(self._spare))
+            self.store.run(f"DROP TABLE IF EXISTS {self._spare.pop(oldest).storage}")
+
+    def _emptied(self, table: Table) -> bool:
+        """Empty a storage; False if there is none any more."""
+        try:
+            self.store.connection.execute(f"DELETE FROM {table.storage}")
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            return False
+        return True
 
     def keep_table_variables(self) -> list[tuple[Table, list[tuple[Any, ...]]]]:
         """The rows of table variables, which outlive a rollback."""
@@ -65,6 +98,7 @@ class TemporaryTables:
             if not table.variable and f"t{table.object_id}" not in existing:
                 self.remove_temporary(name)
         self._filled = {key: version for key, version in self._filled.items() if key in existing}
+        self._spare = {number: table for number, table in self._spare.items() if f"t{number}" in existing}
         for table, rows in kept:
             if f"t{table.object_id}" not in existing:
                 create_storage(self.store, table)

@@ -108,14 +108,8 @@ class Ddl(SequenceDdl):
         if table is None:
             table = self.build(node.definition, "dbo", name, temporary_id(), temporary=True)
             node.plans["table"] = table
-        self.put_temporary(table)
+        self.session.put_temporary(table)
         return table
-
-    def put_temporary(self, table: Table) -> None:
-        """Create the storage of a #table or table variable and make it known."""
-        create_storage(self.store, table)
-        self.session.temporary_identities.pop(table.object_id, None)
-        self.session.add_temporary(f"@{table.name}" if table.variable else table.name, table)
 
     def table_variable(self, name: str, definition: TableDefinition) -> Table:
         """DECLARE @name TABLE: the table, without storage."""

@@ -105,7 +105,7 @@ def test_decimals_are_rounded_half_away_from_zero_or_refused(
         f"SELECT CAST(@a AS decimal({precision}, {scale}))", a=Parameter(given_value, SqlType("decimal", 0, *kind))
     )
     rounded = given_value.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, Context(prec=100))
-    if abs(rounded) >= Decimal(10) ** (precision - scale):
+    if rounded.copy_abs() >= Decimal(10) ** (precision - scale):  # abs() would round to 28 digits
         assert outcome.numbers == [8115]
     else:
         assert outcome.results[0].rows == [(rounded,)]

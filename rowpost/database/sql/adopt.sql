@@ -44,7 +44,8 @@ UPDATE g
        Attempts = g.Attempts + a.Attempts,
        LastFailure = @utc,
        NextAttempt = @utc,
-       LastError = a.Reason
+       LastError = a.Reason,
+       ErrorClass = 'other'
   FROM rowpost.Ledger g
   JOIN @adopted a ON g.KeyHash = a.KeyHash
  WHERE g.Relay = {relay}
@@ -57,8 +58,8 @@ UPDATE g
   JOIN @adopted a ON g.KeyHash = a.KeyHash
  WHERE g.Relay = {relay} AND g.State <> 'dead' AND g.State NOT IN ({from_adopted}) AND g.ChangeVersion < a.Version;
 INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
-                            LastFailure, NextAttempt, LastError, Noticed)
-SELECT {relay}, a.KeyHash, a.RowKey, a.Version, 'U', a.State, a.Attempts, 0, @utc, @utc, @utc, a.Reason, 0
+                            LastFailure, NextAttempt, LastError, ErrorClass, Noticed)
+SELECT {relay}, a.KeyHash, a.RowKey, a.Version, 'U', a.State, a.Attempts, 0, @utc, @utc, @utc, a.Reason, 'other', 0
   FROM @adopted a
  WHERE NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.KeyHash = a.KeyHash);
 COMMIT;

@@ -7,7 +7,8 @@ Parameters: 1. @keys, a JSON array of objects: number, and key with the key colu
 the rows that were handed out. 3. @budget, how many bytes of rows to read; -1: none, also no sizes. 4. @row_bytes, the largest row.
 Result sets: 1. for each key: lease version, hand-outs, whether it is leased, the tracked version, and whether the row is in others'
 hands, and the key as the lease spells it; 2. the clock, the newest version, whether the ledger has anything of this table, the
-client's columns, the relay's epoch, the database's mark, the number of the last look at its life, and the circuit breaker; 3. if keys
+client's columns, the relay's epoch, the database's mark, the number of the last look at its life, whether the relay is paused, and the
+circuit breaker; 3. if keys
 are doubtful, the leases in hand: the number of the key that names it, if any,
 its end, its key; 4. for each key: whether the row is there, whether its change counts, the mask of its
 changed columns if that is known, whether it is new and has not changed since, the key, and the row's own spelling of it; 5. what change
@@ -43,6 +44,7 @@ SELECT SYSUTCDATETIME(),
        COALESCE(s.Epoch, 0),
        @mark,
        COALESCE(f.LookNumber, 0),
+       CASE WHEN s.PausedAt IS NULL THEN 0 ELSE 1 END,
        b.Failures,
        b.Openings,
        DATEDIFF(second, SYSUTCDATETIME(), b.OpenUntil)

@@ -10,7 +10,7 @@ SELECT @openings = Openings, @failures = Failures, @closed_at = ClosedAt
   FROM rowpost.Targets
  WHERE App = {app} AND Target = {target};
 UPDATE m
-   SET FirstFailure = g.FirstFailure
+   SET FirstFailure = g.FirstFailure, DiscardedAt = NULL
   FROM rowpost.IncidentRows m
   JOIN rowpost.Ledger g ON g.Relay = m.Relay AND g.KeyHash = m.KeyHash
  WHERE m.Relay = {relay} AND g.State <> 'dead' AND m.FirstFailure <> g.FirstFailure AND m.About = {about};

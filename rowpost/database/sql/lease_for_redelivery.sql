@@ -1,5 +1,5 @@
 /*
-Lease detached rows that are due, for recovery to post them: whoever posts a row holds its lease.
+Lease detached rows that are due, for recovery to post them: whoever posts a row holds its lease. None while the relay is paused.
 
 Only the version in such a lease is one that no advance of the trigger's cursor reaches: the cursor may be past the row, and would
 take a lease of its version away.
@@ -21,6 +21,7 @@ SELECT TOP (2 * {at_most}) g.KeyHash
   FROM rowpost.Ledger g
  CROSS APPLY {key_of_record} k
  WHERE g.Relay = {relay} AND g.State = 'detached' AND g.NextAttempt <= SYSUTCDATETIME()
+   AND NOT EXISTS (SELECT 1 FROM rowpost.Relays r WHERE r.Relay = {relay} AND r.PausedAt IS NOT NULL)
    AND {key_present_in_k}  -- a table made anew may have another key
  ORDER BY g.NextAttempt;
 BEGIN TRANSACTION;
@@ -41,7 +42,8 @@ SELECT TOP ({at_most}) x.KeyHash, x.Version
  ORDER BY x.NextAttempt;
 -- A newer change belongs to the ledger from now on: its lease will say that it is done with.
 UPDATE g
-   SET ChangeVersion = d.Tracked, LastTried = NULL, LastStatus = NULL, LastError = N'{not_tried}: the row has changed'
+   SET ChangeVersion = d.Tracked, LastTried = NULL, LastStatus = NULL, LastError = N'{not_tried}: the row has changed',
+       ErrorClass = 'other'
   FROM @due d
   JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = d.KeyHash
  WHERE d.Tracked > g.ChangeVersion;

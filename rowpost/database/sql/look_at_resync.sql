@@ -6,7 +6,7 @@ Result set: its state, its cause, its epoch, the version at its beginning, the p
 whether the target takes its events; whether an older one is still under way; for how many seconds a newer one has waited, NULL if
 none waits; its rows that are still to be delivered, and those that were given up; the last error of these; seconds for which the
 circuit breaker is open; seconds to the next attempt of a row of the relay, since it began, or was ordered, and
-since its last page; its rows that were queued; when it began (UTC), and now. No row if
+since its last page; its rows that were queued; when it began (UTC), and now; whether the relay is paused. No row if
 it has ended.
 Locks: none that last. If the connection dies: nothing was changed.
 */
@@ -22,7 +22,8 @@ SELECT r.State, r.Cause, r.Epoch, r.Since, r.Position, r.Pages, r.Tries, r.Start
           FROM rowpost.Resyncs o
          WHERE o.Relay = {relay} AND o.State = 'ordered' AND o.Resync <> r.Resync),
        (SELECT COUNT(*) FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.Resync = r.Resync AND g.State <> 'dead'),
-       (SELECT COUNT(*) FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.Resync = r.Resync AND g.State = 'dead'),
+       (SELECT COUNT(*) FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.Resync = r.Resync AND g.State = 'dead')
+       + COALESCE(r.GivenUp, 0),
        (SELECT TOP (1) g.LastError
           FROM rowpost.Ledger g
          WHERE g.Relay = {relay} AND g.Resync = r.Resync AND g.State = 'dead'
@@ -35,6 +36,7 @@ SELECT r.State, r.Cause, r.Epoch, r.Since, r.Position, r.Pages, r.Tries, r.Start
        DATEDIFF(second, COALESCE(r.QueuedAt, @utc), @utc),
        r.Queued,
        CONVERT(nvarchar(40), r.BegunAt, 126),
-       CONVERT(nvarchar(40), @utc, 126)
+       CONVERT(nvarchar(40), @utc, 126),
+       (SELECT COUNT(*) FROM rowpost.Relays p WHERE p.Relay = {relay} AND p.PausedAt IS NOT NULL)
   FROM rowpost.Resyncs r
  WHERE r.Resync = @resync AND r.State IN ({open_resyncs});

@@ -2,7 +2,8 @@
 What a crash or a trigger that stands still has left behind in the leases, and whether the table's recovery has something to do.
 
 Result sets: 1. leases that nobody settles any more: the key, the lease version, the hand-outs; 2. whether anything waits
-or is to be told, whether recovery must look at it now, and whether recovery does not move, whatever the state of its instance.
+or is to be told, whether recovery must look at it now, and whether recovery does not move, whatever the state of its instance. While the
+relay is paused nothing is late.
 Locks: none that last. If the connection dies: nothing was changed.
 */
 SET NOCOUNT ON;
@@ -30,7 +31,8 @@ BEGIN
             AND NOT EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES {table}, @last) c WHERE {same_key_c_l}));
 END;
 DECLARE @utc datetime2(7) = SYSUTCDATETIME(), @ordered datetime2(7), @due datetime2(7);
-SELECT @ordered = RetryOrdered, @due = RecoveryDue FROM rowpost.Relays WHERE Relay = {relay};
+DECLARE @paused datetime2(7), @resumed datetime2(7);
+SELECT @ordered = RetryOrdered, @due = RecoveryDue, @paused = PausedAt, @resumed = ResumedAt FROM rowpost.Relays WHERE Relay = {relay};
 DECLARE @closed_at datetime2(7) = (SELECT ClosedAt FROM rowpost.Targets WHERE App = {app} AND Target = {target});
 DECLARE @waits int = CASE WHEN EXISTS (SELECT 1 FROM rowpost.Ledger WHERE Relay = {relay} AND (State <> 'dead' OR Noticed = 0))
                                OR EXISTS (SELECT 1 FROM rowpost.Incidents WHERE Relay = {relay})
@@ -39,22 +41,19 @@ SELECT @waits,
        CASE WHEN EXISTS (SELECT 1
                            FROM rowpost.Ledger g
                           WHERE g.Relay = {relay}
-                            AND (g.State = 'exhausted'
-                                 OR (g.State = 'dead' AND g.Noticed = 0 AND @told IS NULL)
-                                 OR (g.State <> 'dead' AND g.NextAttempt < DATEADD(minute, -5, @utc))
-                                 -- Due by an order, or since the target works again; whoever should have woken recovery could not.
-                                 OR (g.State IN ({from_ordered})
-                                     AND g.NextAttempt > @utc
-                                     AND (g.LastFailure < @ordered
-                                          OR (g.LastFailure < @closed_at
-                                              AND g.State <> 'retrying'
-                                              AND {about_the_target}
-                                              AND (g.NotBefore IS NULL OR g.NotBefore <= @utc))))))
+                            AND ((g.State = 'dead' AND g.Noticed = 0 AND @told IS NULL)
+                                 OR (@paused IS NULL
+                                     AND (g.State = 'exhausted'
+                                          OR (g.State <> 'dead' AND g.NextAttempt < DATEADD(minute, -5, @utc))
+                                          -- Whoever should have woken recovery could not.
+                                          OR (g.State IN ({from_ordered}) AND g.NextAttempt > @utc AND {due_by_order})))))
             THEN 1 ELSE 0 END,
-       CASE WHEN EXISTS (SELECT 1
-                           FROM rowpost.Ledger
-                          WHERE Relay = {relay}
-                            AND State IN ('exhausted', 'detached')
-                            AND NextAttempt < DATEADD(second, -{stuck_seconds}, @utc))
-              OR (@waits = 1 AND @due < DATEADD(second, -{stuck_seconds}, @utc))
+       CASE WHEN @paused IS NULL
+             AND (@resumed IS NULL OR @resumed < DATEADD(second, -{stuck_seconds}, @utc))
+             AND (EXISTS (SELECT 1
+                            FROM rowpost.Ledger
+                           WHERE Relay = {relay}
+                             AND State IN ('exhausted', 'detached')
+                             AND NextAttempt < DATEADD(second, -{stuck_seconds}, @utc))
+                  OR (@waits = 1 AND @due < DATEADD(second, -{stuck_seconds}, @utc)))
             THEN 1 ELSE 0 END;

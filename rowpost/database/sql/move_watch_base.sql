@@ -3,7 +3,8 @@ Let the masks of changed columns begin at a later version, if no undelivered cha
 row has covered is not seen. A base that is too old only posts too much.
 
 If all that is newer than the trigger's cursor is delivered, that is the newest version. Else it is the cursor, if it makes no
-difference to what is known of each row that waits: all that has changed of it was written again behind the cursor.
+difference to what is known of each row that waits: all that has changed of it was written again behind the cursor. That is not asked
+while many changes wait: the trigger waits for the answer.
 
 Locks: the trigger's lock and the table's row of rowpost.Relays, until COMMIT.
 If the connection dies: the base stays; the next run moves it.
@@ -25,6 +26,7 @@ IF NOT EXISTS (SELECT 1
                 WHERE {is_undelivered})
     SET @base = @current;
 ELSE IF @known >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({table_literal}))
+        AND {compared_rows} >= (SELECT COUNT(*) FROM CHANGETABLE(CHANGES {table}, @last) c)
         AND NOT EXISTS (SELECT 1
                           FROM CHANGETABLE(CHANGES {table}, @last) c
                           JOIN CHANGETABLE(CHANGES {table}, @known) w ON {same_key_w_c}

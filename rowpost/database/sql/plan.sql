@@ -22,7 +22,14 @@ DECLARE @after char(64) = ?, @after_lost char(64) = ?, @end char(64), @end_lost 
 DECLARE @dead int = 0;
 DECLARE @now datetime2(7) = SYSDATETIME(), @utc datetime2(7) = SYSUTCDATETIME(), @last bigint = {cursor};
 DECLARE @openings int, @open_until datetime2(7), @closed_at datetime2(7), @ordered datetime2(7);
-SELECT @ordered = RetryOrdered FROM rowpost.Relays WHERE Relay = {relay};
+DECLARE @paused datetime2(7), @resumed datetime2(7);
+SELECT @ordered = RetryOrdered, @paused = PausedAt, @resumed = ResumedAt FROM rowpost.Relays WHERE Relay = {relay};
+-- While the relay is paused nothing is given up, and nothing is put off. Its rows are planned at the end of the pause.
+IF @paused IS NOT NULL
+BEGIN
+    SELECT @end, @end_lost, @again, @dead;
+    RETURN;
+END;
 SELECT @openings = Openings, @open_until = OpenUntil, @closed_at = ClosedAt
   FROM rowpost.Targets
  WHERE App = {app} AND Target = {target};
@@ -43,7 +50,9 @@ SELECT c.KeyHash, c.Event, CASE WHEN c.Wait >= d.s THEN c.Wait ELSE d.s END, c.S
           FROM (SELECT g.KeyHash, g.State, g.Rounds, g.LastFailure, g.NextAttempt,
                        CASE WHEN g.NotBefore > DATEADD(second, @open_seconds, @utc)
                             THEN DATEDIFF(second, @utc, g.NotBefore) ELSE @open_seconds END AS Wait,
-                       CASE WHEN g.State IN ({from_window_over}) AND g.FirstFailure <= DATEADD(second, -@window, @utc)
+                       CASE WHEN g.State IN ({from_window_over})
+                                 AND g.FirstFailure <= DATEADD(second, -@window, @utc)
+                                 AND (@resumed IS NULL OR @resumed <= DATEADD(second, -@window, @utc))
                             THEN 'window_over'
                             WHEN g.State IN ({from_planned})
                                  AND (g.State = 'exhausted' OR (g.NextAttempt <= @utc AND @open_seconds > 0))
@@ -51,11 +60,7 @@ SELECT c.KeyHash, c.Event, CASE WHEN c.Wait >= d.s THEN c.Wait ELSE d.s END, c.S
                             WHEN g.State IN ({from_ordered})
                                  AND g.NextAttempt > @utc
                                  AND (@open_seconds = 0 OR g.State <> 'detached')
-                                 AND (g.LastFailure < @ordered
-                                      OR (g.LastFailure < @closed_at
-                                          AND g.State <> 'retrying'
-                                          AND {about_the_target}
-                                          AND (g.NotBefore IS NULL OR g.NotBefore <= @utc)))
+                                 AND {due_by_order}
                             THEN 'ordered' END AS Event
                   FROM rowpost.Ledger g
                  WHERE g.Relay = {relay} AND g.KeyHash > @after AND g.State <> 'dead') x
@@ -81,9 +86,11 @@ BEGIN
     IF @@ROWCOUNT = {chunk_rows} SELECT @end_lost = MAX(KeyHash) FROM @rows WHERE Event = 'lease_lost';
 END;
 IF EXISTS (SELECT 1
-             FROM @rows
+             FROM @rows r
+             JOIN rowpost.Ledger g ON g.Relay = {relay} AND g.KeyHash = r.KeyHash
             WHERE (@openings >= @attempts AND @open_seconds = 0)
-               OR (Event = 'planned' AND (LastFailure < @ordered OR LastFailure < @closed_at)))
+               OR (r.Event = 'planned'
+                   AND (r.LastFailure < @ordered OR r.LastFailure < g.RetryOrdered OR r.LastFailure < @closed_at)))
     SET @again = 1;
 -- The breaker is half-open: besides rows that are due some probe the target, those that failed least for their own sake.
 IF @openings >= @attempts

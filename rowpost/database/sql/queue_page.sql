@@ -25,9 +25,9 @@ IF @moved = 1
 BEGIN
     -- First those that have no record: from here on no record of the page comes or goes until COMMIT.
     INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
-                                LastFailure, NextAttempt, LastError, Noticed, Resync, ResyncVersion)
+                                LastFailure, NextAttempt, LastError, ErrorClass, Noticed, Resync, ResyncVersion)
     SELECT {relay}, s.keyHash, s.rowKey, @version, 'U', {to_resynced}, 0, 0, @utc, @utc, @utc,
-           N'{not_tried}: the whole table is being sent', 0, @resync, CASE s.own WHEN 0 THEN @version END
+           N'{not_tried}: the whole table is being sent', 'other', 0, @resync, CASE s.own WHEN 0 THEN @version END
       FROM OPENJSON(@rows) WITH (keyHash char(64) '$.keyHash', rowKey nvarchar(max) '$.rowKey', own int '$.own') s
      WHERE NOT EXISTS (SELECT 1
                          FROM rowpost.Ledger g WITH (UPDLOCK, SERIALIZABLE)

@@ -38,9 +38,16 @@ BEGIN
            SET Relay = {relay}, State = CASE WHEN State IN ({from_lease_lost}, 'exhausted') THEN {to_lease_lost} ELSE State END
          WHERE Relay = @former;
         UPDATE rowpost.Incidents SET Relay = {relay} WHERE Relay = @former;
+        UPDATE rowpost.IncidentHistory SET Relay = {relay} WHERE Relay = @former;
         UPDATE rowpost.IncidentRows SET Relay = {relay} WHERE Relay = @former;
         UPDATE rowpost.Notices SET Relay = {relay} WHERE Relay = @former;
         UPDATE rowpost.Resyncs SET Relay = {relay} WHERE Relay = @former;
+        UPDATE rowpost.Audit SET Relay = {relay} WHERE Relay = @former;
+        -- Of a relay that once had this name something may be left.
+        DELETE FROM rowpost.Attempts WHERE Relay = {relay};
+        DELETE FROM rowpost.Samples WHERE Relay = {relay};
+        UPDATE rowpost.Attempts SET Relay = {relay} WHERE Relay = @former;
+        UPDATE rowpost.Samples SET Relay = {relay} WHERE Relay = @former;
     END;
 END;
 -- A relay with a name of its own keeps it when its table is renamed.

@@ -7,8 +7,8 @@ is left to it.
 
 Parameters: 1. @rows, a JSON array of objects, one for each row: key; keyHash and rowKey; version, of the event; leaseVersion and
 attemptCount, as the claim saw them; trackedVersion, for the lease; lease, the action, and waitSeconds; operation; state, attempts;
-retryAfterSeconds; status, error; clears, whether its record is to go; tried, whether the target was asked;
-snapshot, the resync for whose sake it was sent. 2. @redelivered: 1 if
+retryAfterSeconds; status, error, class; clears, whether its record is to go; tried, whether the target was asked;
+snapshot, the resync for whose sake it was sent; milliseconds, how long the target took. 2. @redelivered: 1 if
 recovery posted the rows, under leases of its own. 3. @epoch, as the claim saw it. 4. to 8. the circuit breaker; the first is -1 if it
 stays as it is.
 Locks: the trigger's lock, the leases and records of the batch, and the target's row of rowpost.Targets, until COMMIT: a few
@@ -68,7 +68,9 @@ UPDATE g
        LastStatus = CASE WHEN s.tried = 0 AND g.ChangeVersion = s.version AND g.LastTried IS NOT NULL
                          THEN g.LastStatus ELSE s.status END,
        LastError = CASE WHEN s.tried = 0 AND g.ChangeVersion = s.version AND g.LastTried IS NOT NULL
-                        THEN g.LastError ELSE s.error END
+                        THEN g.LastError ELSE s.error END,
+       ErrorClass = CASE WHEN s.tried = 0 AND g.ChangeVersion = s.version AND g.LastTried IS NOT NULL
+                         THEN g.ErrorClass ELSE s.class END
   FROM rowpost.Ledger g
   JOIN OPENJSON(@rows) WITH ({failure_fields}) s ON g.KeyHash = s.keyHash
  WHERE g.Relay = {relay}
@@ -76,12 +78,14 @@ UPDATE g
    -- Fewer attempts than are known: others have gone on with the row while this worker stood still.
    AND (g.ChangeVersion < s.version OR (g.State <> 'dead' AND g.ChangeVersion = s.version AND g.Attempts <= s.attempts));
 INSERT INTO rowpost.Ledger (Relay, KeyHash, RowKey, ChangeVersion, Operation, State, Attempts, Rounds, FirstFailure,
-                            LastFailure, LastTried, NextAttempt, NotBefore, LastStatus, LastError, Noticed, Resync, ResyncVersion)
+                            LastFailure, LastTried, NextAttempt, NotBefore, LastStatus, LastError, ErrorClass, Noticed, Resync,
+                            ResyncVersion)
 SELECT {relay}, s.keyHash, s.rowKey, s.version, s.operation, s.state, s.attempts, 0, @utc,
        @utc, CASE WHEN s.tried = 1 THEN @utc END, DATEADD(second, s.waitSeconds, @utc),
-       DATEADD(second, s.retryAfterSeconds, @utc), s.status, s.error, 0,
+       DATEADD(second, s.retryAfterSeconds, @utc), s.status, s.error, s.class, 0,
        s.snapshot, CASE WHEN s.snapshot IS NOT NULL THEN s.version END
   FROM OPENJSON(@rows) WITH ({failure_fields}) s
  WHERE s.state IS NOT NULL
    AND NOT EXISTS (SELECT 1 FROM rowpost.Ledger g WHERE g.Relay = {relay} AND g.KeyHash = s.keyHash);
+{record_attempts}
 COMMIT;

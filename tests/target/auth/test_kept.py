@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from rowpost.target.auth.failures import CredentialError
-from rowpost.target.auth.kept import Held, Kept
+from rowpost.auth.failures import CredentialError
+from rowpost.auth.kept import Held, Kept
 
 
 def counted(seconds: float, *, fails: Callable[[int], bool] = lambda _: False) -> tuple[Callable[[], tuple[str, float]], list[int]]:

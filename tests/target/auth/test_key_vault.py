@@ -12,10 +12,10 @@ import pytest
 from standardwebhooks import Webhook
 from werkzeug.datastructures import Authorization
 
+from rowpost.auth.kept import Kept
+from rowpost.auth.secrets import READ_AGAIN_SECONDS, Secret
 from rowpost.config.credentials import BasicConfig, OAuth2Config, SignatureConfig
 from rowpost.rules.answer import Answer, Verdict
-from rowpost.target.auth.kept import Kept
-from rowpost.target.auth.secrets import READ_AGAIN_SECONDS, Secret
 from rowpost.target.delivery import Deliverer
 from tests.harness.http_server import Asked, Given, HttpServer
 from tests.harness.identity_endpoint import IdentityEndpoint

@@ -1,0 +1,1 @@
+"""The documentation site: the Markdown pages of this repository, by Sphinx."""

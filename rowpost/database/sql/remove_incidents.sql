@@ -1,0 +1,10 @@
+/*
+Remove incidents that ended long ago: one chunk of them.
+
+Parameters: 1. @app. 2. @before, UTC. Result set: how many were removed; 0 ends the repetition.
+Locks: the records of the chunk. If the connection dies: the next run goes on.
+*/
+SET NOCOUNT ON;
+DECLARE @app nvarchar(100) = ?, @before datetime2(7) = ?;
+DELETE TOP ({chunk_rows}) FROM rowpost.IncidentHistory WHERE App = @app AND EndedAt < @before;
+SELECT @@ROWCOUNT;

@@ -1,0 +1,5 @@
+"""Targets to post to."""
+
+from tests.target.conftest import api, raw
+
+__all__ = ["api", "raw"]
