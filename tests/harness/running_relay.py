@@ -68,7 +68,16 @@ class Relay:
             if self.stack.owns_sql:
                 self.stack.sql.backup(self._prepared)
         self.contract.note_tables(self.tables)
+        self.start_host()
+
+    def start_host(self) -> None:
+        """Start the host, and wait until the watchdog's first look is over: it must not race with what a test does next."""
         self.stack.start_host()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until nothing is running any more. No time passes."""
+        self.advance()
 
     def advance(self, seconds: float = 0, *, hours: float = 0, until: Callable[[], bool] | None = None) -> bool:
         """Let virtual time pass; returns whether ``until`` held."""
@@ -96,7 +105,7 @@ class Relay:
         assert self.stack.host is not None
         self.stack.host.kill()
         self.stack.change_settings(settings)
-        self.stack.start_host()
+        self.start_host()
 
     # --- what can be seen ---
 
