@@ -9,7 +9,7 @@ since ``@recent``, the trigger's cursor: a row that was delivered before is not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rowpost.config.filters import condition_of, context_of, operations_of
 from rowpost.config.sections import RelayConfig
@@ -67,29 +67,27 @@ def _scope(relay: RelayConfig) -> str:
     return quote(relay.table.split(".")[-1])
 
 
-def skipped(relay: RelayConfig, watch: Sequence[str] | None, table: str) -> list[str]:
-    """Why a change does not count, as conditions on w. None of them is true of a row that w does not have."""
-    found = []
+def skipped(relay: RelayConfig, watch: Sequence[str] | None, table: str) -> dict[str, str]:
+    """Why a change does not count: conditions on w, by filter. None of them is true of a row that w does not have."""
+    found = {}
     if watch is not None:
         masks = " OR ".join(_in_mask(table, column) for column in watch) or "1 = 0"
-        found.append(f"w.SYS_CHANGE_OPERATION = 'U' AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({masks})")
+        found["watch"] = f"w.SYS_CHANGE_OPERATION = 'U' AND w.SYS_CHANGE_COLUMNS IS NOT NULL AND NOT ({masks})"
     operations = operations_of(relay)
     if operations is not None:
         possible = " OR ".join(f"({_POSSIBLE[operation]})" for operation in operations)
-        found.append(f"NOT ({possible})")
+        found["operations"] = f"NOT ({possible})"
     context = context_of(relay)
     if context is not None:
         whole = "w.SYS_CHANGE_OPERATION = 'D' OR w.SYS_CHANGE_CREATION_VERSION = w.SYS_CHANGE_VERSION"
-        found.append(f"w.SYS_CHANGE_CONTEXT = {_bytes(context)} AND ({whole})")
+        found["ignore_context"] = f"w.SYS_CHANGE_CONTEXT = {_bytes(context)} AND ({whole})"
     return found
 
 
-def counts(table: str, reasons: Sequence[str]) -> str:
-    """1 if a change counts, else 0. Changes since a base that is not valid any more may be incomplete."""
-    return (
-        f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table)})) AND "
-        f"({' OR '.join(f'({reason})' for reason in reasons)}) THEN 0 ELSE 1 END"
-    )
+def skipped_by(table: str, reasons: Mapping[str, str]) -> str:
+    """The filter that leaves a change out; NULL if it counts. Changes since a base that is not valid any more may be incomplete."""
+    cases = " ".join(f"WHEN {reason} THEN {literal(name)}" for name, reason in reasons.items())
+    return f"CASE WHEN @base >= CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID({literal(table)})) THEN CASE {cases} END END"
 
 
 def base(relay: str, table: str) -> str:

@@ -190,7 +190,7 @@ class Table:
         return {"guard_leases": "", "claim_base": "", "join_claimed": "", "mask_of_w": "NULL"}
 
     def _watching(self, known: dict[str, object]) -> dict[str, object]:
-        """Whether a change counts, 1 or 0, and what is known of its columns: declarations, joins, and expressions.
+        """The filter that leaves a change out, and what is known of its columns: declarations, joins, and expressions.
 
         Inserts, deletes and an unknown mask always count for `watch`. The mask is relative to a base of our own: the trigger's
         cursor can pass a change that was not delivered, if its row has changed again since.
@@ -199,11 +199,11 @@ class Table:
         skipped = filters.skipped(relay, self.watch, table)
         changes = f"LEFT JOIN CHANGETABLE(CHANGES {table}, @base) w ON "
         found: dict[str, object] = {"watch_base": "", "claim_base": "", "join_watched_c": "", "join_claimed": ""}
-        found |= {"watched": "1", "claimed": "1", "mask_of_w": filters.mask(table) if self.tracked else "NULL"}
+        found |= {"skipped_by": "NULL", "not_claimed_for": "NULL", "mask_of_w": filters.mask(table) if self.tracked else "NULL"}
         near = bool(self.tracked) or filters.deletes_what_leaves(relay)
         found["new_row"] = filters.new(table) if filters.deletes_what_leaves(relay) else "0"
         if skipped:
-            found["watched"] = found["claimed"] = filters.counts(table, skipped)
+            found["skipped_by"] = found["not_claimed_for"] = filters.skipped_by(table, skipped)
             found["watch_base"] = found["claim_base"] = filters.base(relay.name, table)
             found["join_watched_c"] = f"{changes}{known['same_key_w_c']}"
         elif near:
@@ -223,7 +223,7 @@ class Table:
         else:
             found |= filters.echoes(relay, table, self.mattering)
             found["join_claimed"] = f"{found['join_claimed']}\n  LEFT JOIN @echoes e ON e.Number = k.number"
-            found["claimed"] = f"CASE WHEN e.Number IS NOT NULL THEN 0 ELSE {found['watched']} END"
+            found["not_claimed_for"] = f"CASE WHEN e.Number IS NOT NULL THEN N'ignore_context' ELSE {found['skipped_by']} END"
         if relay.where is None:
             found["left_rows"] = ""
         return found

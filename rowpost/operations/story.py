@@ -137,7 +137,7 @@ def row_story(app: App, relay: str, key: Mapping[str, Any], *, values: bool = Fa
         None if record is None else _record_facts(record),
         paused_since=paused_since,
         breaker_open_until=utc_text(open_until),
-        filtered=None if row is None else _filtered(table, row),
+        filtered=None if row is None else _filtered(row),
         obstacle="" if row is None else row.obstacle,
     )
     would_send, unfit = _would_send(app, table, claim, row, values=values)
@@ -173,19 +173,11 @@ def _record_facts(record: LedgerRow) -> RecordFacts:
     return RecordFacts(record.state, record.version, record.attempts, record.last_error, record.last_failure, record.next_attempt)
 
 
-def _filtered(table: Table, row: ClaimedRow) -> str | None:
+def _filtered(row: ClaimedRow) -> str | None:
     """Why the last change of a row is not sent, if a filter of the relay leaves it out."""
     if row.ignored:
         return "the row does not meet `where`, and the target never had it" if row.new else "the row does not meet `where`"
-    if row.watched:
-        return None
-    relay = table.relay
-    filters = [
-        "`operations`" if relay.operations is not None else "",
-        "`ignore_context`" if relay.ignore_context is not None else "",
-        "`watch`" if table.watch is not None else "",
-    ]
-    return f"{' or '.join(filter(None, filters)) or 'a filter'} leaves the change out"
+    return None if row.skipped_by is None else f"`{row.skipped_by}` leaves the change out"
 
 
 def _would_send(

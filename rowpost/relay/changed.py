@@ -32,7 +32,7 @@ def tell_changed(database: Database, table: Table, rows: Sequence[ClaimedRow], m
         DatabaseError: the database failed.
     """
     known = table.known_masks
-    told = [row for row in rows if row.number in masks and row.watched and row.record is None and not row.former]
+    told = [row for row in rows if row.number in masks and row.skipped_by is None and row.record is None and not row.former]
     new = {masks[row.number] for row in told} - known.keys()
     if new:
         if len(known) + len(new) > _REMEMBERED:

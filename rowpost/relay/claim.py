@@ -193,7 +193,7 @@ def _claim(
     by_number = {key["number"]: key for key in keys}
     rows: dict[str, ClaimedRow] = {}
     masks: dict[int, bytes] = {}
-    for number, exists, counts, mask, new, *values in look.rows:
+    for number, exists, skipped_by, mask, new, *values in look.rows:
         lease_version, attempt_count, leased, tracked_version, in_other_hands, *lease_key = look.leases[number]
         gone = lease_version is None and tracked_version is None and not exists
         if number not in by_number or gone or in_other_hands:
@@ -205,7 +205,7 @@ def _claim(
         try:
             # What SQL Server takes for the same key may be another one to the target.
             key, claimed_key, former = _spellings(table, values, bool(exists), missing, lease_key)
-            row = ClaimedRow(key, version, attempt_count or 0, bool(leased), {} if exists else None, bool(counts), number=number)
+            row = ClaimedRow(key, version, attempt_count or 0, bool(leased), {} if exists else None, skipped_by, number=number)
             row.rename(claimed_key, former)
         except Exception:  # a key that cannot be written as JSON names no row to anybody
             continue

@@ -87,7 +87,7 @@ def fate_before_posting(row: ClaimedRow) -> Fate | None:
         answer = Answer(Verdict.TRANSIENT, error=UNSETTLED)
         return Fate(row, Event.UNSETTLED, attempts, PROTECT_SECONDS, answer)
     if record is None:
-        return None if row.watched else Fate(row, Event.SKIPPED)
+        return None if row.skipped_by is None else Fate(row, Event.SKIPPED)
     if record.version < row.version:
         return None  # changed since it failed: the new state gets its chance at once
     # Handed out early: a renewal of the lease, begun before the hold was written, has overtaken it. A row that is retrying comes by

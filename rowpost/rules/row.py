@@ -66,7 +66,7 @@ class ClaimedRow(Struct):
         leased: whether a lease protects the row while we post it; if not, the trigger has swept it away.
         key: as the target is to know it: as the table spells it, or change tracking if the row is deleted.
         values: the columns that may leave, or None when the row is not there.
-        watched: whether the change counts: whether it touches a watched column, and no filter leaves it out.
+        skipped_by: the filter that leaves its change out, as relay.toml has it; None if the change counts.
         changed: the columns that may have changed since the target last took the row; None if that is not known.
         new: whether it was made with this very change, so that the target never had it.
         left: whether it exists and does not meet the condition of the relay: the target may not have it.
@@ -87,7 +87,7 @@ class ClaimedRow(Struct):
     attempt_count: int
     leased: bool
     values: dict[str, JsonValue] | None
-    watched: bool = True
+    skipped_by: str | None = None
     record: LedgerRecord | None = None
     number: int = 0
     lease_version: int = 0

@@ -21,6 +21,7 @@ leaving = "ignore"
 watch = ["Total"]
 upsert = "PUT /rows/{Region}/{Line}"
 """
+ERP = "WITH CHANGE_TRACKING_CONTEXT (0x657270)"  # CAST('erp' AS varbinary(128))
 
 
 def tell(relay: Relay, path: str) -> dict[str, Any]:
@@ -71,6 +72,23 @@ def test_a_key_of_two_columns_and_rows_that_a_filter_leaves_out(make_relay: Call
     relay.execute("UPDATE dbo.Orders SET Note = N'seen' WHERE Region = N'east'")
     watched = tell(relay, "row?Region=east&Line=2")
     assert watched["filtered"] == "`watch` leaves the change out" and "is not sent: `watch`" in watched["sentence"]
+
+
+def test_of_several_filters_the_one_that_leaves_the_change_out_is_named(make_relay: Callable[..., Relay]) -> None:
+    lines = 'operations = ["insert", "update"]\nwatch = ["Total"]\nignore_context = "erp"'
+    relay = make_relay(changed_config(table=f'"dbo.Orders"\n{lines}'))
+    relay.insert(1, 2, 3)
+    relay.advance(400)  # all is delivered, and the base of the masks is behind it
+    relay.execute("UPDATE dbo.Orders SET Customer = N'another' WHERE OrderId = 1")
+    relay.execute("DELETE FROM dbo.Orders WHERE OrderId = 2")
+    relay.execute(f"{ERP} UPDATE dbo.Orders SET Total = 3 WHERE OrderId = 3")
+    relay.execute(f"{ERP} INSERT INTO dbo.Orders (OrderId, Customer) VALUES (4, N'theirs')")
+    relay.insert(5)
+    relay.advance(10)
+    filtered = [tell(relay, f"rows/{order}")["filtered"] for order in (1, 2, 3, 4, 5)]
+    deciding = ("watch", "operations", "ignore_context", "ignore_context")
+    assert filtered == [*(f"`{name}` leaves the change out" for name in deciding), None]
+    assert [len(relay.posts(order)) for order in (1, 2, 3, 4, 5)] == [1, 1, 1, 0, 1]
 
 
 def test_a_change_that_nobody_hands_out(make_relay: Callable[..., Relay]) -> None:

@@ -8,12 +8,11 @@ the rows that were handed out. 3. @budget, how many bytes of rows to read; -1: n
 Result sets: 1. for each key: lease version, hand-outs, whether it is leased, the tracked version, and whether the row is in others'
 hands, and the key as the lease spells it; 2. the clock, the newest version, whether the ledger has anything of this table, the
 client's columns, the relay's epoch, the database's mark, the number of the last look at its life, whether the relay is paused, and the
-circuit breaker; 3. if keys
-are doubtful, the leases in hand: the number of the key that names it, if any,
-its end, its key; 4. for each key: whether the row is there, whether its change counts, the mask of its
-changed columns if that is known, whether it is new and has not changed since, the key, and the row's own spelling of it; 5. what change
-tracking says of rows that are not there, as missing_rows.sql has it; 6. and 7. as read_rows.sql has them, and a third one if the relay
-has a condition; 8. the columns that are masked.
+circuit breaker; 3. if keys are doubtful, the leases in hand: the number of the key that names it, if any, its end, its key; 4. for each
+key: whether the row is there, the filter that leaves its change out, if one does, the mask of its changed columns if that is known,
+whether it is new and has not changed since, the key, and the row's own spelling of it; 5. what change tracking says of rows that are
+not there, as missing_rows.sql has it; 6. and 7. as read_rows.sql has them, and a third one if the relay has a condition; 8. the columns
+that are masked.
 Locks: none that last; if a lease is at four hand-outs, the trigger's lock for one update.
 If the connection dies: the leases lapse within a minute and the rows come again.
 */
@@ -64,7 +63,8 @@ ELSE
     SELECT CAST(NULL AS int) AS number WHERE 1 = 0;
 {guard_leases}
 {echoes}
-SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {claimed}, {mask_of_w}, {new_row}, {read_key_of_k}, {read_key_of_t}
+SELECT k.number, CASE WHEN t.{first_key} IS NULL THEN 0 ELSE 1 END, {not_claimed_for}, {mask_of_w}, {new_row},
+       {read_key_of_k}, {read_key_of_t}
   FROM OPENJSON(@keys) WITH ({key_from_item}, number int '$.number') k
   LEFT JOIN {table} t ON {same_key_t_k}
   {join_claimed};

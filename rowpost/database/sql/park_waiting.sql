@@ -16,8 +16,8 @@ BEGIN TRANSACTION;
 DECLARE @now datetime2(7) = SYSDATETIME(), @last bigint = {cursor};
 UPDATE TOP ({chunk_rows}) l
    SET _az_func_ChangeVersion = c.SYS_CHANGE_VERSION,
-       _az_func_AttemptCount = CASE {watched} WHEN 1 THEN {never_handed_out} ELSE 0 END,
-       _az_func_LeaseExpirationTime = CASE {watched} WHEN 1 THEN DATEADD(hour, 1, @now) END
+       _az_func_AttemptCount = CASE WHEN {skipped_by} IS NULL THEN {never_handed_out} ELSE 0 END,
+       _az_func_LeaseExpirationTime = CASE WHEN {skipped_by} IS NULL THEN DATEADD(hour, 1, @now) END
   FROM {leases} l
   JOIN CHANGETABLE(CHANGES {table}, @last) c ON {same_key_l_c}
   {join_watched_c}
@@ -25,8 +25,8 @@ UPDATE TOP ({chunk_rows}) l
 SET @rows = @@ROWCOUNT;
 INSERT INTO {leases} ({key_columns}, _az_func_ChangeVersion, _az_func_AttemptCount, _az_func_LeaseExpirationTime)
 SELECT TOP ({chunk_rows}) {key_of_c}, c.SYS_CHANGE_VERSION,
-       CASE {watched} WHEN 1 THEN {never_handed_out} ELSE 0 END,
-       CASE {watched} WHEN 1 THEN DATEADD(hour, 1, @now) END
+       CASE WHEN {skipped_by} IS NULL THEN {never_handed_out} ELSE 0 END,
+       CASE WHEN {skipped_by} IS NULL THEN DATEADD(hour, 1, @now) END
   FROM CHANGETABLE(CHANGES {table}, @last) c
   {join_watched_c}
  WHERE c.SYS_CHANGE_VERSION <= @to
