@@ -75,7 +75,7 @@ function attempts(story, context) {
             : null,
         table(
             "Attempts, newest first",
-            ["Time (UTC)", "Status", "Answer", "Class", "Took", "By", "Version"],
+            ["Time (UTC)", "Status", "Answer", "Class", "Took", "By", "Version", "Trace"],
             sorted
                 .toReversed()
                 .map((attempt) => [
@@ -86,6 +86,7 @@ function attempts(story, context) {
                     attempt.milliseconds === null || attempt.milliseconds === undefined ? "–" : `${attempt.milliseconds} ms`,
                     attempt.by ?? "–",
                     plain(attempt.version ?? null),
+                    attempt.trace ? h("code", null, attempt.trace) : "–",
                 ]),
             { numeric: [1, 4, 6] },
         ),

@@ -43,6 +43,7 @@ class Attempt(Struct):
         class: its class.
         milliseconds: how long the target took; null if it was not called.
         by: ``trigger`` or ``recovery``.
+        trace: the id of its trace: that of its line in the log, and of the request's ``traceparent``.
     """
 
     at: str
@@ -53,6 +54,7 @@ class Attempt(Struct):
     error_class: str = field(name="class")
     milliseconds: int | None
     by: str
+    trace: str | None
 
 
 class Lease(Struct):
@@ -206,8 +208,8 @@ def _lease(lease: LeaseFacts) -> Lease:
 
 
 def _attempt(attempt: Values) -> Attempt:
-    at, version, status, error, milliseconds, by, number = attempt
-    return Attempt(utc_text(at) or "", number, version, status, error, error_class(status, error), milliseconds, by)
+    at, version, status, error, milliseconds, by, number, trace = attempt
+    return Attempt(utc_text(at) or "", number, version, status, error, error_class(status, error), milliseconds, by, trace)
 
 
 def _next_try(facts: RowFacts) -> str | None:

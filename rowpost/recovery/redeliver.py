@@ -64,7 +64,8 @@ def redeliver(app: App, relay: str, journal: Journal | None = None) -> Outcome:
         for row in renamed:
             row.recall(records.get(row.key_hash))
     fates, change = post(app, table, claimed, journal, redelivered=True)
-    settle(app.database, table, fates, claimed.epoch, change, redelivered=True)
+    trace = journal.trace_id if journal else None
+    settle(app.database, table, fates, claimed.epoch, change, redelivered=True, trace=trace)
     expired = 0
     if all(fate.failed for fate in fates):
         expired = plan(app, relay).expired  # the next look is not at once, and their next round begins now

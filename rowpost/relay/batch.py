@@ -146,7 +146,7 @@ def relay_batch(app: App, relay: str, changes: str, journal: Journal | None = No
     if outcome.complete and not outcome.dead and not outcome.paused and not any(fate.raised for fate in fates):
         emptied = clear(app.database, table, fates, claimed.epoch, change)
     else:
-        settle(app.database, table, fates, claimed.epoch, change)
+        settle(app.database, table, fates, claimed.epoch, change, trace=journal.trace_id if journal else None)
     closed = change is not None and change.closes
     return replace(outcome, emptied=emptied, closed=closed, breaker_open=claimed.breaker.open)
 

@@ -24,6 +24,7 @@ def settle(
     change: BreakerChange | None = None,
     *,
     redelivered: bool = False,
+    trace: str | None = None,
 ) -> None:
     """Write the fate of a batch's rows: one transaction, the same number of statements for any number of rows.
 
@@ -34,12 +35,13 @@ def settle(
         epoch: as the claim saw it.
         change: of the circuit breaker.
         redelivered: whether recovery posted the rows.
+        trace: the id of the trace in which they were posted, 32 hexadecimal digits; None if they were not.
 
     Raises:
         DatabaseError: nothing was written, such as in another epoch; the leases lapse and the rows come again.
     """
     rows = to_json([_row_json(fate) for fate in fates])
-    database.run(table.statement("settle"), rows, int(redelivered), epoch, *_breaker(change))
+    database.run(table.statement("settle"), rows, int(redelivered), epoch, trace, *_breaker(change))
 
 
 def clear(database: Database, table: Table, fates: Sequence[Fate], epoch: int, change: BreakerChange | None = None) -> bool:

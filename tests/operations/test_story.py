@@ -45,6 +45,8 @@ def test_the_story_of_each_row_from_its_change_to_its_delivery(relay: Relay) -> 
     tried = failing["record"]["attempts"]
     assert failing["sentence"].startswith(f"It has failed {tried} times, last at ") and "HTTP 422" in failing["sentence"]
     assert failing["next_try"] == failing["record"]["next_attempt"] and len(failing["attempts"]) == tried >= 6
+    traces = [post.headers["traceparent"].split("-")[1] for post in relay.posts(3)]  # of the trigger's requests and of recovery's
+    assert [attempt["trace"] for attempt in reversed(failing["attempts"])] == traces and len(set(traces)) == tried
     assert unknown["sentence"].startswith("There is no such row") and unknown["would_send"] is None
     sent = failing["would_send"]
     assert sent["method"] == "POST" and sent["headers"]["X-Api-Key"] == "…" and "customer 3" not in str(sent)

@@ -30,6 +30,7 @@ CREATE TABLE rowpost.Attempts (
     Milliseconds  int           NULL,      -- from the request to the end of its answer
     ByWhom        varchar(10)   NOT NULL,  -- trigger, recovery
     Attempt       int           NOT NULL,  -- the how manieth of the row
+    Trace         char(32)      NULL,      -- the id of its trace, hexadecimal
     CONSTRAINT PK_Attempts PRIMARY KEY (Relay, KeyHash, Number)
 );
 GO

@@ -22,7 +22,7 @@ SELECT {cursor},
 SELECT {record_fields}
   FROM rowpost.Ledger g
  WHERE g.Relay = {relay} AND g.KeyHash = @hash;
-SELECT CONVERT(nvarchar(40), a.At, 126), a.ChangeVersion, a.Status, a.Error, a.Milliseconds, a.ByWhom, a.Attempt
+SELECT CONVERT(nvarchar(40), a.At, 126), a.ChangeVersion, a.Status, a.Error, a.Milliseconds, a.ByWhom, a.Attempt, a.Trace
   FROM rowpost.Attempts a
  WHERE a.Relay = {relay} AND a.KeyHash = @hash
  ORDER BY a.At DESC, a.Number DESC;

@@ -9,15 +9,15 @@ Parameters: 1. @rows, a JSON array of objects, one for each row: key; keyHash an
 attemptCount, as the claim saw them; trackedVersion, for the lease; lease, the action, and waitSeconds; operation; state, attempts;
 retryAfterSeconds; status, error, class; clears, whether its record is to go; tried, whether the target was asked;
 snapshot, the resync for whose sake it was sent; milliseconds, how long the target took. 2. @redelivered: 1 if
-recovery posted the rows, under leases of its own. 3. @epoch, as the claim saw it. 4. to 8. the circuit breaker; the first is -1 if it
-stays as it is.
+recovery posted the rows, under leases of its own. 3. @epoch, as the claim saw it. 4. @trace, in which the rows were posted. 5. to 9. the
+circuit breaker; the first is -1 if it stays as it is.
 Locks: the trigger's lock, the leases and records of the batch, and the target's row of rowpost.Targets, until COMMIT: a few
 milliseconds for a hundred rows.
 If the connection dies: nothing was written; the leases lapse within a minute and the rows come again.
 */
 SET NOCOUNT ON;
 SET XACT_ABORT ON;
-DECLARE @rows nvarchar(max) = ?, @redelivered int = ?, @epoch bigint = ?, @lock int;
+DECLARE @rows nvarchar(max) = ?, @redelivered int = ?, @epoch bigint = ?, @trace char(32) = ?, @lock int;
 DECLARE @failures int = NULLIF(?, -1), @openings int = ?, @open_seconds int = ?, @seen_openings int = ?, @added int = ?;
 BEGIN TRANSACTION;
 {take_trigger_lock}
