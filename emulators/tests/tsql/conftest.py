@@ -20,3 +20,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def client(server: Server) -> Client:
     return server.client()
+
+
+@pytest.fixture
+def table(client: Client) -> Client:
+    """A client of a database with a small table, dbo.T."""
+    client.rows("CREATE TABLE dbo.T (Id int PRIMARY KEY, N int NOT NULL); INSERT dbo.T VALUES (1, 10), (2, 20)")
+    return client
