@@ -65,7 +65,8 @@ class Connection:
             return
         if readable(self._stream.socket):
             with self._lock:
-                if self._running_since is not None and not self._cancelled.is_set():
+                # If the request has ended meanwhile, what was sent is the next one.
+                if self._running_since == since and not self._cancelled.is_set():
                     self._cancelled.set()
                     self._session.cancel()
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import struct
+import threading
 import time
+from collections.abc import Iterator, Mapping
 
 import pyodbc
 import pytest
 
+from emulators.clock import Clock
+from emulators.sql_server.values.results import Event, Parameter, RowsAffected, SqlError
+from emulators.sql_server.wire import server as wire
 from emulators.tests.tds import client as tds_client
+from emulators.tests.tds import scripted_engine
 from emulators.tests.tds.client import TdsClient
 from emulators.tests.tds.server import (
     ATTENTION,
@@ -60,3 +68,50 @@ def test_client_that_vanishes_cancels_its_statement(server: RunningServer) -> No
     while server.application("tds-client")["open"] >= before and time.monotonic() < deadline:
         time.sleep(0.02)
     assert server.application("tds-client")["open"] == before - 1
+
+
+class Looks:
+    """Of the server, whether a client has sent something: the first look lasts until the next request runs."""
+
+    def __init__(self) -> None:
+        self.begun, self.next_runs, self.again = threading.Event(), threading.Event(), threading.Event()
+
+    def look(self, connection: socket.socket) -> bool:
+        if self.begun.is_set():
+            self.again.set()
+            return False
+        self.begun.set()
+        assert self.next_runs.wait(10)
+        return True  # what it saw was the request that runs by now
+
+
+class Looked(scripted_engine.Database):
+    """An engine with a request that ends when it is looked at, and one that ends when it was looked at."""
+
+    def __init__(self, looks: Looks) -> None:
+        super().__init__()
+        self._looks = looks
+
+    def open_session(self, user: str, application: str, host: str, database: str | None) -> scripted_engine.Session:
+        looks = self._looks
+
+        class Session(scripted_engine.Session):
+            def execute(self, sql: str, parameters: Mapping[str, Parameter] = {}) -> Iterator[Event | SqlError]:
+                if sql == "SECOND":
+                    looks.next_runs.set()
+                assert (looks.begun if sql == "FIRST" else looks.again).wait(10)
+                yield RowsAffected(1, "UPDATE")
+
+        return Session(51, "rowpost")
+
+
+def test_a_request_is_not_given_up_by_a_look_at_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = Looks()
+    monkeypatch.setattr(wire, "_readable", looks.look)
+    server = wire.Server(Looked(looks), Clock())
+    server.start()
+    try:
+        with contextlib.closing(TdsClient(server.port)) as client:
+            assert client.batch("FIRST").done == client.batch("SECOND").done
+    finally:
+        server.stop()
