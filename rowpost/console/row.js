@@ -86,7 +86,7 @@ function attempts(story, context) {
                     attempt.milliseconds === null || attempt.milliseconds === undefined ? "–" : `${attempt.milliseconds} ms`,
                     attempt.by ?? "–",
                     plain(attempt.version ?? null),
-                    attempt.trace ? h("code", null, attempt.trace) : "–",
+                    attempt.trace ? h("code", { class: "trace", title: attempt.trace }, attempt.trace) : "–",
                 ]),
             { numeric: [1, 4, 6] },
         ),

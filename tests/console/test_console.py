@@ -80,6 +80,9 @@ def test_rows_are_narrowed_and_each_leads_to_its_story(shop: Relay, make_screen:
     expect(screen.page.locator("#why")).to_contain_text(re.compile("503|breaker|not called"))
     assert screen.page.locator("#facts dt").count() >= 5
     assert screen.page.locator("#attempts tbody tr").count() >= 1
+    trace = screen.page.locator("#attempts .trace").first
+    trace.click()
+    assert screen.page.evaluate("getSelection().toString()") == trace.text_content() != ""
     expect(screen.page.locator("#would-send")).to_contain_text("POST")
     expect(screen.page.locator("#would-send pre")).to_contain_text("OrderId")
     assert "customer 100" not in screen.page.content(), "values are hidden"
