@@ -46,7 +46,6 @@ from rowpost.target.shape import shape_of
 
 ROOT = Path(__file__).resolve().parents[1]
 _PREPARE = "infra/prepare_database.py"
-_LONGEST_NAME = 128  # of a table, in SQL Server
 _SECRET = re.compile(r"key|token|secret|auth|password|code|cookie|signature", re.IGNORECASE)
 _CREDENTIAL = re.compile(
     r"targets\[\d+\]\.(basic\.password|oauth2\.client_secret|signature\.secrets\[\d+\]|client_certificate\.password)"
@@ -279,9 +278,6 @@ def _warnings(config: Config, document: dict[str, Any], report: Report, settings
     if 0 < schedule.count <= retry.detach_after_rounds:
         fit = f"only {schedule.count} rounds fit into the window"
         yield f"retry.detach_after_rounds: {fit}: a failing row holds the trigger's cursor back all the time"
-    for index, relay in enumerate(config.relays):
-        if len(relay.lease_table(report.site)) > _LONGEST_NAME:
-            yield f"relays[{index}].leases_table: the name is longer than {_LONGEST_NAME} characters; set a shorter one"
 
 
 # --- the database ---

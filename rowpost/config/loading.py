@@ -30,6 +30,7 @@ from rowpost.config.notifications import (
 from rowpost.config.requests import as_plain_text, check_requests
 from rowpost.config.schedules import is_schedule
 from rowpost.config.sections import (
+    LONGEST_IDENTIFIER,
     ApiConfig,
     Config,
     DatabaseConfig,
@@ -327,6 +328,8 @@ def _check_relays(config: Config, refuse: Any) -> None:
                 refuse(f"{field}.leases_table", f"is the same as that of relays[{shared}]; each relay needs its own")
             if re.search(r"[\[\]']", relay.leases_table):
                 refuse(f"{field}.leases_table", "must not contain brackets or apostrophes")
+            if len(relay.leases_table.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST_IDENTIFIER:
+                refuse(f"{field}.leases_table", f"is longer than {LONGEST_IDENTIFIER} characters; set a shorter one")
         for what in ("send", "watch"):
             columns = getattr(relay, what)
             if columns is not None and not columns:

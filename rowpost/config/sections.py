@@ -21,6 +21,9 @@ Numbers = Literal["string", "exact"]
 Operation = Literal["insert", "update", "delete"]
 Body = dict[str, Any] | str  # a JSON template, as a TOML table or as JSON text
 
+LONGEST_IDENTIFIER = 128  # characters of a name in SQL Server
+_LONGEST_FUNCTION = 128  # the host takes no longer name: https://github.com/Azure/azure-functions-host, Utility.cs
+
 
 class DatabaseConfig(Section, frozen=True):
     """``connection`` is the NAME of the app setting that holds the connection string, as the trigger binding wants it."""
@@ -171,11 +174,16 @@ class RelayConfig(Section, frozen=True):
         """The name in a form that fits function names, lease tables and instance ids: ASCII, and different for different names.
 
         ``sales.eu_Orders`` and ``sales_eu.Orders`` would be the same with underscores alone: what cannot be read back has a hash.
+        So has a name that is too long for a function.
         """
+        return self._slug(_LONGEST_FUNCTION - len("relay_"))
+
+    def _slug(self, longest: int) -> str:
         plain = re.sub(r"\W+", "_", self.name, flags=re.ASCII)
-        if re.fullmatch(r"[A-Za-z0-9]+\.[A-Za-z0-9_]+", self.name):
+        if re.fullmatch(r"[A-Za-z0-9]+\.[A-Za-z0-9_]+", self.name) and len(plain) <= longest:
             return plain
-        return f"{plain}_{hashlib.sha256(self.name.lower().encode()).hexdigest()[:8]}"
+        mark = hashlib.sha256(self.name.lower().encode()).hexdigest()[:8]
+        return f"{plain[: longest - len(mark) - 1]}_{mark}"
 
     @property
     def function(self) -> str:
@@ -185,7 +193,7 @@ class RelayConfig(Section, frozen=True):
     def lease_table(self, site: str) -> str:
         """The lease table's name in schema ``az_func``, for the app of that site: two apps never share one by chance."""
         owner = hashlib.sha256(site.lower().encode()).hexdigest()[:8]
-        return self.leases_table or f"Leases_rowpost_{self.slug}_{owner}"
+        return self.leases_table or f"Leases_rowpost_{self._slug(LONGEST_IDENTIFIER - len(f'Leases_rowpost__{owner}'))}_{owner}"
 
 
 class Config(Section, frozen=True):

@@ -180,7 +180,6 @@ OAUTH2 = '[targets.oauth2]\ntoken_url = "{}"\nclient_id = "hidden-not"\nclient_s
         (f'[targets.signature]\nsecrets = ["{"A" * 43}"]', "", {}, "targets[0].signature.secrets[0]: a secret stands in the file"),
         (OAUTH2.format("http://login.example/"), "", {"S": "x"}, "targets[0].oauth2.token_url: http is not encrypted"),
         ('[[targets]]\nname = "b"\nurl = "https://b.example"', "", {}, "targets[1]: no relay has the target b"),
-        ("", f'leases_table = "{"x" * 129}"\n', {}, "relays[0].leases_table: the name is longer than 128"),
     ],
 )
 def test_what_is_hardly_meant_is_a_warning(more: str, relays: str, settings: dict[str, str], warning: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ TRIGGERS = {
 INPUTS = {"durableClient": {"taskHub"}, "orchestrationClient": {"taskHub"}}
 OUTPUTS: dict[str, set[str]] = {"http": set()}
 _OF_EVERY_BINDING = {"type", "name", "direction"}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 _RETRIED = "timerTrigger"  # the other triggers that support retries do not run here
 
 
@@ -83,6 +85,8 @@ def index_function(function: Any) -> LoadedFunction:
         IndexingError: it breaks a rule of the worker, or asks for what this host does not do.
     """
     name = function.get_function_name()
+    if not _NAME.fullmatch(name) or name.lower() == "host":
+        raise IndexingError(f"'{name}' is not a valid function name.")
     user_function = function.get_user_function()
     trigger = function.get_trigger()
     bindings: dict[str, Any] = {}

@@ -72,6 +72,8 @@ MATCH = "in function.json do not match the corresponding function parameter's Py
         ("import nothing_like_this", "ModuleNotFoundError: No module named 'nothing_like_this'. Cannot find module."),
         ("def broken(:", "SyntaxError: invalid syntax"),
         (HEAD + ACTIVITY + "def a(x): pass\n" + ACTIVITY + "def a(x): pass", "does not have a unique function name"),
+        (HEAD + f'@app.function_name("{"a" * 129}")\n{ACTIVITY}def a(x): pass', f"'{'a' * 129}' is not a valid function name."),
+        (HEAD + f'@app.function_name("HOST")\n{ACTIVITY}def a(x): pass', "'HOST' is not a valid function name."),
         (HEAD + '@app.function_name("lonely")\ndef a(x): pass', "does not have a trigger"),
         (HEAD + ACTIVITY + "def a(y): pass", "the following parameters are declared in Python but not in function.json: {'y'}"),
         (HEAD + ACTIVITY + "def a(): pass", "the following parameters are declared in function.json but not in Python: {'x'}"),
