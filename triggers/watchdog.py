@@ -182,14 +182,14 @@ async def _tell_of_problem(
     app: App, client: Any, relay: RelayConfig, found: Problem, timer: func.TimerRequest, *, away: bool
 ) -> None:
     if away:
-        await tell_without_database(client, app, unable_notice(relay, found, _scheduled(timer)))
+        await tell_without_database(client, app, unable_notice(app.site, relay, found, _scheduled(timer)))
         return
     try:
-        notice = unable_notice(relay, found, await in_thread(database_now, app))
+        notice = unable_notice(app.site, relay, found, await in_thread(database_now, app))
         if not await was_told(client, app, notice):  # in the database, or without it
             await tell(client, app, notice)
     except DatabaseError:  # it cannot be asked or cannot write it down; and its clock may be out of reach
-        await tell_without_database(client, app, unable_notice(relay, found, _scheduled(timer)))
+        await tell_without_database(client, app, unable_notice(app.site, relay, found, _scheduled(timer)))
 
 
 async def _tell_of_waiting_resync(app: App, client: Any, relay: RelayConfig, waiting: set[str]) -> None:

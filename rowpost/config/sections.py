@@ -25,6 +25,11 @@ LONGEST_IDENTIFIER = 128  # characters of a name in SQL Server
 _LONGEST_FUNCTION = 128  # the host takes no longer name: https://github.com/Azure/azure-functions-host, Utility.cs
 
 
+def mark_of(name: str) -> str:
+    """Eight digits that stand for a name in an id; names that differ only in case have the same."""
+    return hashlib.sha256(name.lower().encode()).hexdigest()[:8]
+
+
 class DatabaseConfig(Section, frozen=True):
     """``connection`` is the NAME of the app setting that holds the connection string, as the trigger binding wants it."""
 
@@ -182,7 +187,7 @@ class RelayConfig(Section, frozen=True):
         plain = re.sub(r"\W+", "_", self.name, flags=re.ASCII)
         if re.fullmatch(r"[A-Za-z0-9]+\.[A-Za-z0-9_]+", self.name) and len(plain) <= longest:
             return plain
-        mark = hashlib.sha256(self.name.lower().encode()).hexdigest()[:8]
+        mark = mark_of(self.name)
         return f"{plain[: longest - len(mark) - 1]}_{mark}"
 
     @property
@@ -192,7 +197,7 @@ class RelayConfig(Section, frozen=True):
 
     def lease_table(self, site: str) -> str:
         """The lease table's name in schema ``az_func``, for the app of that site: two apps never share one by chance."""
-        owner = hashlib.sha256(site.lower().encode()).hexdigest()[:8]
+        owner = mark_of(site)
         return self.leases_table or f"Leases_rowpost_{self._slug(LONGEST_IDENTIFIER - len(f'Leases_rowpost__{owner}'))}_{owner}"
 
 

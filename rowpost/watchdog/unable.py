@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from rowpost.app import App
 from rowpost.config.errors import ConfigError
-from rowpost.config.sections import RelayConfig
+from rowpost.config.sections import RelayConfig, mark_of
 from rowpost.database.connection import DatabaseError
 from rowpost.database.statements import render
 from rowpost.notices.message import Notice
@@ -105,10 +105,13 @@ def problem(error: ConfigError | DatabaseError) -> Problem:
     return Problem(f"{error}; {remedy or _UNREACHABLE}", "database", lasts=remedy is not None, reachable=error.number is not None)
 
 
-def unable_notice(relay: RelayConfig, found: Problem, at: str) -> Notice:
-    """What people are to be told, once a day; ``at`` is the time of the look, ISO 8601, UTC."""
+def unable_notice(site: str, relay: RelayConfig, found: Problem, at: str) -> Notice:
+    """What people are to be told, once a day; ``at`` is the time of the look, ISO 8601, UTC.
+
+    The id has the app: another one may have a relay of the same name, which is refused, and people of its own.
+    """
     return {
-        "id": f"notice-unable-{relay.slug}-{found.sort}-{at[:10]}",
+        "id": f"notice-unable-{mark_of(site)}-{relay.slug}-{found.sort}-{at[:10]}",
         "kind": "unable",
         "relay": relay.name,
         "rows": 0,

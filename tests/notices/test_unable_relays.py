@@ -251,8 +251,9 @@ def test_a_durable_client_that_fails_ends_no_round_and_what_was_to_be_told_stays
 def test_each_error_with_a_remedy_is_a_problem_that_lasts() -> None:
     found = problem(ConfigError("relays.table dbo.Orders: no such table"))
     assert (found.lasts, found.reachable, found.text) == (True, True, "relays.table dbo.Orders: no such table")
-    notice = unable_notice(RelayConfig(table="dbo.Orders"), Problem("why", "database", True, True), "2026-03-02T06:00:00")
-    assert notice["id"] == "notice-unable-dbo_Orders-database-2026-03-02"
+    relay, why = RelayConfig(table="dbo.Orders"), Problem("why", "database", True, True)
+    one, same, other = (unable_notice(site, relay, why, "2026-03-02T06:00:00")["id"] for site in ("one", "ONE", "other"))
+    assert one == same != other
 
 
 def test_the_write_that_is_tried_writes_nothing() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from devtools.stack import Stack
+from rowpost.database.describe import SCHEMA_VERSION
 from tests.harness.running_relay import CONFIG, Relay
 
 
@@ -51,6 +52,16 @@ def test_a_relay_that_belongs_to_another_app_is_refused_with_both_names(relay: R
         assert "UPDATE rowpost.Relays SET App = NULL WHERE Relay = N'dbo.Orders'" in log
         assert [attempt for attempt in other.downstream.attempts() if attempt.path == "/rows"] == []
         assert relay.accepted(2) is not None and relay.ledger() == []
+
+
+def test_of_what_stops_both_the_people_of_both_are_told(relay: Relay) -> None:
+    with another_app(relay, CONFIG, "app-b") as other:
+        relay.advance(60)
+        relay.execute("UPDATE rowpost.SchemaVersion SET Version = 999 WHERE Version = ?", SCHEMA_VERSION)
+        relay.advance(11 * 60)
+        for stack in (relay.stack, other):
+            told = [post.body for post in stack.downstream.attempts() if post.path == "/alerts"]
+            assert any("a newer app has been here" in notice["last_error"] for notice in told)
 
 
 def test_a_relay_is_handed_over(make_relay: Callable[..., Relay]) -> None:
