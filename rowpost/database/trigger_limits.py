@@ -38,6 +38,8 @@ def check_table(
 ) -> None:
     """Refuse a table of which the trigger would hand out nothing, or whose leases it could never renew.
 
+    So are names that no path in JSON is known to lead to: Microsoft says nothing of control characters in a path.
+
     Args:
         relay: that has the table.
         database: that has it.
@@ -58,6 +60,8 @@ def check_table(
     beside = {word.lower() for word in _BESIDE_THE_KEY}
     if taken := [name for name in names if name.lower() in reserved or (name in key and name.lower() in beside)]:
         raise ConfigError(f"{field}: the SQL trigger uses the column names {', '.join(taken)} itself; rename the columns")
+    if odd := [repr(name) for name in key if any(character < " " for character in name)]:
+        raise ConfigError(f"{field}: key columns have control characters in their names: {', '.join(odd)}; rename the columns")
     if twins := sorted({name for name in names if sum(name.lower() == other.lower() for other in names) > 1}):
         raise ConfigError(f"{field}: the SQL trigger cannot tell the columns {', '.join(twins)} apart by case alone; rename one")
     if foreign := [(c.name, text) for c, text in columns if c.name in key and text is not None and text != database.collation]:

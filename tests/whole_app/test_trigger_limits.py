@@ -30,8 +30,14 @@ from tests.harness.running_relay import LISTENER_LINES, Relay
             {"Sql_Trigger_MaxBatchSize": "700"},
             "at most 699 for dbo.Orders",
         ),
+        (
+            "[Order\tId] int NOT NULL, [a\tb] int NULL",
+            "[Order\tId]",
+            {},
+            "key columns have control characters in their names: 'Order\\tId'; rename",
+        ),
     ],
-    ids=["a collation of the key", "a column name", "too large a batch"],
+    ids=["a collation of the key", "a column name", "too large a batch", "a tab in a name of the key"],
 )
 def test_what_the_trigger_cannot_do_is_told_at_start_and_to_people(
     make_relay: Callable[..., Relay], columns: str, key: str, settings: dict[str, str], said: str

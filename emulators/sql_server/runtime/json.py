@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from emulators.sql_server.values.errors import sql_error
+from emulators.sql_server.values.errors import sql_error, unsupported
 
 _STEP = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([A-Za-z_\u0080-\uffff$][\w$]*))|\[(\d+)\]')
 
@@ -39,7 +39,7 @@ def load(text: str) -> Any:
 
 @lru_cache(maxsize=1024)
 def parse_path(path: str) -> tuple[bool, tuple[str | int, ...]]:
-    """Whether strict, and the steps. Raises SqlError 13607."""
+    """Whether strict, and the steps. Raises SqlError 13607, 40517."""
     text = path.strip()
     strict = text.startswith("strict ")
     if strict or text.startswith("lax "):
@@ -56,9 +56,16 @@ def parse_path(path: str) -> tuple[bool, tuple[str | int, ...]]:
         if index is not None:
             steps.append(int(index))
         else:
-            steps.append(json.loads(f'"{quoted}"') if quoted is not None else plain)
+            steps.append(_unquoted(quoted) if quoted is not None else plain)
         position = found.end()
     return strict, tuple(steps)
+
+
+def _unquoted(step: str) -> str:
+    try:
+        return str(json.loads(f'"{step}"'))
+    except ValueError:
+        raise unsupported("a control character, or an escape that JSON does not have, in a JSON path") from None
 
 
 _MISSING = object()

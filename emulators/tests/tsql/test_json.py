@@ -111,6 +111,8 @@ def test_json_functions(client: Client, expression: str, expected: Any) -> None:
     [
         ("SELECT JSON_VALUE('{', '$.a')", 13609),
         ("SELECT JSON_VALUE('{}', 'a')", 13607),
+        ("SELECT JSON_VALUE('{}', '$.\"a' + CHAR(9) + 'b\"')", 40517),
+        ("SELECT JSON_VALUE('{}', '$.\"a\\qb\"')", 40517),
         ("SELECT JSON_VALUE('{}', 'strict $.a')", 13608),
         ("SELECT * FROM OPENJSON('nonsense')", 13609),
         ('SELECT * FROM OPENJSON(\'[{"a":"x"}]\') WITH (a int)', 245),
