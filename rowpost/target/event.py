@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -110,7 +111,8 @@ def build_event(shape: Shape, row: ClaimedRow, epoch: int, client_columns: list[
     if values is not None and client_columns is not None:
         wanted = {name.lower() for name in client_columns} | {name.lower() for name in row.key}
         values = {name: value for name, value in values.items() if name.lower() in wanted}
-    event = _event(shape, row.key, (epoch, row.version), values, now, changed=row.changed, snapshot=row.snapshot)
+    name = key_text(row.key) if row.former else row.key_text
+    event = _event(shape, row.key, name, (epoch, row.version), values, now, changed=row.changed, snapshot=row.snapshot)
     if row.left and values is None:  # the target may not have it
         event = replace(event, accepts=event.accepts | frozenset(NOT_THERE))
     return replace(event, before=tuple(_deletions(shape, row, epoch, now))) if row.former else event
@@ -119,7 +121,7 @@ def build_event(shape: Shape, row: ClaimedRow, epoch: int, client_columns: list[
 def _deletions(shape: Shape, row: ClaimedRow, epoch: int, now: datetime) -> Iterator[Event]:
     for former in row.former:
         try:
-            yield _event(shape, former, (epoch, row.version), None, now)
+            yield _event(shape, former, key_text(former), (epoch, row.version), None, now)
         except Unfit:  # so it was never sent under that key
             continue
 
@@ -127,6 +129,7 @@ def _deletions(shape: Shape, row: ClaimedRow, epoch: int, now: datetime) -> Iter
 def _event(
     shape: Shape,
     key: Mapping[str, JsonValue],
+    text: str,
     place: tuple[int, int],
     values: Mapping[str, JsonValue] | None,
     now: datetime,
@@ -136,7 +139,6 @@ def _event(
     epoch, version = place
     deleted = values is None
     request, template = (shape.delete, shape.delete_body) if deleted else (shape.upsert, shape.body)
-    text = key_text(key)
     identifier = event_id(shape.table, text, version, epoch)
     change: dict[str, Any] = {
         "table": shape.table,
@@ -180,9 +182,15 @@ def _attributes(shape: Shape, identifier: str, kind: str, subject: str, place: t
         "source": shape.source,
         "type": kind,
         "subject": subject,
-        "time": now.isoformat(timespec="milliseconds").replace("+00:00", "") + "Z",
+        "time": _instant(now),
         "sequence": sequence(version, epoch),  # the CloudEvents extension of that name: ordered as text
     }
+
+
+@lru_cache(maxsize=16)
+def _instant(now: datetime) -> str:
+    """An instant as RFC 3339 has it. All events of a batch have the same."""
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "") + "Z"
 
 
 def _own_headers(identifier: str, place: tuple[int, int], snapshot: str | None) -> dict[str, str]:
