@@ -70,7 +70,7 @@ def _moment(instant: str | None) -> str:
 
 
 def subject(notice: Notice) -> str:
-    """The subject line of a notice."""
+    """The subject line of a notice: one line, whatever a table is called."""
     rows = _count(notice["rows"])
     first, last = notice.get("versions", (0, 0))
     said = {
@@ -92,7 +92,7 @@ def subject(notice: Notice) -> str:
         "test": "a test of the notices, nothing has happened",
     }[notice["kind"]]
     about = f"{notice['relay']}: " if notice["relay"] else ""
-    return f"[Rowpost] {about}{said}"
+    return " ".join(f"[Rowpost] {about}{said}".split())
 
 
 def _subject_of_the_end(notice: Notice) -> str:

@@ -65,7 +65,7 @@ def message(config: NotificationsConfig, smtp: SmtpConfig, notice: Notice, addre
     """The mail. Each try of the same notice to the same address has the same Message-ID: mailboxes recognise a repeat."""
     mail = EmailMessage(_UNFOLDED)
     mail["From"], mail["To"] = smtp.sender, address
-    mail["Subject"] = " ".join(subject(notice).split())[:_LINE]  # one line, whatever a table is called
+    mail["Subject"] = subject(notice)[:_LINE]
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{notice['id']}/{address}")
     mail["Message-ID"] = f"<{name}@{smtp.sender.rpartition('@')[2]}>"
     if notice["at"]:

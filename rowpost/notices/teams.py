@@ -31,10 +31,7 @@ def send(config: NotificationsConfig, notice: Notice, address: str, index: int) 
 def message(config: NotificationsConfig, notice: Notice) -> dict[str, object]:
     """A notice as a message with one card."""
     color = _COLORS.get(notice["kind"], "Attention")
-    told = [
-        _block({"text": f"{name}: ", "weight": "Bolder"}, {"text": cut(text, _FACT)}, spacing="None")
-        for name, text in facts(notice)
-    ]
+    told = [_fact(name, cut(text, _FACT)) for name, text in facts(notice)]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

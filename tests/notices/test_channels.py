@@ -352,7 +352,8 @@ def test_a_text_says_what_where_since_when_and_why(kind: Kind) -> None:
         f"notice-{kind}-1",
     ):
         assert part in text
-    assert subject(notice(kind)).startswith("[Rowpost] dbo.Orders: ") and "\n" not in subject(notice(kind))
+    assert subject(notice(kind)).startswith("[Rowpost] dbo.Orders: ")
+    assert subject({**notice(kind), "relay": "dbo.Two\r\nlines"}).startswith("[Rowpost] dbo.Two lines: ")
 
 
 def test_what_to_do_about_dead_letters_is_in_the_mail() -> None:
